@@ -1,0 +1,60 @@
+# Two commands: `make test` asks whether the software is right, `make verify` whether the models are done.
+# Both make their own .venv; nothing else needs to be installed but Python 3.11+.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+SYSTEM ?=
+HARDWARE ?=
+
+export ASSAY_DATA
+
+.PHONY: setup test verify full report lint types imports docs benchmarks smoke property clean
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Assay needs Python 3.11 or newer; set PYTHON=..."; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# Is the software right? Always green.
+test: lint types imports docs property smoke benchmarks
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+imports: $(READY)
+	$(BIN)/lint-imports
+
+docs: $(READY)
+	$(BIN)/assay spec check
+	$(BIN)/assay spec schema --check
+
+property: $(READY)
+	$(BIN)/python -m pytest property -q -n 2 --dist loadfile
+
+smoke: $(READY)
+	$(BIN)/python -m pytest acceptance -q --hardware cpu --assay-profile smoke
+
+benchmarks: $(READY)
+	$(BIN)/python -m pytest benchmarks -q --benchmark-disable
+
+# Is the model done? Red whenever one is not.
+verify: $(READY)
+	$(BIN)/assay verify $(SYSTEM) $(if $(HARDWARE),--hardware $(HARDWARE))
+
+full: $(READY)
+	$(BIN)/assay verify --full $(SYSTEM) $(if $(HARDWARE),--hardware $(HARDWARE))
+
+report: $(READY)
+	$(BIN)/assay report $(SYSTEM)
+
+clean:
+	rm -rf $(VENV) .assay .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks .import_linter_cache build *.egg-info impl/*.egg-info report.html

@@ -1,0 +1,215 @@
+"""Items, gold and cheap baselines for GraphSAGE. Gold stays on this side; the subject gets sources only."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from assay.session import Session
+from assay.subject import Dataset, Subject
+from corpus import defects, distributions
+from corpus.functions import Function, functions_of
+from corpus.splits import split
+
+NEARLY_ARTEFACTS = ("boolean", "missing_return")
+RARE = 5  # a module that fewer training functions use is out of vocabulary, and counts as a miss
+
+
+def build_functions(out: Path, train: list[str], dev: list[str], test: list[str]) -> None:
+    """Functions of the three sides as JSON Lines."""
+    found = functions_of(distributions.find([*train, *dev, *test]))
+    for side, rows in split(found, train, dev, test).items():
+        _write(out / f"{side}.jsonl", (asdict(row) for row in rows))
+
+
+def build_defects(out: Path, functions: str, seed: int, pairs: int, baseline_pairs: int) -> None:
+    """Original and mutant of held-out functions, and dev and training pairs for thresholds and baselines."""
+    for side, limit in (("test", pairs), ("dev", pairs), ("train", baseline_pairs)):
+        rows = _functions(Path(functions) / f"{side}.jsonl")
+        random.Random(seed).shuffle(rows)
+        made = defects.pairs(rows[: limit + limit // 4], seed=seed)[:limit]  # not every function takes a defect
+        _write(out / f"{side}.jsonl", (asdict(pair) for pair in made))
+
+
+def build_ngram_scores(out: Path, pairs: str) -> None:
+    """Logistic regression on token 1- to 3-grams, trained on training pairs: probability of a defect."""
+    from sklearn.feature_extraction.text import HashingVectorizer
+    from sklearn.linear_model import SGDClassifier
+
+    vectorizer = HashingVectorizer(
+        token_pattern=r"\w+|[^\w\s]+", ngram_range=(1, 3), n_features=2**18, binary=True, lowercase=False
+    )
+    train = _read(Path(pairs) / "train.jsonl")
+    texts = [row[kind] for row in train for kind in ("original", "mutant")]
+    labels = [kind for _ in train for kind in (0, 1)]
+    model = SGDClassifier(loss="log_loss", alpha=1e-6, max_iter=10, tol=None, random_state=0, average=True)
+    model.fit(vectorizer.transform(texts), labels)
+    scores = {}
+    for side in ("dev", "test"):
+        sources = [row[kind] for row in _read(Path(pairs) / f"{side}.jsonl") for kind in ("original", "mutant")]
+        scores[side] = model.predict_proba(vectorizer.transform(sources))[:, 1].tolist()
+    (out / "scores.json").write_text(json.dumps(scores))
+
+
+def build_imports(out: Path, functions: str, seed: int, items: int) -> None:
+    """Masked held-out functions that use a module, with the modules as gold; vocabulary from training."""
+    for side, limit in (("test", items), ("dev", items)):
+        rows = [row for row in _read(Path(functions) / f"{side}.jsonl") if row["uses"]]
+        random.Random(seed).shuffle(rows)
+        _write(out / f"{side}.jsonl", rows[:limit])
+    train = [row for row in _read(Path(functions) / "train.jsonl") if row["uses"]]
+    counts = Counter(module for row in train for module in row["uses"])
+    (out / "vocabulary.json").write_text(json.dumps([name for name, count in counts.most_common() if count >= RARE]))
+
+
+def build_attribute_bayes(out: Path, functions: str, imports: str) -> None:
+    """Naive Bayes on attribute and other visible names of the masked source: log-odds per module."""
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.naive_bayes import BernoulliNB
+
+    vocabulary = json.loads((Path(imports) / "vocabulary.json").read_text())
+    train = [row for row in _read(Path(functions) / "train.jsonl") if row["uses"]]
+    vectorizer = CountVectorizer(token_pattern=r"[A-Za-z_]\w+", binary=True, lowercase=False, min_df=3)
+    table = vectorizer.fit_transform([row["masked"] for row in train])
+    result = {}
+    for side in ("dev", "test"):
+        items = _read(Path(imports) / f"{side}.jsonl")
+        columns = np.zeros((len(items), len(vocabulary)))
+        features = vectorizer.transform([row["masked"] for row in items])
+        for index, module in enumerate(vocabulary):
+            labels = np.array([module in row["uses"] for row in train])
+            columns[:, index] = BernoulliNB().fit(table, labels).predict_proba(features)[:, 1]
+        result[side] = columns
+    np.savez(out / "scores.npz", **result)
+
+
+@dataclass(frozen=True)
+class Defects:
+    """Held-out pairs as items: original, mutant, original, mutant, ..."""
+
+    rows: Sequence[Mapping[str, Any]]
+
+    @cached_property
+    def sources(self) -> list[str]:
+        return [row[kind] for row in self.rows for kind in ("original", "mutant")]
+
+    @cached_property
+    def gold(self) -> dict[str, list[Any]]:
+        """Label 1 for the mutant; stratum is the operator, so that each meets its own originals."""
+        return {"label": [kind for _ in self.rows for kind in (0, 1)], "stratum": self.column("operator")}
+
+    def column(self, name: str) -> list[Any]:
+        return [row[name] for row in self.rows for _ in (0, 1)]
+
+    @cached_property
+    def sizes(self) -> list[float]:
+        """The ten-line heuristic: longer functions are likelier to hold a defect."""
+        return [float(len(source)) for source in self.sources]
+
+    def without(self, operators: Iterable[str]) -> np.ndarray:
+        """Indices of the items of all other operators."""
+        return np.flatnonzero(~np.isin(self.column("operator"), list(operators)))
+
+
+@pytest.fixture(scope="session")
+def builders() -> type[Builders]:
+    return Builders
+
+
+class Builders:
+    """Builders that a test module asks for by itself."""
+
+    attribute_bayes = staticmethod(build_attribute_bayes)
+
+
+@pytest.fixture(scope="session")
+def tables(assay_session: Session) -> Callable[[str], dict[str, Any]]:
+    """`[data.NAME]` of the spec, for the profile that runs."""
+    spec = assay_session.project.spec("graphsage")
+    profile = assay_session.profile_of(spec)
+    return lambda name: spec.table(name, profile)
+
+
+@pytest.fixture(scope="session")
+def functions(dataset: Callable[..., Dataset], tables: Callable[[str], dict[str, Any]]) -> Dataset:
+    sides = tables("corpus")
+    names = [*sides["train"], *sides["dev"], *sides["test"]]
+    files = {
+        f"{found.name}/{path.relative_to(found.root).as_posix()}": path
+        for found in distributions.find(names)
+        for path in found.files
+    }
+    return dataset("functions", build_functions, sources=files, tables=["corpus"], **sides)
+
+
+@pytest.fixture(scope="session")
+def graphsage(subject: Callable[..., Subject], functions: Dataset) -> Subject:
+    files = {"train": functions.path("train.jsonl"), "dev": functions.path("dev.jsonl")}
+    return subject("graphsage", data=files, datasets=[functions])
+
+
+@pytest.fixture(scope="session")
+def defect_data(
+    dataset: Callable[..., Dataset], functions: Dataset, tables: Callable[[str], dict[str, Any]]
+) -> Dataset:
+    return dataset(
+        "defects", build_defects, sources={}, tables=["defects"],
+        functions=str(functions.folder), **tables("defects"),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def heldout_defects(defect_data: Dataset) -> Defects:
+    return Defects(defect_data.rows("test.jsonl"))
+
+
+@pytest.fixture(scope="session")
+def nearly_artefacts() -> tuple[str, ...]:
+    return NEARLY_ARTEFACTS
+
+
+@pytest.fixture(scope="session")
+def dev_defects(defect_data: Dataset) -> Defects:
+    return Defects(defect_data.rows("dev.jsonl"))
+
+
+@pytest.fixture(scope="session")
+def ngram_scores(dataset: Callable[..., Dataset], defect_data: Dataset) -> dict[str, list[float]]:
+    """Probability of a defect by token n-grams, for the items of "dev" and "test"."""
+    built = dataset("defects-ngram", build_ngram_scores, sources={}, pairs=str(defect_data.folder))
+    scores: dict[str, list[float]] = json.loads(built.path("scores.json").read_text())
+    return scores
+
+
+@pytest.fixture(scope="session")
+def import_data(
+    dataset: Callable[..., Dataset], functions: Dataset, tables: Callable[[str], dict[str, Any]]
+) -> Dataset:
+    return dataset(
+        "imports", build_imports, sources={}, tables=["imports"],
+        functions=str(functions.folder), **tables("imports"),
+    )  # fmt: skip
+
+
+def _functions(path: Path) -> list[Function]:
+    rows = _read(path)
+    return [Function(**{**row, "uses": tuple(row["uses"])}) for row in rows]
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def _write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")

@@ -1,0 +1,116 @@
+"""Does it name the modules that a function uses, when import statements and bound names are hidden?"""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="session")
+def sides(import_data):
+    """Held-out and dev items with gold over one universe of modules, those that training never saw included."""
+    vocabulary = json.loads(import_data.path("vocabulary.json").read_text())
+    rows = {side: import_data.rows(f"{side}.jsonl") for side in ("test", "dev")}
+    seen = {module for items in rows.values() for row in items for module in row["uses"]}
+    universe = [*vocabulary, *sorted(seen - set(vocabulary))]
+    return {side: Side(items, universe, len(vocabulary)) for side, items in rows.items()}
+
+
+class Side:
+    """Items of one side: sources, gold and the popularity baseline, all (N, K) over the same K modules."""
+
+    def __init__(self, rows, universe, known) -> None:
+        self.rows, self.universe, self.known = rows, universe, known
+        self.sources = [row["masked"] for row in rows]
+        column = {name: index for index, name in enumerate(universe)}
+        self.gold = np.zeros((len(rows), len(universe)), dtype=int)
+        for index, row in enumerate(rows):
+            self.gold[index, [column[name] for name in row["uses"]]] = 1
+        self.popularity = np.tile(np.linspace(1.0, 0.0, len(universe)), (len(rows), 1))
+
+    def align(self, answer) -> np.ndarray:
+        """{"modules", "scores"} of the subject -> (N, K) over the universe; a module it does not know scores 0."""
+        column = {name: index for index, name in enumerate(self.universe)}
+        known = [i for i, name in enumerate(answer["modules"]) if name in column]
+        scores = np.asarray(answer["scores"], dtype=float)
+        aligned = np.zeros((len(scores), len(self.universe)))
+        aligned[:, [column[answer["modules"][i]] for i in known]] = scores[:, known]
+        return aligned
+
+    def padded(self, scores) -> np.ndarray:
+        """Scores over the vocabulary -> scores over the universe."""
+        return np.pad(scores, ((0, 0), (0, len(self.universe) - self.known)))
+
+
+@pytest.fixture(scope="session")
+def bayes(dataset, functions, import_data, builders):
+    built = dataset(
+        "imports-bayes", builders.attribute_bayes, sources={},
+        functions=str(functions.folder), imports=str(import_data.folder),
+    )  # fmt: skip
+    with np.load(built.path("scores.npz")) as scores:
+        return {side: scores[side] for side in ("dev", "test")}
+
+
+@pytest.mark.requirement("graphsage/imports.recall5")
+def test_names_used_modules_among_five(judge, graphsage, sides, bayes, import_data):
+    test = sides["test"]
+    predictions = graphsage.predictions("import_scores", test.sources).map(test.align)
+    judge(
+        predictions,
+        gold=test.gold,
+        groups=[row["distribution"] for row in test.rows],
+        clusters=[row["module"] for row in test.rows],
+        baselines={"popularity": test.popularity, "attribute-bayes": test.padded(bayes["test"])},
+        datasets=[import_data],
+        details={"samples": samples(test, predictions.values)},
+    )
+
+
+@pytest.mark.requirement("graphsage/imports.f1")
+def test_names_used_modules_as_a_set(judge, graphsage, sides, bayes, import_data):
+    """Subject and baselines each cut at the score that was best on dev distributions."""
+    test, dev = sides["test"], sides["dev"]
+    own = best_cut(graphsage.predictions("import_scores", dev.sources).map(dev.align).values, dev.gold)
+    naive = best_cut(dev.padded(bayes["dev"]), dev.gold)
+    popular = best_cut(dev.popularity, dev.gold)
+    judge(
+        graphsage.predictions("import_scores", test.sources).map(lambda a: chosen(test.align(a), own)),
+        gold=test.gold,
+        groups=[row["distribution"] for row in test.rows],
+        clusters=[row["module"] for row in test.rows],
+        baselines={
+            "popularity": chosen(test.popularity, popular),
+            "attribute-bayes": chosen(test.padded(bayes["test"]), naive),
+        },
+        datasets=[import_data],
+    )
+
+
+def chosen(scores, cut) -> np.ndarray:
+    """(N, K) scores -> (N, K) 0/1: those at or above the cut."""
+    return (scores >= cut).astype(int)
+
+
+def best_cut(scores, gold) -> float:
+    """The cut with the best micro-F1 on these items."""
+    order = np.argsort(-scores, axis=None, kind="stable")
+    hits = np.cumsum(gold.ravel()[order])
+    ranked = scores.ravel()[order]
+    f1 = 2 * hits / (np.arange(1, len(order) + 1) + gold.sum())
+    last_of_ties = np.append(ranked[1:] < ranked[:-1], True)
+    return float(ranked[np.argmax(np.where(last_of_ties, f1, 0))])
+
+
+def samples(side, scores) -> list[dict[str, object]]:
+    """Twenty functions with gold and the five best guesses, for a person to read."""
+    return [
+        {
+            "masked": row["masked"],
+            "gold": ", ".join(row["uses"]),
+            "five best": ", ".join(side.universe[i] for i in np.argsort(-scores[index])[:5]),
+        }
+        for index, row in list(enumerate(side.rows))[:20]
+    ]

@@ -1,0 +1,311 @@
+"""The command line: `assay verify|status|report|spec|contract|init`. A thin shell; a user's mistake shows no traceback.
+
+Exit codes: 0 done, 1 not done, 2 the question itself was wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from assay import __version__
+from assay.errors import AssayError, ClaimError, HardwareError
+from assay.spec import HARDWARE
+
+app = typer.Typer(
+    name="assay",
+    help="A model is done when its evidence says so, on the hardware it was meant for.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+spec_app = typer.Typer(help="Specifications.", no_args_is_help=True, rich_markup_mode=None)
+contract_app = typer.Typer(help="Data contracts.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(spec_app, name="spec")
+app.add_typer(contract_app, name="contract")
+
+Systems = Annotated[list[str] | None, typer.Argument(help="Systems to judge; all of spec/ by default.")]
+HardwareOption = Annotated[
+    str | None, typer.Option("--hardware", help="Claim this hardware; an error when it is not there.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+ReportOption = Annotated[Path, typer.Option("--output", "-o", help="Where the HTML report goes.")]
+
+
+@app.command()
+def verify(
+    systems: Systems = None,
+    hardware: HardwareOption = None,
+    full: Annotated[bool, typer.Option("--full", help="Settle method claims, too (hours).")] = False,
+    output: ReportOption = Path("report.html"),
+) -> None:
+    """Train what is not trained, judge, print the board, write the report. Exit 0 when all systems are DONE."""
+    import pytest
+
+    from assay import hardware as machines
+    from assay.project import SUITE_FOLDER
+
+    project = _project()
+    chosen = [project.spec(name).name for name in systems or project.specs]
+    target = hardware or machines.found(tuple(t for name in chosen for t in project.spec(name).system.targets))
+    machines.probe(target)
+    project.check_claims(chosen)
+    files = sorted(
+        {
+            test.partition("::")[0]
+            for claim, tests in project.claims.items()
+            if claim.partition("/")[0] in chosen
+            for test in tests
+        }
+    )
+    if not files:
+        raise ClaimError(f"{project.root / SUITE_FOLDER}: no test claims a requirement of {', '.join(chosen)}")
+    arguments = [
+        *(str(project.root / file) for file in files),
+        "--rootdir", str(project.root), "--hardware", target, "-m", target, "-o", "addopts=",
+        "--assay-no-board", "-v", "--tb=no", "--no-header", "--no-summary", "-p", "no:cacheprovider",
+    ]  # fmt: skip
+    os.environ.pop("PYTEST_ADDOPTS", None)  # a judgement is not narrowed by what lies in the environment
+    run = _Run()
+    code = int(pytest.main([*arguments, *(["--assay-full"] if full else [])], plugins=[run]))
+    if run.interrupted:
+        raise typer.Exit(130)
+    if code in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERNAL_ERROR):
+        raise typer.Exit(2)
+    problems = [*run.broken, *_not_run(project, chosen, target, full, run.seen)]
+    board = _project().board(systems or [], target)
+    _print(board)
+    _write_report(board, output)
+    _github(board, project)
+    for problem in problems:
+        print(f"assay: {problem}", file=sys.stderr)
+    raise typer.Exit(0 if board.done and not problems else 1)
+
+
+class _Run:
+    """What a verifying pytest run did, seen from outside: what was asked, what broke, whether it was stopped."""
+
+    def __init__(self) -> None:
+        self.seen: set[str] = set()
+        self.broken: list[str] = []
+        self.interrupted = False
+
+    def pytest_collectreport(self, report: Any) -> None:
+        if report.failed:
+            last = (str(report.longrepr).strip().splitlines() or ["failed"])[-1]
+            self.broken.append(f"{report.nodeid} cannot be collected: {last}")
+        elif report.skipped:
+            self.broken.append(f"{report.nodeid} skipped itself: nothing in it was measured")
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        self.seen |= {str(value) for key, value in report.user_properties if key == "assay.requirement"}
+
+    def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
+        self.interrupted = excinfo.type is KeyboardInterrupt  # collection errors come as a subclass of it
+
+
+def _not_run(project: Any, chosen: list[str], target: str, full: bool, seen: set[str]) -> list[str]:
+    """Requirements of the target that this run should have measured and did not reach."""
+    due = [
+        f"{name}/{row.id}" for name in chosen for row in project.spec(name).on(target) if full or row.kind == "artifact"
+    ]
+    missing = sorted(set(due) - seen)
+    return [f"{len(missing)} requirements were not run: {', '.join(missing[:5])}"] if missing else []
+
+
+@app.command()
+def status(
+    systems: Systems = None,
+    hardware: HardwareOption = None,
+    as_json: JsonOption = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Every baseline and slice.")] = False,
+) -> None:
+    """The board as it stands, without measuring anything."""
+    board = _project().board(systems or [], _known(hardware))
+    if as_json:
+        print(json.dumps(board.as_json(), indent=1))
+    else:
+        _print(board, verbose=verbose)
+
+
+@app.command()
+def report(
+    systems: Systems = None, hardware: HardwareOption = None, output: ReportOption = Path("report.html")
+) -> None:
+    """Write the HTML report of the board as it stands."""
+    _write_report(_project().board(systems or [], _known(hardware)), output)
+
+
+@spec_app.command("check")
+def spec_check() -> None:
+    """Read every specification, compare it with spec.lock, and find who claims what."""
+    from assay import lock
+
+    project = _project()
+    problems: list[str] = []
+    for name, spec in project.specs.items():
+        locked = project.locked.get(name, {})
+        for requirement in spec:
+            if requirement.id not in locked:
+                problems.append(f"{spec.path}: {requirement.id} is not in {lock.NAME}; run `assay spec lock`")
+            for move in lock.moves(requirement, locked.get(requirement.id)):
+                print(f"{spec.path}: {requirement.id}: {move}")
+                if not move.explained_by(requirement.reason):
+                    problems.append(f"{spec.path}: {requirement.id}: {move}: write a reason that names the new value")
+        for gone, reason in lock.dropped(spec, locked).items():
+            print(f"{spec.path}: {gone} was dropped: {reason or '(no reason given)'}")
+            if not reason:
+                problems.append(f"{spec.path}: {gone} was dropped; write [[dropped]] with a reason")
+        if locked != lock.tightened(spec, locked) and not problems:
+            problems.append(f"{spec.path}: stricter than {lock.NAME}; run `assay spec lock`")
+    project.check_claims(project.specs)
+    if problems:
+        raise AssayError("\n".join(problems))
+    rows = sum(len(spec.requirement) for spec in project.specs.values())
+    print(f"{len(project.specs)} specifications, {rows} requirements, each claimed by exactly one test")
+
+
+@spec_app.command("lock")
+def spec_lock() -> None:
+    """Take new and stricter requirements into spec.lock; it never loosens."""
+    from assay import lock
+    from assay.project import SPEC_FOLDER
+
+    project = _project()
+    entries = dict(project.locked)
+    for name, spec in project.specs.items():
+        entries[name] = lock.tightened(spec, project.locked.get(name, {}))
+    lock.write(project.root / SPEC_FOLDER, entries)
+    print(f"{project.root / SPEC_FOLDER / lock.NAME}: {sum(map(len, entries.values()))} requirements")
+
+
+@spec_app.command("schema")
+def spec_schema(
+    check: Annotated[bool, typer.Option("--check", help="Fail when the file on disk is not current.")] = False,
+) -> None:
+    """Write the JSON Schema of the specification format to spec/schema/."""
+    from assay.schema import text
+
+    path = _project().root / "spec" / "schema" / "spec.schema.json"
+    if check:
+        if not path.is_file() or path.read_text(encoding="utf-8") != text():
+            raise AssayError(f"{path}: not current; run `assay spec schema`")
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text(), encoding="utf-8")
+    print(path)
+
+
+@spec_app.command("metrics")
+def spec_metrics() -> None:
+    """The metrics that a requirement can name, with direction, range, options and source, as a Markdown table."""
+    from assay.metrics import catalogue
+
+    print(catalogue(), end="")
+
+
+@contract_app.command("check")
+def contract_check(
+    file: Annotated[Path, typer.Argument(help="Data to check: .jsonl, .json, .csv, .tsv, .parquet (.gz).")],
+    contract: Annotated[str, typer.Option("--contract", help="Name in spec/contracts/, or a path.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Check a file against a data contract. Exit 0 when it holds, 1 when it does not."""
+    from assay import contracts
+
+    path = Path(contract)
+    if path.suffix != ".json":
+        path = _project().root / "spec" / "contracts" / f"{contract}.json"
+    result = contracts.check(path, file)
+    print(json.dumps(result.as_json(), indent=1) if as_json else result.describe())
+    raise typer.Exit(0 if result.success else 1)
+
+
+@app.command()
+def init(folder: Annotated[Path, typer.Argument(help="An empty or new folder.")] = Path(".")) -> None:
+    """Write a minimal project - a specification, a subject, an acceptance test - that `assay verify` judges."""
+    from assay import tutorial
+
+    for path in tutorial.write(folder):
+        print(path)
+    print(f"next: cd {folder} && assay verify")
+
+
+def _known(hardware: str | None) -> str | None:
+    if hardware is not None and hardware not in HARDWARE:
+        raise AssayError(f'--hardware: unknown hardware "{hardware}" (known: {", ".join(HARDWARE)})')
+    return hardware
+
+
+def _project() -> Any:
+    from assay.project import Project
+
+    return Project.here()
+
+
+def _print(board: Any, verbose: bool = False) -> None:
+    from rich.console import Console
+
+    from assay.report import terminal
+
+    terminal.render(board, Console(), verbose=verbose)
+
+
+def _write_report(board: Any, output: Path) -> None:
+    from assay.report import html
+
+    html.render(board, output)
+    print(f"report: {output}")
+
+
+def _github(board: Any, project: Any) -> None:
+    if os.environ.get("GITHUB_ACTIONS") != "true":
+        return
+    from assay.report import github
+
+    files = {name: str(spec.path.relative_to(project.root)) for name, spec in project.specs.items()}
+    for line in github.annotations(board, files):
+        print(line)
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with open(summary, "a", encoding="utf-8") as file:
+            file.write(github.summary(board))
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"assay {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """A model is done when its evidence says so, on the hardware it was meant for."""
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    try:
+        app()
+    except OSError as error:
+        print(f"assay: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(2)
+    except HardwareError as error:
+        print(f"assay: {error}", file=sys.stderr)
+        sys.exit(1)
+    except AssayError as error:
+        print(f"assay: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""The errors that a user can cause, each with the place and the way out; they never show a traceback."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class AssayError(Exception):
+    """Base of every error that is the user's to mend. Its text names the thing, the place and the way out."""
+
+
+class SpecError(AssayError):
+    """A specification file cannot be read or contradicts itself."""
+
+
+class ClaimError(AssayError):
+    """A requirement is claimed by no acceptance test, or by more than one, or a test claims an unknown one."""
+
+
+class HardwareError(AssayError):
+    """The hardware that a run claims is not there or does not work."""
+
+
+class MetricError(AssayError):
+    """A metric is unknown, given an option it does not have, or asked for what it is not defined on."""
+
+
+class SubjectError(AssayError):
+    """The subject under judgement failed: could not be imported, trained, loaded or asked."""
+
+
+class ObservationError(AssayError):
+    """What a subject delivered, or what a test handed to the judge, cannot be measured."""
+
+
+class LedgerError(AssayError):
+    """The ledger cannot be read or written."""
+
+
+class ContractError(AssayError):
+    """A data contract or the data it is to check cannot be read."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`; did you mean "x"?` when a known name is close, otherwise the empty string."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f'; did you mean "{close[0]}"?' if close else ""

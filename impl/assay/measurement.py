@@ -1,0 +1,451 @@
+"""From what a subject delivered to one `Evidence`: the metric, its company, and the doubts about it.
+
+Gold lives here and in the acceptance test, in the parent process. Nothing here decides: `verdict.judge` does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from assay import digests, liveness, metrics, statistics
+from assay.errors import MetricError, ObservationError
+from assay.evidence import CheckResult, Comparison, Evidence, SliceValue
+from assay.metrics import Metric
+from assay.project import harness_digest
+from assay.session import Session
+from assay.statistics import Interval
+from assay.subject import Artifact, Dataset, Flight, Predictions, Subject, Timings
+from assay.verdict import Verdict
+
+SAMPLES = 20
+"""Predictions kept with the evidence for a person to read."""
+
+FEW_GROUPS = 10
+"""Below this many groups the interval clusters by a finer unit and is conditional on these groups."""
+
+
+class Judge:
+    """`judge(observation, ...)`: measures one requirement, records the evidence, and fails the test unless PASS.
+
+    Made by the `judge` fixture for the requirement that the test claims.
+    """
+
+    def __init__(self, session: Session, name: str, item: pytest.Item) -> None:
+        self.session, self.name, self._item = session, name, item
+        self.spec, self.requirement = session.project.requirement(name)
+        self.metric = metrics.get(self.requirement.metric)
+
+    def __call__(
+        self,
+        observed: Predictions | Flight | Timings | Artifact,
+        *,
+        gold: Any = None,
+        groups: Sequence[Any] | None = None,
+        clusters: Sequence[Any] | None = None,
+        baselines: Mapping[str, Any] | None = None,
+        slices: Mapping[str, Sequence[Any]] | None = None,
+        declared: Mapping[str, Any] | None = None,
+        datasets: Sequence[Dataset] = (),
+        subject: Subject | None = None,
+        details: Mapping[str, Any] | None = None,
+        checks: Sequence[CheckResult] = (),
+    ) -> Verdict:
+        """Measure and judge.
+
+        Args:
+            observed: predictions, flight record, timings or artifact of a subject.
+            gold: what is true, in the form that the metric wants; N items. Never shown to the subject.
+            groups: (N,) the unit that was sampled (distribution, problem, persona); intervals respect it.
+            clusters: (N,) finer units (modules, files), used when there are fewer than 10 groups.
+            baselines: name -> predictions of that policy for the same items.
+            slices: name -> (N,) labels by which the value is reported.
+            declared: for flight records, what the spec and the data say besides the profile.
+            datasets: data sets that items and gold came from.
+            subject: needed when `observed` is an Artifact.
+            details: shown in the report, never judged.
+            checks: doubts that the test itself examined.
+
+        Raises:
+            ObservationError: when what was handed in cannot be measured (wrong length, no items).
+        """
+        subject = observed.subject if isinstance(observed, Predictions | Flight | Timings) else subject
+        if subject is None:
+            raise ObservationError(f"{self.name}: judge(artifact, ...) needs subject=")
+        if subject.overrides:
+            told = ", ".join(f"{name} = {value}" for name, value in subject.overrides.items())
+            raise ObservationError(f"{self.name}: a variant ({told}) is no evidence for the profile; use judge.seeds")
+        self._check_arguments(subject, datasets, baselines, slices)
+        artifact = observed if isinstance(observed, Artifact) else observed.artifact
+        try:
+            found = self._measure(observed, gold, groups, clusters, baselines or {}, slices or {}, declared or {})
+        except metrics.UndefinedMetricError as error:
+            if not self.session.smoke:
+                raise
+            found = {"value": None, "method": str(error)}  # too few items, on purpose
+        read = [] if artifact is None or isinstance(observed, Predictions) else _read_everything(artifact)
+        found["checks"] = (*found.get("checks", ()), *read, *checks)
+        found["details"] = {**found.get("details", {}), **(details or {})}
+        evidence = self._evidence(subject, artifact, [*subject.datasets, *datasets], found)
+        verdict = self.session.record(self.spec, self.requirement, evidence)
+        self._fail_unless_passed(verdict)
+        return verdict
+
+    def _check_arguments(self, subject: Subject, datasets: Any, baselines: Any, slices: Any) -> None:
+        """What a test hands in must be what the specification says that it is."""
+        for what, given in (("baselines", baselines), ("slices", slices)):
+            if given is not None and not isinstance(given, Mapping):
+                raise ObservationError(f"{self.name}: {what} is a mapping of name -> one entry per item")
+        if isinstance(datasets, Dataset) or not all(isinstance(one, Dataset) for one in datasets):
+            raise ObservationError(f"{self.name}: datasets is a list of what the dataset fixture returned")
+        known = {dataset.name for dataset in [*subject.datasets, *datasets]}
+        if self.requirement.data and self.requirement.data not in known:
+            raise ObservationError(
+                f'{self.name}: the specification says data = "{self.requirement.data}", '
+                f"the test measured on {', '.join(sorted(known)) or 'no data set'}; pass datasets=[...]"
+            )
+
+    def _measure(
+        self,
+        observed: Predictions | Flight | Timings | Artifact,
+        gold: Any,
+        groups: Sequence[Any] | None,
+        clusters: Sequence[Any] | None,
+        baselines: Mapping[str, Any],
+        slices: Mapping[str, Sequence[Any]],
+        declared: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        if isinstance(observed, Predictions):
+            self._expects("predictions", "outputs")
+            return self._predictions(observed, gold, groups, clusters, baselines, slices)
+        if isinstance(observed, Flight):
+            self._expects("flight")
+            return self._flight(observed, declared)
+        if isinstance(observed, Timings):
+            self._expects("timing")
+            return self._timings(observed)
+        self._expects("artifact")
+        return self._artifact(observed)
+
+    def seeds(
+        self,
+        variants: Sequence[Subject],
+        ask: Callable[[Subject], Predictions],
+        *,
+        gold: Any,
+        baselines: Mapping[str, Callable[[Subject], Predictions]],
+        datasets: Sequence[Dataset] = (),
+        details: Mapping[str, Any] | None = None,
+    ) -> Verdict:
+        """Measure a method claim: the same way of training with several seeds, side by side with its controls.
+
+        Args:
+            variants: the subject once per seed.
+            ask: a variant -> its predictions on the items.
+            gold: as in a single judgement.
+            baselines: name -> the control's predictions for the same seed; compared pairwise by seed.
+
+        The interval is over seeds, not over items: it speaks of the way of training.
+        """
+        self._expects("predictions")
+        options = self.requirement.options
+        if self.session.smoke:
+            variants = variants[:1]
+        observed = [ask(variant) for variant in variants]
+        checks = [check for one in observed for check in self._doubts(one, gold)]
+        distinct = {one.artifact.weights for one in observed if one.artifact}
+        if len(distinct) < len(observed):
+            detail = f"{len(observed)} seeds gave {len(distinct)} different weights: the seed has no effect"
+            checks.append(CheckResult(name="seeds-differ", ok=False, detail=detail))
+        values = [self.metric.compute(one.values, gold, **options) for one in observed]
+        sign = -1.0 if self.metric.direction == "lower" else 1.0
+        compared = {}
+        for name, control in baselines.items():
+            relative, margin = self._margins(name)
+            theirs = [self.metric.compute(control(v).values, gold, **options) for v in variants]
+            gaps = [
+                sign * (mine - other * (1 + sign * relative)) - margin
+                for mine, other in zip(values, theirs, strict=True)
+            ]
+            interval = statistics.seed_interval(gaps)
+            compared[name] = Comparison(
+                value=float(np.mean(theirs)), difference=float(np.mean(gaps)), interval=_pair(interval)
+            )
+        over = statistics.seed_interval(values)
+        first = observed[0]
+        found = {
+            "value": float(np.mean(values)),
+            "interval": _pair(over),
+            "method": over.method if over else "too few seeds for an interval",
+            "n": len(first.items),
+            "groups": len(variants),
+            "seeds": tuple(one.artifact.seed for one in observed if one.artifact),
+            "chance": self.metric.chance_level(gold, options),
+            "ceiling": self.metric.ceiling(gold, options),
+            "baselines": compared,
+            "checks": tuple(check for check in checks if not check.ok),
+            "details": {"weights": sorted(distinct), **(details or {})},
+        }
+        evidence = self._evidence(first.subject, first.artifact, [*first.subject.datasets, *datasets], found)
+        verdict = self.session.record(self.spec, self.requirement, evidence)
+        self._fail_unless_passed(verdict)
+        return verdict
+
+    def _fail_unless_passed(self, verdict: Verdict) -> None:
+        if not verdict.passed and not self.session.smoke:
+            pytest.fail(f"{verdict.kind} {self.name}: {verdict.reason}", pytrace=False)
+
+    def _expects(self, *consumed: str) -> None:
+        if self.metric.consumes not in consumed:
+            raise ObservationError(
+                f"{self.name}: metric {self.metric.name} reads {self.metric.consumes}, got {consumed[0]}"
+            )
+
+    def _predictions(
+        self,
+        observed: Predictions,
+        gold: Any,
+        groups: Sequence[Any] | None,
+        clusters: Sequence[Any] | None,
+        baselines: Mapping[str, Any],
+        slices: Mapping[str, Sequence[Any]],
+    ) -> dict[str, Any]:
+        metric, requirement = self.metric, self.requirement
+        n = len(observed.items)
+        units, note = _units(n, groups, clusters)
+        for what, column in [("groups", groups), ("clusters", clusters), *slices.items()]:
+            if column is not None and len(column) != n:
+                raise ObservationError(f"{self.name}: {what} has {len(column)} entries for {n} items")
+        options = requirement.options
+        checks = self._doubts(observed, gold)
+        if any(not c.ok for c in checks if c.name in ("length", "finite")):
+            return {"value": None, "n": n, "groups": len(set(units)), "checks": tuple(checks)}
+        value = metric.compute(observed.values, gold, **options)
+        interval = statistics.interval(metric, observed.values, gold, units, options=options)
+        compared = {
+            name: self._compare(observed.values, other, gold, units, self._margins(name))
+            for name, other in baselines.items()
+        }
+        controls: dict[str, Comparison] = {}
+        if observed.artifact is not None and requirement.control:
+            untrained = observed.untrained()
+            controls["untrained weights"] = self._compare(observed.values, untrained, gold, units, (0.0, 0.0))
+        return {
+            "value": value,
+            "interval": _pair(interval),
+            "method": note + (interval.method if interval else "too few groups for an interval"),
+            "n": n,
+            "groups": len(set(groups if groups is not None else units)),
+            "chance": metric.chance_level(gold, options),
+            "ceiling": metric.ceiling(gold, options),
+            "baselines": compared,
+            "controls": controls,
+            "slices": {by: self._slice(observed.values, gold, units, column) for by, column in slices.items()},
+            "checks": tuple(checks),
+            "needed": self._needed(value, interval),
+        }
+
+    def _doubts(self, observed: Predictions, gold: Any) -> list[CheckResult]:
+        """Is there anything in these predictions, and is the metric alive on this gold?"""
+        repeated = "" if observed.repeatable else f"{observed.method} answers differently when asked again"
+        given = gold is not None
+        doubts = [
+            *liveness.predictions_alive(observed.values, len(observed.items)),
+            *(liveness.examine(self.metric, gold, self.requirement.options, self.requirement.bound) if given else ()),
+        ]
+        return [
+            *(CheckResult(name=one.name, ok=bool(one.ok), detail=one.detail) for one in doubts),
+            CheckResult(name="repeatable", ok=observed.repeatable, detail=repeated),
+            *(_read_everything(observed.artifact) if observed.artifact else ()),
+        ]
+
+    def _margins(self, name: str) -> tuple[float, float]:
+        """(relative, absolute) that a named baseline must be beaten by; a non-inferiority margin is negative."""
+        for beat in self.requirement.beats:
+            if beat.baseline == name:
+                return beat.relative, beat.margin
+        for row in self.requirement.not_worse:
+            if row.than == name:
+                return 0.0, -row.margin
+        return 0.0, 0.0
+
+    def _compare(
+        self, values: Any, other: Any, gold: Any, units: Sequence[Any], margins: tuple[float, float]
+    ) -> Comparison:
+        options = self.requirement.options
+        try:
+            theirs = self.metric.compute(other, gold, **options)
+        except MetricError as error:
+            raise ObservationError(f"{self.name}: a baseline cannot be measured: {error}") from None
+        relative, margin = margins
+        paired = statistics.paired_difference(
+            self.metric, values, other, gold, units, relative=relative, margin=margin, options=options
+        )
+        return Comparison(value=theirs, difference=paired.estimate, interval=_pair(paired.interval))
+
+    def _slice(self, values: Any, gold: Any, units: Sequence[Any], column: Sequence[Any]) -> dict[str, SliceValue]:
+        result: dict[str, SliceValue] = {}
+        labels = np.asarray([str(x) for x in column])
+        for name in sorted(set(labels.tolist())):
+            index = np.flatnonzero(labels == name)
+            part, truth = Metric.take(values, index), Metric.take(gold, index)
+            part_units = Metric.take(units, index)
+            try:
+                value = self.metric.compute(part, truth, **self.requirement.options)
+                interval = statistics.interval(self.metric, part, truth, part_units, options=self.requirement.options)
+            except MetricError:
+                result[name] = SliceValue(value=None, n=len(index))
+                continue
+            result[name] = SliceValue(value=value, interval=_pair(interval), n=len(index))
+        return result
+
+    def _needed(self, value: float, interval: Interval | None) -> str:
+        bound = self.requirement.bound
+        if bound is None or interval is None or bound.holds(interval.low, interval.high):
+            return ""
+        if not bound.holds(value):
+            return ""
+        return statistics.needed_text(value, interval, bound)
+
+    def _flight(self, observed: Flight, declared: Mapping[str, Any]) -> dict[str, Any]:
+        known = {
+            "profile": observed.subject.profile,
+            "parameters": observed.artifact.parameters,
+            "unread": list(observed.artifact.unread),
+            **declared,
+        }
+        value = self.metric.compute(observed.record, known, **self.requirement.options)
+        updates = int(observed.record.get("updates", 0))
+        curve = {"x": list(range(updates)), "y": observed.record.get("losses", []), "label": "training loss"}
+        return {
+            **_counted(value, updates),
+            "details": {"curve": _thin(curve)} if self.requirement.id.endswith("finite") else {},
+        }
+
+    def _timings(self, observed: Timings) -> dict[str, Any]:
+        if self.session.parallel:
+            raise ObservationError(f"{self.name}: timings are no evidence in a parallel run; run without -n")
+        options = self.requirement.options
+        value = self.metric.compute(observed.seconds, observed.sizes, **options)
+        interval = statistics.timing_interval(self.metric, observed.seconds, observed.sizes)
+        milliseconds = observed.seconds * 1e3
+        percentiles = {f"P{q}": float(np.percentile(milliseconds, q)) for q in (50, 90, 95, 99)}
+        return {
+            "value": value,
+            "interval": _pair(interval),
+            "method": interval.method if interval else "too few calls for an interval",
+            "n": len(observed.seconds),
+            "groups": 1,
+            "checks": (CheckResult(name="clock", ok=observed.honest, detail=observed.detail),),
+            "details": {"percentiles": percentiles, "threads": observed.threads},
+        }
+
+    def _artifact(self, artifact: Artifact) -> dict[str, Any]:
+        facts = {"parameters": artifact.parameters, "size_mib": artifact.size_mib}
+        return _counted(self.metric.compute(facts, None, **self.requirement.options), 1)
+
+    def _evidence(
+        self, subject: Subject, artifact: Artifact | None, datasets: Sequence[Dataset], found: dict[str, Any]
+    ) -> Evidence:
+        profile = subject.profile_name
+        return Evidence(
+            system=self.spec.name,
+            requirement=self.requirement.id,
+            target=self.session.target,
+            profile=profile,
+            outcome="measured",
+            requirement_digest=self.requirement.digest,
+            code={
+                **(subject.training_code if artifact else {}),
+                **subject.predicting_code,
+                **self._test_code(),
+                **_tables(subject, profile, datasets),
+            },
+            data={
+                **{f"{subject.name}.{name}": digest for name, digest in subject.data_digests.items()},
+                **{d.name: d.digest for d in datasets},
+            },
+            sources=tuple(sorted({d.sources for d in datasets})),
+            artifact=artifact.key if artifact else "",
+            weights=artifact.weights if artifact else "",
+            timing=self.metric.consumes == "timing",
+            hardware=self.session.hardware(),
+            measured_at=time.time(),
+            seeds=found.pop("seeds", (artifact.seed,) if artifact else ()),
+            **found,
+        )
+
+    def _test_code(self) -> dict[str, str]:
+        """The acceptance test's own closure, the conftests above it, and the metric's and statistics' modules."""
+        project = self.session.project
+        result: dict[str, str] = {}
+        path = Path(self._item.path).resolve()
+        if not path.is_relative_to(project.root):
+            raise ObservationError(f"{path}: is not part of the project {project.root}; run pytest from there")
+        files = [path]
+        for folder in path.parents:
+            if folder == project.root.parent:
+                break
+            if (folder / "conftest.py").is_file():
+                files.append(folder / "conftest.py")
+        for file in files:
+            result |= project.code.closure_of_file(file, file.relative_to(project.root).as_posix())
+        if self.session.changed_since_collection(result):
+            raise ObservationError(f"{path}: was edited while it ran; run it again")
+        module = self.metric.module
+        for name in {module, "assay.statistics", "assay.liveness", "assay.measurement", "assay.metrics.metric"}:
+            digest = harness_digest(name) if name.startswith("assay.") else project.code.current(name)
+            if digest:
+                result[name] = digest
+        return result
+
+
+def _units(n: int, groups: Sequence[Any] | None, clusters: Sequence[Any] | None) -> tuple[Sequence[Any], str]:
+    if groups is None:
+        return list(range(n)), ""
+    few = len(set(groups))
+    if few >= FEW_GROUPS or clusters is None:
+        return list(groups), ""
+    return list(clusters), f"conditional on these {few} groups; "
+
+
+def _tables(subject: Subject, profile: str, datasets: Sequence[Dataset]) -> dict[str, str]:
+    spec = subject.spec
+    result = {
+        f"[profile.{profile}]": digests.of_json(spec.profile[profile]),
+        "[system]": digests.of_json([spec.system.train, spec.system.load]),
+    }
+    for name in sorted({table for dataset in datasets for table in dataset.tables}):
+        if name not in spec.data:
+            raise ObservationError(f"{spec.path}: no table [data.{name}], which a data set claims to come from")
+        result[f"[data.{name}]"] = digests.of_json(spec.data[name])
+    return result
+
+
+def _read_everything(artifact: Artifact) -> list[CheckResult]:
+    detail = f"profile keys that training never read: {', '.join(artifact.unread)}" if artifact.unread else ""
+    return [CheckResult(name="config-read", ok=not artifact.unread, detail=detail)]
+
+
+def _counted(value: float, n: int) -> dict[str, Any]:
+    return {
+        "value": value,
+        "interval": (value, value),
+        "method": "counted, not sampled",
+        "n": n,
+        "groups": 1,
+    }
+
+
+def _pair(interval: Interval | None) -> tuple[float, float] | None:
+    return None if interval is None else (interval.low, interval.high)
+
+
+def _thin(curve: dict[str, Any], points: int = 200) -> dict[str, Any]:
+    step = max(1, len(curve["y"]) // points)
+    return {**curve, "x": curve["x"][::step], "y": curve["y"][::step]}

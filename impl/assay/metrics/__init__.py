@@ -1,0 +1,36 @@
+"""Metrics: what a number means, which way is better, what chance earns, and policies that put it in doubt.
+
+The public face is `get`, `names`, `register` and `Metric`; the families register themselves on import (numpy only).
+"""
+
+from __future__ import annotations
+
+from assay.metrics import artifact, calibration, classification, features, latency, ranking, text, training
+from assay.metrics.metric import (
+    InvalidOptionError,
+    InvalidPredictionsError,
+    Metric,
+    UndefinedMetricError,
+    UnknownMetricError,
+)
+from assay.metrics.registry import catalogue, get, names, register
+
+__all__ = [
+    "InvalidOptionError",
+    "InvalidPredictionsError",
+    "Metric",
+    "UndefinedMetricError",
+    "UnknownMetricError",
+    "artifact",
+    "calibration",
+    "catalogue",
+    "classification",
+    "features",
+    "get",
+    "latency",
+    "names",
+    "ranking",
+    "register",
+    "text",
+    "training",
+]

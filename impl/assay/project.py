@@ -1,0 +1,330 @@
+"""A checkout that is judged: its specifications, ledger, store and sources, and the world they make up today.
+
+The one place that joins the pure core (spec, verdict, board) with the disk.
+"""
+
+from __future__ import annotations
+
+import ast
+import datetime
+import time
+from collections.abc import Iterable
+from functools import cache, cached_property
+from pathlib import Path
+
+from assay import digests, hardware, lock
+from assay import spec as specs
+from assay.artifacts import Store, recorded_weights_digest
+from assay.board import Board, Row, SystemBoard
+from assay.errors import ClaimError, SpecError, did_you_mean
+from assay.evidence import Evidence
+from assay.ledger import Entry, Ledger
+from assay.spec import Requirement, Spec
+from assay.verdict import Verdict, World, judge
+
+SPEC_FOLDER = "spec"
+SUITE_FOLDER = "acceptance"
+STATE_FOLDER = ".assay"
+
+
+def find_root(start: Path) -> Path | None:
+    """The nearest folder at or above `start` that holds `spec/*.toml`; None when there is none."""
+    for folder in (start, *start.parents):
+        if any((folder / SPEC_FOLDER).glob("*.toml")):
+            return folder
+    return None
+
+
+class Project:
+    """Everything about one checkout, read lazily.
+
+    Args:
+        root: the folder that holds `spec/` and `acceptance/`.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+
+    @classmethod
+    def here(cls, start: Path | None = None) -> Project:
+        """The project around the current folder. SpecError when there is none."""
+        start = (start or Path.cwd()).resolve()
+        root = find_root(start)
+        if root is None:
+            raise SpecError(f"{start}: no spec/*.toml here or above; `assay init` writes a first project")
+        return cls(root)
+
+    @cached_property
+    def specs(self) -> dict[str, Spec]:
+        """All specifications by system name."""
+        return specs.load_all(self.root / SPEC_FOLDER)
+
+    def spec(self, name: str) -> Spec:
+        """One system's specification. SpecError with the nearest name otherwise."""
+        if name not in self.specs:
+            known = ", ".join(self.specs)
+            raise SpecError(
+                f'{self.root / SPEC_FOLDER}: no system "{name}"{did_you_mean(name, self.specs)} (known: {known})'
+            )
+        return self.specs[name]
+
+    def requirement(self, name: str) -> tuple[Spec, Requirement]:
+        """`system/requirement.id` -> its spec and requirement. ClaimError for anything else."""
+        system, slash, row = name.partition("/")
+        if not slash:
+            raise ClaimError(f'"{name}": write system/requirement, e.g. "graphsage/bugs.auroc"')
+        try:
+            spec = self.spec(system)
+            return spec, spec.get(row)
+        except SpecError as error:
+            raise ClaimError(str(error)) from None
+
+    @cached_property
+    def roots(self) -> list[Path]:
+        """Where importable code lies: `impl/` when the project has one, else the project itself."""
+        implementation = self.root / "impl"
+        return [implementation if implementation.is_dir() else self.root]
+
+    @cached_property
+    def code(self) -> digests.Code:
+        return digests.Code(self.roots, cache=self.root / STATE_FOLDER / "digests.json")
+
+    @cached_property
+    def store(self) -> Store:
+        return Store()
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(self.root / STATE_FOLDER / "ledger.db")
+
+    @cached_property
+    def locked(self) -> dict[str, dict[str, lock.Entry]]:
+        return lock.read(self.root / SPEC_FOLDER)
+
+    @cached_property
+    def claims(self) -> dict[str, list[str]]:
+        """Requirement name -> the acceptance tests that claim it, found without importing them."""
+        return scan_claims(self.root / SUITE_FOLDER, self.root)
+
+    def check_claims(self, systems: Iterable[str]) -> None:
+        """Every requirement of the systems is claimed by exactly one acceptance test.
+
+        Raises:
+            ClaimError: naming all requirements that are not, and all tests that claim what does not exist.
+        """
+        problems: list[str] = []
+        for name in systems:
+            spec = self.spec(name)
+            for requirement in spec:
+                full = f"{name}/{requirement.id}"
+                tests = self.claims.get(full, [])
+                if not tests:
+                    problems.append(
+                        f'requirement "{full}" ({spec.path.name}) is claimed by no acceptance test: '
+                        f'add @pytest.mark.requirement("{full}") to the test that measures it'
+                    )
+                elif len(tests) > 1:
+                    problems.append(f'requirement "{full}" is claimed {len(tests)} times: {", ".join(tests)}')
+        for full, tests in self.claims.items():
+            try:
+                self.requirement(full)
+            except ClaimError as error:
+                problems.append(f"{tests[0]}: {error}")
+        if problems:
+            raise ClaimError("\n".join(problems))
+
+    def board(self, names: Iterable[str] = (), target: str | None = None) -> Board:
+        """The board of the systems (all of them by default) on one target, or on each of their targets."""
+        chosen = [self.spec(name) for name in names] or list(self.specs.values())
+        entries = self.ledger.latest()
+        problems = self.ledger.problems()
+        known_data: dict[str, tuple[str, ...]] = {}
+        systems = [
+            self._system(spec, where, entries, problems, known_data)
+            for spec in chosen
+            for where in ([target] if target else spec.system.targets)
+        ]
+        if not names:
+            systems += [self._gone(name) for name in sorted(set(self.locked) - set(self.specs))]
+        self.code.save()
+        return Board(systems=tuple(systems))
+
+    def verdict(self, spec: Spec, requirement: Requirement, target: str, found: Entry | None) -> Verdict:
+        """The verdict on one requirement given its latest ledger entry."""
+        evidence = found.evidence if found else None
+        return judge(requirement, evidence, self._world(spec, requirement, target, found, {}))
+
+    def current_code(self, spec: Spec, name: str) -> str | None:
+        """The digest now of whatever an evidence row names under `code`."""
+        if name == "[system]":
+            return digests.of_json([spec.system.train, spec.system.load])
+        if name.startswith("[") and name.endswith("]"):
+            kind, _, key = name[1:-1].partition(".")
+            table = {"profile": spec.profile, "data": spec.data}.get(kind, {}).get(key)
+            return None if table is None else digests.of_json(table)
+        if name.startswith(f"{digests.Code.HARNESS}."):
+            return harness_digest(name)
+        return self.code.current(name)
+
+    def _gone(self, name: str) -> SystemBoard:
+        """A system that the lock remembers and that has no specification any more."""
+        problem = f"{lock.NAME} remembers this system, and no specification of spec/ names it; restore it"
+        return SystemBoard(name=name, title="no specification", target="none", rows=(), problems=(problem,))
+
+    def _unlocked(self, spec: Spec) -> tuple[str, ...]:
+        """Why the goalposts of a system are not remembered, if they are not."""
+        if not (self.root / SPEC_FOLDER / lock.NAME).is_file():
+            return (f"spec/{lock.NAME} is missing, so no goalpost is remembered; run `assay spec lock` and commit it",)
+        missing = sorted({row.id for row in spec} - set(self.locked.get(spec.name, {})))
+        return (f"{', '.join(missing[:3])}: not in {lock.NAME}; run `assay spec lock`",) if missing else ()
+
+    def _system(
+        self,
+        spec: Spec,
+        target: str,
+        entries: dict[tuple[str, str, str], Entry],
+        problems: tuple[str, ...],
+        known_data: dict[str, tuple[str, ...]],
+    ) -> SystemBoard:
+        locked = self.locked.get(spec.name, {})
+        rows = []
+        for requirement in spec.on(target):
+            found = entries.get((spec.name, requirement.id, target))
+            world = self._world(spec, requirement, target, found, known_data)
+            evidence = found.evidence if found else None
+            rows.append(
+                Row(
+                    requirement=requirement,
+                    verdict=judge(requirement, evidence, world),
+                    evidence=evidence,
+                    moves=world.moves,
+                    waiver=_waiver_text(spec, requirement),
+                    age_s=None if evidence is None else round(time.time() - evidence.measured_at, 1),
+                )
+            )
+        gone = lock.dropped(spec, locked)
+        withdrawn = [
+            requirement.id
+            for requirement in spec
+            if target in locked.get(requirement.id, {"on": ()})["on"]
+            and target not in requirement.on
+            and not all(
+                move.explained_by(requirement.reason) for move in lock.moves(requirement, locked[requirement.id])
+            )
+        ]
+        return SystemBoard(
+            name=spec.name,
+            title=spec.system.title,
+            target=target,
+            rows=tuple(rows),
+            dropped=tuple(f"{name}: {reason or 'no reason given'}" for name, reason in gone.items()),
+            problems=(
+                *problems,
+                *self._unlocked(spec),
+                *(
+                    f"requirement {name} was dropped without a reason; write [[dropped]] in {spec.path.name}"
+                    for name, reason in gone.items()
+                    if not reason.strip()
+                ),
+                *(
+                    f"requirement {name} is no longer demanded on {target}; write its reason in {spec.path.name}"
+                    for name in withdrawn
+                ),
+            ),
+        )
+
+    def _world(
+        self,
+        spec: Spec,
+        requirement: Requirement,
+        target: str,
+        found: Entry | None,
+        known_data: dict[str, tuple[str, ...]],
+    ) -> World:
+        evidence = found.evidence if found else None
+        return World(
+            target=target,
+            requirement_digest=requirement.digest,
+            hardware_model=hardware.probe("cpu").model if target == "cpu" else _model(evidence),
+            code={name: self.current_code(spec, name) for name in evidence.code} if evidence else {},
+            changed_data=self._changed_data(evidence, known_data) if evidence else (),
+            changed_weights=self._changed_weights(evidence) if evidence else "",
+            tampered=found.tampered if found else "",
+            moves=lock.moves(requirement, self.locked.get(spec.name, {}).get(requirement.id)),
+        )
+
+    def _changed_data(self, evidence: Evidence, known: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
+        changed: list[str] = []
+        for digest in evidence.sources:
+            if digest not in known:
+                manifest = self.store.load_manifest(digest)
+                known[digest] = ("sources unknown here",) if manifest is None else tuple(manifest.changed())
+            changed.extend(known[digest])
+        return tuple(changed)
+
+    def _changed_weights(self, evidence: Evidence) -> str:
+        if not evidence.artifact:
+            return ""
+        record = self.store.record("artifact", evidence.artifact)
+        if record is None:
+            return f"the weights {evidence.weights[:12]} are no longer in {self.store.root}; run `assay verify`"
+        weights = recorded_weights_digest(record["files"])
+        return "" if weights == evidence.weights else "the artifact holds other weights now"
+
+
+def scan_claims(folder: Path, root: Path) -> dict[str, list[str]]:
+    """`@pytest.mark.requirement("system/id", ...)` on test functions under the folder, read from their source.
+
+    Returns:
+        Requirement name -> ["acceptance/x/test_y.py::test_z", ...].
+    """
+    claims: dict[str, list[str]] = {}
+    for path in sorted({*folder.rglob("test_*.py"), *folder.rglob("*_test.py")}):
+        try:
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+        except (SyntaxError, UnicodeDecodeError, ValueError) as error:
+            raise ClaimError(f"{path}: cannot be scanned for claims: {error}") from None
+        where = path.relative_to(root).as_posix()
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            for decorator in node.decorator_list:
+                for name in _claimed(decorator, f"{where}:{node.lineno}"):
+                    claims.setdefault(name, []).append(f"{where}::{node.name}")
+    return claims
+
+
+def _claimed(decorator: ast.expr, where: str) -> list[str]:
+    if not (isinstance(decorator, ast.Call) and isinstance(decorator.func, ast.Attribute)):
+        return []
+    if decorator.func.attr != "requirement":
+        return []
+    names = []
+    for argument in decorator.args:
+        if not (isinstance(argument, ast.Constant) and isinstance(argument.value, str)):
+            raise ClaimError(f"{where}: a claim is written as plain strings, so that it can be found unrun")
+        names.append(argument.value)
+    return names
+
+
+@cache
+def harness_digest(module: str) -> str | None:
+    """Digest of one of the harness's own modules ("assay.statistics"), wherever it is installed."""
+    relative = Path(*module.split(".")[1:])
+    base = Path(__file__).parent / relative
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return digests.of_source(path.read_bytes())
+    return None
+
+
+def _waiver_text(spec: Spec, requirement: Requirement) -> str:
+    waiver = next((w for w in spec.waiver if w.id == requirement.id), None)
+    if waiver is None:
+        return ""
+    state = "expired" if waiver.until < datetime.datetime.now(datetime.UTC).date() else "until"
+    return f"waived, {state} {waiver.until}: {waiver.reason}"
+
+
+def _model(evidence: Evidence | None) -> str:
+    return evidence.hardware.model if evidence else ""

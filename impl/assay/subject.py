@@ -1,0 +1,507 @@
+"""The judge's side of a subject: trains it once, asks it for predictions, keeps what it said.
+
+Gold never passes through here. Everything about an artifact that can be derived from its files is derived from them.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from assay import artifacts, digests
+from assay.artifacts import Store
+from assay.errors import ObservationError, SubjectError
+from assay.spec import Spec
+from assay.worker import Worker, pack, unpack
+
+_TORCH = {"torch", "torch_geometric", "transformers", "accelerate", "peft", "trl", "lightning"}
+
+REPEATED = 64
+"""Items on which a subject is asked a second time, alone, to see whether it answers the same."""
+
+TOLERANCE = 0.05
+"""How far a repeated floating-point answer may lie from the first, as a share of the standard deviation of all
+answers: batches of other shapes round differently, and what is random differs by much more."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set built by the acceptance side: a folder of files, its content digest and its sources' digest."""
+
+    name: str
+    folder: Path
+    digest: str
+    sources: str
+    tables: tuple[str, ...] = ()
+
+    def path(self, file: str) -> Path:
+        """One file of the data set. ObservationError when it was not built."""
+        path = self.folder / file
+        if not path.is_file():
+            raise ObservationError(f'data set "{self.name}" has no file {file}: it holds {self._names()}')
+        return path
+
+    def rows(self, file: str) -> list[dict[str, Any]]:
+        """The rows of a JSON Lines file."""
+        return [json.loads(line) for line in self.path(file).read_text(encoding="utf-8").splitlines()]
+
+    def _names(self) -> str:
+        return ", ".join(sorted(p.name for p in self.folder.iterdir() if p.name != "artifact.json"))
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A trained subject: folder, key, and what the files themselves say."""
+
+    key: str
+    folder: Path
+    weights: str
+    seed: int
+    unread: tuple[str, ...] = ()
+
+    @property
+    def parameters(self) -> int:
+        """Floating-point numbers in the weight files."""
+        return artifacts.count_parameters(self.folder)
+
+    @property
+    def size_mib(self) -> float:
+        """MiB of the weight files."""
+        return artifacts.size_bytes(self.folder) / 2**20
+
+    @cached_property
+    def flight(self) -> dict[str, Any]:
+        """The flight record. SubjectError when training left none."""
+        path = self.folder / "flight.json"
+        try:
+            result: dict[str, Any] = json.loads(path.read_text())
+        except (OSError, ValueError):
+            raise SubjectError(f"{path}: the flight recorder left no readable record; train again") from None
+        return result
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a subject answered for some items. Handed to the judge together with gold that it never saw."""
+
+    subject: Subject
+    method: str
+    items: Sequence[Any]
+    values: Any
+    artifact: Artifact | None
+    """None for outputs that need no trained weights (features, parse results): there is no weights control."""
+    repeatable: bool
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def untrained(self) -> Any:
+        """The same items answered with the weights of before the first update."""
+        return self.subject.ask(self.subject.untrained, self.method, self.items, self.arguments)[0]
+
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any] | None = None) -> Predictions:
+        """The same predictions in another form: applied to `values` and to the controls alike.
+
+        `items` are given when the new form has other items (pairs of the old ones).
+        """
+        mine = {one.name: getattr(self, one.name) for one in fields(Predictions)}
+        changed = {"values": function(self.values), "items": self.items if items is None else items}
+        return _Mapped(**{**mine, **changed}, inner=self, function=function)
+
+
+@dataclass(frozen=True)
+class _Mapped(Predictions):
+    inner: Predictions | None = None
+    function: Callable[[Any], Any] = lambda x: x
+
+    def untrained(self) -> Any:
+        assert self.inner is not None
+        return self.function(self.inner.untrained())
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Seconds per call, taken in the worker on its serving device, one process, the stated number of threads."""
+
+    subject: Subject
+    seconds: np.ndarray
+    """(calls,) float64."""
+    sizes: np.ndarray
+    """(calls,) items answered by each call."""
+    artifact: Artifact
+    threads: int | None
+    honest: bool
+    """False when the parent's own clock disagrees with the sum of the worker's."""
+    detail: str
+
+
+@dataclass(frozen=True)
+class Flight:
+    """The flight record of a training run together with what the spec declares of it."""
+
+    subject: Subject
+    record: dict[str, Any]
+    artifact: Artifact
+
+
+class Subject:
+    """A system under judgement in one profile.
+
+    Args:
+        spec: its specification.
+        profile: name of the profile table that is trained.
+        store: where artifacts live.
+        code: digests of the source roots.
+        data: training data by the name under which `train` gets it; a file each.
+        datasets: the data sets those files belong to, for the evidence.
+        on_progress: receives short texts while a long step runs.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        profile: str,
+        store: Store,
+        code: digests.Code,
+        data: Mapping[str, Path],
+        datasets: Sequence[Dataset] = (),
+        on_progress: Callable[[str], None] | None = None,
+        overrides: Mapping[str, Any] | None = None,
+    ) -> None:
+        if not spec.system.train or not spec.system.load:
+            raise SubjectError(f"{spec.path}: [system] needs train = and load = to have a subject to judge")
+        if profile not in spec.profile:
+            raise SubjectError(
+                f"{spec.path}: no table [profile.{profile}]; profiles: {', '.join(spec.profile) or 'none'}"
+            )
+        self.spec, self.profile_name, self.store, self.code = spec, profile, store, code
+        self.data, self.datasets = dict(data), tuple(datasets)
+        self.overrides = dict(overrides or {})
+        self._on_progress = on_progress
+        self._workers: dict[int | None, Worker] = {}
+        self._loaded: set[tuple[int | None, str]] = set()
+        self._variants: list[Subject] = []
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @cached_property
+    def profile(self) -> dict[str, Any]:
+        """The profile table that training gets, overrides applied."""
+        return {**self.spec.profile[self.profile_name], **self.overrides}
+
+    @cached_property
+    def training_code(self) -> dict[str, str]:
+        """Module -> digest of everything that training imports."""
+        return self.code.closure(self.spec.system.train.partition(":")[0])
+
+    @cached_property
+    def predicting_code(self) -> dict[str, str]:
+        """Module -> digest of everything that loading and predicting imports."""
+        return self.code.closure(self.spec.system.load.partition(":")[0])
+
+    @property
+    def recorded(self) -> bool:
+        """Whether training is watched by the flight recorder: it is where torch takes part."""
+        return any(name.partition(" ")[0] in _TORCH for name in self.training_code)
+
+    @cached_property
+    def data_digests(self) -> dict[str, str]:
+        """Name -> SHA-256 of each training file."""
+        return {name: digests.of_file(path) for name, path in self.data.items()}
+
+    @cached_property
+    def key(self) -> str:
+        """Artifact key: training closure + recorder + profile + training data."""
+        recorder = Path(__file__).with_name("recorder.py").read_text()
+        return digests.of_json(
+            [self.spec.system.train, self.training_code, digests.of_source(recorder), self.profile, self.data_digests]
+        )
+
+    @cached_property
+    def artifact(self) -> Artifact:
+        """The trained artifact; trains in a worker process on first use, once for all processes.
+
+        Raises:
+            SubjectError: when training fails, leaves no weights, or never reads a key of its profile.
+        """
+        folder = self.store.build("artifact", self.key, self._train, system=self.name, profile=self.profile_name)
+        self.store.verify("artifact", self.key)
+        return self._describe(self.key, folder)
+
+    @cached_property
+    def untrained(self) -> Artifact:
+        """The artifact with weights that learnt nothing: the control of every row that depends on weights.
+
+        The weights of before the first update where the recorder saw them; otherwise every tensor drawn anew.
+        """
+        trained = self.artifact
+
+        def swap(folder: Path) -> None:
+            shutil.copytree(trained.folder, folder, dirs_exist_ok=True)
+            shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+            initial = trained.folder / artifacts.SIDE_FILES[0]
+            weights = artifacts.weight_files(trained.folder)
+            if not initial.is_file():
+                for path in weights:
+                    artifacts.reinitialise(path, folder / path.name)
+                return
+            if len(weights) != 1 or artifacts.tensors(initial) != artifacts.tensors(weights[0]):
+                raise SubjectError(
+                    f"{weights[0]}: other tensors than the model that was trained "
+                    "(save the trained module's own state_dict)"
+                )
+            shutil.copy(initial, folder / weights[0].name)
+
+        key = digests.of_json(["untrained", trained.key, trained.weights])
+        folder = self.store.build("control", key, swap)
+        self.store.verify("control", key)
+        return self._describe(key, folder)
+
+    @property
+    def flight(self) -> Flight:
+        """The flight record of the training run."""
+        return Flight(self, self.artifact.flight, self.artifact)
+
+    def variant(self, **overrides: Any) -> Subject:
+        """The same system with other values for some profile keys: an ablation, a control, another seed.
+
+        Raises:
+            SubjectError: for a key that the profile does not have.
+        """
+        unknown = sorted(set(overrides) - set(self.profile))
+        if unknown:
+            raise SubjectError(f'profile "{self.profile_name}" of {self.name} has no key {", ".join(unknown)}')
+        merged = {**self.overrides, **overrides}
+        result = Subject(
+            self.spec,
+            self.profile_name,
+            self.store,
+            self.code,
+            self.data,
+            self.datasets,
+            self._on_progress,
+            merged,
+        )
+        self._variants.append(result)
+        return result
+
+    def predictions(self, method: str, items: Sequence[Any], **arguments: Any) -> Predictions:
+        """Ask the trained subject: `method(items, **arguments)`, one answer per item.
+
+        Args:
+            method: name of a method of what the spec's `load` returns.
+            items: plain data, N of them.
+
+        Returns:
+            Predictions whose values have N entries (a list, an array, or a mapping with such leaves).
+        """
+        values, repeatable = self.ask(self.artifact, method, items, arguments)
+        return Predictions(self, method, items, values, self.artifact, repeatable, arguments)
+
+    def outputs(self, entry: str, items: Sequence[Any], **arguments: Any) -> Predictions:
+        """Ask a function of the subject that needs no trained weights (features, parse results): nothing is trained.
+
+        Args:
+            entry: "package.module:function", called as `function(items, **arguments)`.
+            items: plain data, N of them.
+        """
+        values, repeatable = self.ask(None, entry, items, arguments)
+        return Predictions(self, entry, items, values, None, repeatable, arguments)
+
+    def timings(
+        self,
+        method: str,
+        items: Sequence[Any],
+        *,
+        threads: int | None = 1,
+        warm_up: int = 20,
+        sizes: Sequence[int] | None = None,
+        **arguments: Any,
+    ) -> Timings:
+        """Time one call of `method(item)` per item, after `warm_up` untimed ones, serially.
+
+        `sizes` says how many answers each call gives where an item is a batch (default one).
+
+        Raises:
+            ObservationError: when no item is left to be timed.
+        """
+        if len(items) <= warm_up:
+            raise ObservationError(
+                f"{self.name}.{method}: {len(items)} items for {warm_up} untimed calls: none is timed"
+            )
+        artifact = self.artifact
+        worker = self._worker(artifact, threads)
+        start = time.perf_counter()
+        self._say(f"timing {method}: {len(items):,} calls")
+        result = worker.ask(
+            "time",
+            artifact=str(artifact.folder),
+            method=method,
+            items=list(items),
+            warm_up=warm_up,
+            arguments=arguments,
+        )
+        elapsed = time.perf_counter() - start
+        seconds = np.asarray(result["seconds"], dtype=float)
+        inside = float(seconds.sum())
+        honest = 0 < inside <= elapsed and float(result["total"]) - inside < 0.5 * inside + 0.5
+        honest = honest and elapsed < 2 * float(result["whole"]) + 2  # a slow clock in the worker; transfer is quick
+        counted = np.ones(len(seconds)) if sizes is None else np.asarray(sizes[warm_up:], dtype=float)
+        detail = f"calls took {inside:.2f} s inside the worker, {elapsed:.2f} s by the judge's clock"
+        repeated = len(items) - len({digests.of_json(item) for item in items})
+        if repeated:
+            honest, detail = False, f"{repeated} of {len(items)} timed items are repeats: a cache would answer them"
+        if result["empty"]:
+            honest, detail = False, f"{result['empty']} of {len(seconds)} timed calls answered nothing"
+        return Timings(self, seconds, counted, artifact, threads, honest, detail)
+
+    def ask(
+        self, artifact: Artifact | None, method: str, items: Sequence[Any], arguments: Mapping[str, Any]
+    ) -> tuple[Any, bool]:
+        """Answers for the items and whether a second asking gave the same; kept in the store.
+
+        Without an artifact, `method` is an entry point ("package.module:function").
+        """
+        if len(items) == 0:
+            raise ObservationError(f"{self.name}.{method}: no items were handed in")
+        if artifact is None:
+            origin: list[Any] = [self.code.closure(method.partition(":")[0])]
+        else:
+            origin = [artifact.key, artifact.weights, self.spec.system.load, self.predicting_code]
+        key = digests.of_json([origin, method, dict(arguments), list(items)])
+
+        def call(folder: Path) -> None:
+            self._say(f"{self.name}: {method} on {len(items):,} items")
+            worker = self._worker(artifact, None)
+            folder_name = None if artifact is None else str(artifact.folder)
+            request = {"artifact": folder_name, "method": method, "arguments": dict(arguments)}
+            values = worker.ask("call", items=list(items), **request)
+            chosen = _some(len(items), seed=int(key[:8], 16))
+            again = worker.ask("call", items=[items[i] for i in chosen], **request)
+            same = _same(values, again, chosen, len(items))
+            (folder / "values.bin").write_bytes(pack({"values": values, "same": same}))
+
+        folder = self.store.build("predictions", key, call, system=self.name, method=method)
+        self.store.verify("predictions", key)
+        answer = unpack((folder / "values.bin").read_bytes())
+        return answer["values"], bool(answer["same"])
+
+    def close(self) -> None:
+        """End the worker processes, those of variants too."""
+        for worker in self._workers.values():
+            worker.close()
+        self._workers.clear()
+        self._loaded.clear()
+        for variant in self._variants:
+            variant.close()
+
+    def _train(self, folder: Path) -> None:
+        self._say(f"training {self.name} ({self.profile_name})")
+
+        def progress(state: dict[str, Any]) -> None:
+            loss = state.get("loss")
+            text = f"training {self.name} ({self.profile_name}): update {state.get('updates', 0):,}"
+            self._say(text + (f", loss {loss:.4f}" if isinstance(loss, float) else ""))
+
+        # The subject gets copies of its own files alone: what lies beside the originals may hold gold.
+        with (
+            tempfile.TemporaryDirectory(prefix="assay-train-") as private,
+            Worker(self.code.roots, on_progress=progress) as worker,
+        ):
+            files = {name: Path(private) / name / path.name for name, path in self.data.items()}
+            for name, path in self.data.items():
+                files[name].parent.mkdir()
+                shutil.copyfile(path, files[name])
+            answer = worker.ask(
+                "train",
+                entry=self.spec.system.train,
+                config=self.profile,
+                data={name: str(path) for name, path in files.items()},
+                out=str(folder),
+                record=self.recorded,
+            )
+        artifacts.weight_files(folder)
+        (folder / "harness.json").write_text(json.dumps({"unread": answer["unread"]}))
+
+    def _describe(self, key: str, folder: Path) -> Artifact:
+        unread = json.loads((folder / "harness.json").read_text())["unread"]
+        seed = self.profile.get("seed", 0)
+        return Artifact(
+            key=key,
+            folder=folder,
+            weights=artifacts.weights_digest(folder),
+            seed=int(seed),
+            unread=tuple(unread),
+        )
+
+    def _worker(self, artifact: Artifact | None, threads: int | None) -> Worker:
+        if threads not in self._workers:
+            self._workers[threads] = Worker(self.code.roots, threads=threads)
+        worker = self._workers[threads]
+        if artifact is not None and (threads, str(artifact.folder)) not in self._loaded:
+            worker.ask("load", entry=self.spec.system.load, artifact=str(artifact.folder))
+            self._loaded.add((threads, str(artifact.folder)))
+        return worker
+
+    def _say(self, text: str) -> None:
+        if self._on_progress is not None:
+            self._on_progress(text)
+
+
+def _some(n: int, seed: int) -> list[int]:
+    """Items to ask again: a random part in random order, so that neither place nor company in the batch can help."""
+    count = min(REPEATED, max(1, n // 2))
+    return [int(i) for i in np.random.default_rng(seed).permutation(n)[:count]]
+
+
+def _same(values: Any, again: Any, chosen: Sequence[int], total: int) -> bool:
+    """Whether `again`, asked for the chosen items only, repeats what `values` said of them."""
+    if isinstance(values, Mapping):
+        return (
+            isinstance(again, Mapping)
+            and values.keys() == again.keys()
+            and all(_same(values[name], again[name], chosen, total) for name in values)
+        )
+    if not isinstance(values, list | np.ndarray) or len(values) != total or len(again) != len(chosen):
+        return _close(values, again, 0.0)  # one value for all items, such as a list of class names
+    slack = TOLERANCE * _spread(values)
+    return all(_close(values[i], other, slack) for i, other in zip(chosen, again, strict=True))
+
+
+def _spread(values: Any) -> float:
+    """Standard deviation of all numbers; 0 where the answers are not numbers of one shape."""
+    try:
+        table = np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        return 0.0
+    return float(np.nanstd(table)) if table.size else 0.0
+
+
+def _close(first: Any, second: Any, slack: float) -> bool:
+    if isinstance(first, Mapping):
+        return (
+            isinstance(second, Mapping)
+            and first.keys() == second.keys()
+            and all(_close(first[name], second[name], slack) for name in first)
+        )
+    if isinstance(first, np.ndarray | np.generic) or isinstance(second, np.ndarray | np.generic):
+        a, b = np.asarray(first), np.asarray(second)
+        if a.shape != b.shape:
+            return False
+        if a.dtype.kind == "f" or b.dtype.kind == "f":
+            return bool(np.allclose(a, b, rtol=1e-6, atol=slack, equal_nan=True))
+        return bool((a == b).all())
+    if isinstance(first, list) and isinstance(second, list):
+        return len(first) == len(second) and all(_close(a, b, slack) for a, b in zip(first, second, strict=True))
+    if isinstance(first, float) and isinstance(second, float):
+        return bool(np.isclose(first, second, rtol=1e-6, atol=slack, equal_nan=True))
+    return bool(first == second)

@@ -1,0 +1,360 @@
+"""A subject in its own process: items go in, predictions come out as data.
+
+`python -m assay.worker` is the child. It imports the subject, never the specification, gold or a metric; what
+it sends back is JSON and plain arrays, so nothing that a subject builds is ever executed by the judge.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import json
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from assay.errors import ObservationError, SubjectError
+
+_clock = time.perf_counter  # bound before a subject is imported: replacing time.perf_counter gains nothing
+_LENGTH = struct.Struct("<Q")
+_ARRAY = "__array__"
+"""Key of the mapping that stands for an array in the JSON part of a message."""
+
+
+def pack(value: Any) -> bytes:
+    """Plain data (JSON values, numpy arrays without objects, mappings and sequences of them) as bytes.
+
+    Raises:
+        TypeError: for anything else, naming its type.
+    """
+    arrays: list[np.ndarray] = []
+    head = json.dumps(_strip(value, arrays)).encode()
+    body = io.BytesIO()
+    for array in arrays:
+        np.save(body, array, allow_pickle=False)
+    return _LENGTH.pack(len(head)) + head + body.getvalue()
+
+
+def unpack(data: bytes) -> Any:
+    """The inverse of `pack`; arrays come back as numpy arrays, tuples as lists."""
+    (length,) = _LENGTH.unpack_from(data)
+    head = json.loads(data[_LENGTH.size : _LENGTH.size + length])
+    body = io.BytesIO(data[_LENGTH.size + length :])
+    arrays = []
+    while body.tell() < len(body.getbuffer()):
+        arrays.append(np.load(body, allow_pickle=False))
+    return _restore(head, arrays)
+
+
+def _strip(value: Any, arrays: list[np.ndarray]) -> Any:
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        if value.dtype.hasobject:
+            raise TypeError("a numpy array of objects is no plain data; deliver numbers or lists")
+        if isinstance(value, np.ma.MaskedArray):
+            raise TypeError("a masked array is no plain data: what is masked would turn into numbers")
+        arrays.append(value)
+        return {_ARRAY: len(arrays) - 1}
+    if isinstance(value, Mapping):
+        bad = next((key for key in value if not isinstance(key, str)), None)
+        if bad is not None:
+            raise TypeError(f"a mapping key must be a string, got {bad!r}")
+        if _ARRAY in value:
+            raise TypeError(f"the mapping key {_ARRAY!r} is taken")
+        return {key: _strip(item, arrays) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
+        return [_strip(item, arrays) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__module__}.{type(value).__qualname__} is no plain data")
+
+
+def _restore(value: Any, arrays: list[np.ndarray]) -> Any:
+    if isinstance(value, dict):
+        if set(value) == {_ARRAY}:
+            return arrays[value[_ARRAY]]
+        return {key: _restore(item, arrays) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_restore(item, arrays) for item in value]
+    return value
+
+
+def _send(stream: IO[bytes], data: bytes) -> None:
+    stream.write(_LENGTH.pack(len(data)))
+    stream.write(data)
+    stream.flush()
+
+
+def _receive(stream: IO[bytes]) -> Any:
+    head = stream.read(_LENGTH.size)
+    if len(head) < _LENGTH.size:
+        raise EOFError
+    (length,) = _LENGTH.unpack(head)
+    data = stream.read(length)
+    if len(data) < length:
+        raise EOFError
+    return unpack(data)
+
+
+class Worker:
+    """The parent's handle on one child process. Use as a context manager, or call `close`.
+
+    Args:
+        roots: folders put on the child's import path.
+        threads: when given, the child's numeric libraries use that many threads; with 1 it is also pinned to
+            one core where the system allows.
+        on_progress: called with the recorder's progress records while the child trains.
+    """
+
+    def __init__(
+        self,
+        roots: Sequence[Path],
+        threads: int | None = None,
+        on_progress: Callable[[dict[str, Any]], None] | None = None,
+        cwd: Path | None = None,
+    ) -> None:
+        self._on_progress = on_progress
+        self._lock = threading.Lock()
+        log, name = tempfile.mkstemp(prefix="assay-worker-", suffix=".log")
+        self.log = Path(name)
+        environment = dict(os.environ)
+        environment["PYTHONPATH"] = os.pathsep.join([*map(str, roots), *filter(None, [environment.get("PYTHONPATH")])])
+        environment["PYTHONHASHSEED"] = "0"
+        environment["TOKENIZERS_PARALLELISM"] = "false"
+        environment["ASSAY_WORKER"] = "1"
+        if threads is not None:
+            for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+                environment[name] = str(threads)
+            environment["ASSAY_WORKER_THREADS"] = str(threads)
+        with os.fdopen(log, "wb") as stderr:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "assay.worker"],  # -P: what is imported lies under roots, not in cwd
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env=environment,
+                cwd=cwd,
+            )
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def ask(self, op: str, **arguments: Any) -> Any:
+        """Send one request and wait for its answer.
+
+        Raises:
+            ObservationError: when the arguments are no plain data; nothing was sent.
+            SubjectError: when the subject raised, died, or returned something that is no plain data; the text
+                holds the subject's own last words.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with self._lock:
+            try:
+                request = pack({"op": op, **arguments})
+            except (TypeError, ValueError, RecursionError) as error:
+                raise ObservationError(f"what is handed to {op!r} is no plain data: {error}") from None
+            try:
+                _send(self._process.stdin, request)
+                while True:
+                    answer = _receive(self._process.stdout)
+                    if "progress" not in answer:
+                        break
+                    if self._on_progress is not None:
+                        self._on_progress(answer["progress"])
+            except (EOFError, BrokenPipeError, OSError):
+                code = self._process.wait()
+                raise SubjectError(f"the worker process died during {op!r} (exit {code}){self._last_words()}") from None
+        if "error" in answer:
+            raise SubjectError(f"{answer['error']}{self._last_words(answer.get('traceback', ''))}")
+        return answer["result"]
+
+    def close(self) -> None:
+        """End the child; its log file goes with it."""
+        if self._process.poll() is None:
+            with contextlib.suppress(OSError):
+                assert self._process.stdin is not None
+                self._process.stdin.close()
+            try:
+                self._process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError):
+                if stream is not None:
+                    stream.close()
+        self.log.unlink(missing_ok=True)
+
+    def _last_words(self, trace: str = "") -> str:
+        with contextlib.suppress(OSError):
+            text = trace or self.log.read_text(errors="replace")
+            lines = [line for line in text.strip().splitlines() if line.strip()][-12:]
+            if lines:
+                return "\n    " + "\n    ".join(lines)
+        return ""
+
+
+def resolve(entry: str) -> Callable[..., Any]:
+    """`package.module:name.attribute` -> the callable.
+
+    Raises:
+        SubjectError: naming the part that does not exist.
+    """
+    module_name, _, path = entry.partition(":")
+    try:
+        target: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and f"{module_name}.".startswith(f"{error.name}."):
+            raise SubjectError(
+                f'subject "{entry}": there is no module {error.name}; is it under impl/ or beside spec/?'
+            ) from None
+        raise SubjectError(
+            f'subject "{entry}": imports {error.name}, which is not installed; '
+            "install what the systems need: pip install -e '.[systems]'"
+        ) from None
+    for part in path.split("."):
+        if not hasattr(target, part):
+            raise SubjectError(f'subject "{entry}": {module_name} has no {path}')
+        target = getattr(target, part)
+    if not callable(target):
+        raise SubjectError(f'subject "{entry}" is not callable')
+    return target  # type: ignore[no-any-return]
+
+
+class _Child:
+    """The child's side: holds the loaded subject between requests."""
+
+    def __init__(self, source: IO[bytes], sink: IO[bytes]) -> None:
+        self.source, self.sink = source, sink
+        self.subjects: dict[str, Any] = {}
+
+    def serve(self) -> None:
+        while True:
+            try:
+                request = _receive(self.source)
+            except EOFError:
+                return
+            op = request.pop("op")
+            try:
+                answer = self._packed(getattr(self, f"do_{op}")(**request))
+            except SubjectError as error:
+                answer = pack({"error": str(error)})
+            except KeyboardInterrupt:
+                return
+            except BaseException as error:
+                said = f"the subject raised {type(error).__name__}: {error}"
+                answer = pack({"error": said, "traceback": traceback.format_exc()})
+            _send(self.sink, answer)
+
+    @staticmethod
+    def _packed(result: Any) -> bytes:
+        try:
+            return pack({"result": result})
+        except (TypeError, ValueError, RecursionError) as error:
+            raise SubjectError(f"the subject returned what is no plain data: {error}") from None
+
+    def do_train(
+        self, entry: str, config: dict[str, Any], data: dict[str, str], out: str, record: bool
+    ) -> dict[str, Any]:
+        """Train under the flight recorder; answers with the config keys that nobody read."""
+        from assay.recorder import FlightRecorder, TrackedConfig
+
+        function = resolve(entry)
+        tracked = TrackedConfig(config)
+        files = {name: Path(path) for name, path in data.items()}
+        recorder: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
+        if record:
+            recorder = FlightRecorder(Path(out), on_progress=lambda state: _send(self.sink, pack({"progress": state})))
+        with recorder:
+            function(tracked, files, Path(out))
+        return {"unread": list(tracked.unread)}
+
+    def do_load(self, entry: str, artifact: str) -> None:
+        if artifact not in self.subjects:
+            self.subjects[artifact] = resolve(entry)(Path(artifact))
+
+    def do_call(self, artifact: str | None, method: str, items: Any, arguments: dict[str, Any]) -> Any:
+        function = resolve(method) if artifact is None else self._method(artifact, method)
+        return function(items, **arguments)
+
+    def do_time(
+        self, artifact: str, method: str, items: list[Any], warm_up: int, arguments: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Time one call per item, with a clock that the subject cannot have replaced."""
+        function = self._method(artifact, method)
+        seconds = np.empty(len(items) - warm_up)
+        empty = 0
+        first = _clock()
+        for item in items[:warm_up]:
+            function(item, **arguments)
+        begin = _clock()
+        for index, item in enumerate(items[warm_up:]):
+            start = _clock()
+            answer = function(item, **arguments)
+            seconds[index] = _clock() - start
+            empty += answer is None
+            self._packed(answer)  # outside the time taken: what is still to be computed is no answer
+        end = _clock()
+        return {"seconds": seconds, "empty": empty, "total": end - begin, "whole": end - first}
+
+    def _method(self, artifact: str, method: str) -> Callable[..., Any]:
+        subject = self.subjects[artifact]
+        function = getattr(subject, method, None)
+        if not callable(function):
+            raise SubjectError(f"{type(subject).__name__} has no method {method!r}")
+        return function  # type: ignore[no-any-return]
+
+
+@contextlib.contextmanager
+def _private_streams() -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    """Keep the protocol's pipes for ourselves: what a subject prints goes to the log instead."""
+    source, sink = os.dup(0), os.dup(1)
+    nowhere = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nowhere, 0)
+    os.dup2(2, 1)
+    with os.fdopen(source, "rb") as incoming, os.fdopen(sink, "wb") as outgoing:
+        yield incoming, outgoing
+
+
+def _die_with(parent: int) -> None:
+    """End this process when its parent is gone: an orphan must not go on training beside its successor."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="assay-parent-watch").start()
+
+
+def main() -> None:
+    """Entry point of the child process."""
+    _die_with(os.getppid())
+    threads = os.environ.get("ASSAY_WORKER_THREADS")
+    if threads == "1" and hasattr(os, "sched_setaffinity"):
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    with _private_streams() as (source, sink):
+        _Child(source, sink).serve()
+
+
+if __name__ == "__main__":
+    main()

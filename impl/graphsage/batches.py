@@ -1,0 +1,147 @@
+"""From stored graphs to the tensors of one batch. Pure copying: it draws nothing and drops nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from graphsage.data import IGNORED, Samples, Store
+from graphsage.features import WIDTH
+from graphsage.model import Batch
+from graphsage.sparse import Rows, Sparse
+
+
+def _slices(array: NDArray, low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray:
+    return np.concatenate([array[a:b] for a, b in zip(low.tolist(), high.tolist(), strict=True)])
+
+
+def _pointers(counts: NDArray) -> NDArray[np.int32]:
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+
+
+def _rows(ptr: NDArray, index: NDArray, weight: NDArray) -> Rows:
+    return Rows(
+        torch.from_numpy(np.ascontiguousarray(ptr, dtype=np.int32)),
+        torch.from_numpy(np.ascontiguousarray(index, dtype=np.int32)),
+        torch.from_numpy(np.ascontiguousarray(weight, dtype=np.float32)),
+    )
+
+
+def graphs(
+    store: Store, numbers: Sequence[int] | NDArray[np.int64], gradient: bool, windows: NDArray[np.int64] | None = None
+) -> Batch:
+    """The named graphs side by side; with the transposes that a backward pass needs if `gradient`.
+
+    `windows` (G, 2) keeps only the nodes low <= i < high of each graph, with the edges among them.
+    """
+    number = np.asarray(numbers, dtype=np.int64)
+    first, last = store.node_ptr[number], store.node_ptr[number + 1]
+    shift = np.zeros_like(first) if windows is None else windows[:, 0]
+    low = first + shift
+    high = last if windows is None else np.minimum(first + windows[:, 1], last)
+    sizes = high - low
+    start = _pointers(sizes)
+    n = int(start[-1])
+    graph = np.repeat(np.arange(len(number), dtype=np.int32), sizes)
+    nodes = np.arange(n, dtype=np.int32)
+    stored = np.repeat(low - start[:-1], sizes) + nodes  # where each node lies in the store
+
+    # (N, 978) features
+    columns = _slices(store.columns, store.feature_ptr[low], store.feature_ptr[high]).astype(np.int32)
+    values = _slices(store.values, store.feature_ptr[low], store.feature_ptr[high]).astype(np.float32)
+    counts = store.feature_ptr[stored + 1] - store.feature_ptr[stored]
+    features = _rows(_pointers(counts), columns, values)
+    # (N, N) mean over neighbours
+    edges = _slices(store.neighbours, store.neighbour_ptr[low], store.neighbour_ptr[high])
+    degree = store.neighbour_ptr[stored + 1] - store.neighbour_ptr[stored]
+    if windows is not None:
+        inside = np.repeat(graph, degree)
+        edges = edges - shift[inside]
+        kept = (edges >= 0) & (edges < sizes[inside])
+        degree = np.bincount(np.repeat(nodes, degree)[kept], minlength=n)
+        edges = edges[kept]
+    edges = edges + np.repeat(start[:-1][graph], degree)
+    share = (1.0 / np.maximum(degree, 1)).astype(np.float32)
+    around = _pointers(degree)
+    neighbours = _rows(around, edges, np.repeat(share, degree))
+    mean = (1.0 / sizes).astype(np.float32)
+    ones, each = np.ones(n, dtype=np.float32), np.arange(n + 1, dtype=np.int32)
+    pool, spread = _rows(start, nodes, mean[graph]), _rows(each, graph, ones)
+    if not gradient:
+        matrices = (Sparse(features), Sparse(neighbours), Sparse(pool), Sparse(spread))
+        return Batch(*matrices, torch.from_numpy(start.astype(np.int64)))
+    order = np.argsort(columns.astype(np.int16), kind="stable")
+    holder = np.repeat(nodes, counts)[order]
+    by_column = _rows(_pointers(np.bincount(columns, minlength=WIDTH)), holder, values[order])
+    return Batch(
+        Sparse(features, by_column),
+        Sparse(neighbours, _rows(around, edges, share[edges])),  # the adjacency is symmetric
+        Sparse(pool, _rows(each, graph, mean[graph])),
+        Sparse(spread, _rows(start, nodes, ones)),
+        torch.from_numpy(start.astype(np.int64)),
+    )
+
+
+def collate(
+    samples: Samples,
+    chosen: NDArray[np.int64],
+    versions: NDArray[np.int64],
+    gradient: bool,
+    window: int | None = None,
+    places: NDArray[np.float64] | None = None,
+) -> Batch:
+    """The samples `chosen` (B,), each with its versions (B, V): columns of `samples.versions`.
+
+    With a `window`, larger graphs are cut to that many nodes (masked ones to twice as many): around the defect of the
+    last version for all versions of a sample, where `places` (B, 2), uniform in [0, 1), says how far around.
+    """
+    rows = chosen[:, None]
+    graph = samples.versions[rows, versions]  # (B, V)
+    location = samples.location[rows, versions]  # (B, V)
+    masked = samples.masked[chosen]  # (B,)
+    there = graph >= 0
+    wanted = np.concatenate([graph[there], masked[masked >= 0]])
+    windows = None
+    if window is not None:
+        assert places is not None
+        size = samples.store.size(graph).min(axis=1, where=there, initial=1 << 30)  # (B,)
+        site = np.where(location[:, -1] >= 0, location[:, -1], (places[:, 1] * size).astype(np.int64))
+        low = _low(site, size, window, places[:, 0])
+        high = np.where(size > window, low + window, 1 << 30)
+        size = samples.store.size(masked)
+        low_masked = _low((places[:, 1] * size).astype(np.int64), size, 2 * window, places[:, 0])
+        both = [np.stack([low, high], axis=1)[:, None].repeat(graph.shape[1], axis=1)[there]]
+        both.append(np.stack([low_masked, low_masked + 2 * window], axis=1)[masked >= 0])
+        windows = np.concatenate(both)
+        location = np.where(location >= 0, location - low[:, None], location)
+    batch = graphs(samples.store, wanted, gradient, windows)
+    defect_graph = np.full(graph.shape, -1)
+    defect_graph[there] = np.arange(there.sum())
+    import_graph = np.full(masked.shape, -1)
+    import_graph[masked >= 0] = there.sum() + np.arange((masked >= 0).sum())
+    batch.record_id = [samples.record_id[index] for index in chosen.tolist()]
+    batch.defect_graph = _long(defect_graph)
+    batch.import_graph = _long(import_graph)
+    batch.bug_labels = _long(np.where(there, versions > 0, IGNORED))
+    batch.location_labels = _long(np.where(there, location, IGNORED))
+    batch.operator_labels = _long(np.where(there, samples.operator[rows, versions], IGNORED))
+    batch.import_labels = _long(np.where(masked[:, None] >= 0, samples.modules[chosen], IGNORED))
+    return batch
+
+
+def _low(
+    site: NDArray[np.int64], size: NDArray[np.int64], window: int, place: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """First node of a window that holds the site and does not leave the graph."""
+    least = np.maximum(site - window + 1, 0)
+    most = np.minimum(site, np.maximum(size - window, 0))
+    most = np.maximum(most, least)
+    return np.where(size > window, least + (place * (most - least + 1)).astype(np.int64), 0)
+
+
+def _long(array: NDArray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64))

@@ -1,0 +1,215 @@
+"""From records to training samples: every function with mutants of itself, and its masked twin for the imports.
+
+Graphs are built once, by several processes, and kept as compact arrays; nothing here knows PyTorch, so that the
+processes start quickly. It must never look at a record that its caller did not name.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from corpus import defects
+from corpus.functions import Function
+from graphsage import features, graph
+
+IGNORED = -100
+OPERATORS: tuple[str, ...] = tuple(defects.OPERATORS)
+_CHUNK = 128  # functions: operators are balanced inside a chunk
+
+
+@dataclass(slots=True)
+class Store:
+    """Many graphs with their features, one array per column of the table."""
+
+    node_ptr: NDArray[np.int64]  # (G + 1,)
+    feature_ptr: NDArray[np.int64]  # (N + 1,)
+    columns: NDArray[np.int16]  # (nnz,)
+    values: NDArray[np.float16]  # (nnz,)
+    neighbour_ptr: NDArray[np.int64]  # (N + 1,)
+    neighbours: NDArray[np.int32]  # (2E,) node inside its graph
+
+    def __len__(self) -> int:
+        return len(self.node_ptr) - 1
+
+    def size(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Nodes of each of the graphs."""
+        return self.node_ptr[numbers + 1] - self.node_ptr[numbers]
+
+    @classmethod
+    def of(cls, graphs: graph.CodeGraphs) -> Store:
+        rows = features.extract(graphs)
+        source, target = graphs.both_directions()
+        order = np.argsort(target, kind="stable")
+        degree = np.bincount(target, minlength=len(graphs.kind))
+        first = np.repeat(graphs.start[:-1], np.diff(graphs.start))
+        return cls(
+            node_ptr=graphs.start.astype(np.int64),
+            feature_ptr=rows.indptr.astype(np.int64),
+            columns=rows.columns,
+            values=rows.values.astype(np.float16),
+            neighbour_ptr=np.concatenate([[0], np.cumsum(degree)]),
+            neighbours=(source[order] - first[source[order]]).astype(np.int32),
+        )
+
+    def without_edges(self) -> Store:
+        """The same nodes, none with a neighbour."""
+        return replace(self, neighbour_ptr=np.zeros_like(self.neighbour_ptr), neighbours=self.neighbours[:0])
+
+    @classmethod
+    def join(cls, stores: Sequence[Store]) -> Store:
+        def pointers(name: str) -> NDArray[np.int64]:
+            parts = [np.zeros(1, dtype=np.int64)]
+            total = 0
+            for store in stores:
+                part = getattr(store, name)
+                parts.append(part[1:] + total)
+                total += int(part[-1])
+            return np.concatenate(parts)
+
+        def column(name: str) -> NDArray:
+            return np.concatenate([getattr(store, name) for store in stores])
+
+        return cls(
+            pointers("node_ptr"),
+            pointers("feature_ptr"),
+            column("columns"),
+            column("values"),
+            pointers("neighbour_ptr"),
+            column("neighbours"),
+        )
+
+
+@dataclass(slots=True)
+class Samples:
+    """Training samples of B functions; version 0 of a function is the original, M others are mutants.
+
+    `versions` holds graph numbers (-1 where a function has fewer mutants), `masked` the graph of the masked source
+    (-1 where no module is used).
+    """
+
+    store: Store
+    record_id: list[str]  # B
+    versions: NDArray[np.int64]  # (B, M + 1)
+    location: NDArray[np.int64]  # (B, M + 1) node of the defect inside its graph, or IGNORED
+    operator: NDArray[np.int64]  # (B, M + 1) index in OPERATORS, or IGNORED
+    masked: NDArray[np.int64]  # (B,)
+    modules: NDArray[np.int64]  # (B, K) 0 or 1
+
+    def __len__(self) -> int:
+        return len(self.record_id)
+
+
+def vocabulary(records: Sequence[Function], seen_at_least: int) -> list[str]:
+    """Modules used by so many training functions, the most used first."""
+    count = Counter(module for record in records for module in record.uses)
+    kept = [module for module, times in count.items() if times >= seen_at_least]
+    return sorted(kept, key=lambda module: (-count[module], module))
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    functions: Sequence[Function]
+    mutants: int
+    seed: int
+
+
+_Row = tuple[list[int], list[int], list[int], int]  # versions, locations, operators, masked
+
+
+def node_at(graphs: graph.CodeGraphs, index: int, span: Sequence[int]) -> int:
+    """The outermost node of graph `index` with that span, counted inside the graph; IGNORED if there is none."""
+    low, high = graphs.start[index], graphs.start[index + 1]
+    hits = np.flatnonzero((graphs.span[low:high] == np.asarray(span)).all(axis=1))
+    return int(hits[0]) if len(hits) else IGNORED
+
+
+def _prepare(job: _Job) -> tuple[Store, list[_Row]]:
+    """Graphs and label rows of a chunk of functions; runs in a process of its own."""
+    sources: list[str] = []
+    rows: list[_Row] = []
+    spans: list[tuple[int, int, int, Sequence[int]]] = []
+    mutants: dict[str, list[defects.Pair]] = {}
+    for pair in defects.pairs(job.functions, job.seed, job.mutants):
+        mutants.setdefault(pair.record_id, []).append(pair)
+    for function in job.functions:
+        versions, locations, operators = [len(sources)], [IGNORED], [IGNORED]
+        sources.append(function.source)
+        for pair in mutants.get(function.record_id, []):
+            spans.append((len(rows), len(versions), len(sources), pair.span))
+            versions.append(len(sources))
+            locations.append(IGNORED)
+            operators.append(OPERATORS.index(pair.operator))
+            sources.append(pair.mutant)
+        missing = job.mutants + 1 - len(versions)
+        rows.append(
+            (
+                versions + [-1] * missing,
+                locations + [IGNORED] * missing,
+                operators + [IGNORED] * missing,
+                len(sources) if function.uses else -1,
+            )
+        )
+        if function.uses:
+            sources.append(function.masked)
+    graphs = graph.build(sources)
+    for row, version, index, span in spans:
+        rows[row][1][version] = node_at(graphs, index, span)
+    return Store.of(graphs), rows
+
+
+def prepare(
+    records: Sequence[Function],
+    modules: Sequence[str],
+    mutants: int,
+    seed: int,
+    processes: int,
+    progress: Callable[[str], None],
+    edges: bool = True,
+) -> Samples:
+    """Samples of all records, in their order, the same whatever `processes` is."""
+    jobs = [_Job(records[i : i + _CHUNK], mutants, seed) for i in range(0, len(records), _CHUNK)]
+    stores: list[Store] = []
+    rows: list[_Row] = []
+    graphs = 0
+
+    def take(result: tuple[Store, list[_Row]]) -> None:
+        nonlocal graphs
+        store, part = result
+        for versions, locations, operators, masked in part:
+            shifted = [v + graphs if v >= 0 else -1 for v in versions]
+            rows.append((shifted, locations, operators, masked + graphs if masked >= 0 else -1))
+        graphs += len(store)
+        stores.append(store)
+        progress(f"graphs {graphs:,} of {len(rows):,}/{len(records):,} functions")
+
+    if processes > 1 and len(jobs) > 1:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(processes, mp_context=context) as pool:
+            for result in pool.map(_prepare, jobs, chunksize=4):
+                take(result)
+    else:
+        for job in jobs:
+            take(_prepare(job))
+    index = {module: column for column, module in enumerate(modules)}
+    labels = np.zeros((len(records), len(modules)), dtype=np.int64)
+    for row, record in enumerate(records):
+        for module in record.uses:
+            if module in index:
+                labels[row, index[module]] = 1
+    store = Store.join(stores)
+    return Samples(
+        store=store if edges else store.without_edges(),
+        record_id=[record.record_id for record in records],
+        versions=np.array([row[0] for row in rows]),
+        location=np.array([row[1] for row in rows]),
+        operator=np.array([row[2] for row in rows]),
+        masked=np.array([row[3] for row in rows]),
+        modules=labels,
+    )

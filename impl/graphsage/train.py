@@ -1,0 +1,354 @@
+"""The training run: samples, updates, dev loss, early stopping, checkpoints, and the weights that dev chose.
+
+A run that was killed and started again in the same folder ends with the same bits as one that was not (on a CPU, with
+the same number of threads). It must never read a test split: it knows "train" and "dev", and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from corpus import records
+from graphsage import batches, data
+from graphsage.model import GraphSage, Output
+
+_DEV_BATCH = 64  # functions
+_DEV_MUTANTS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One profile of the specification; every field is a key there, and every key is read."""
+
+    hidden: list[int]
+    head: int
+    dropout: float
+    loss_weights: list[float]  # bugs, location, imports
+    mutants: int  # built for each function
+    edges: bool  # false leaves every node without neighbours: the control for what the graph is worth
+    window: int  # nodes of a graph that one update looks at
+    module_seen: int  # training functions that must use a module for it to become a label
+    functions_per_update: int
+    epochs: int
+    learning_rate: float
+    weight_decay: float
+    average: float  # decay of the running mean of the weights; the mean is what dev sees and what is kept
+    gradient_norm: float
+    evaluations_per_epoch: int
+    plateau_factor: float
+    plateau_patience: int
+    stop_patience: int
+    checkpoint_every: int  # evaluations between two periodic checkpoints
+    precision: str  # "bf16" or "fp32"
+    threads: int
+    processes: int
+    seed: int
+
+    @classmethod
+    def read(cls, config: Mapping[str, Any]) -> Settings:
+        """From the plain mapping of a profile; a missing key raises KeyError with its name."""
+        settings = cls(
+            hidden=[int(width) for width in config["hidden"]],
+            head=int(config["head"]),
+            dropout=float(config["dropout"]),
+            loss_weights=[float(weight) for weight in config["loss_weights"]],
+            mutants=int(config["mutants"]),
+            edges=bool(config["edges"]),
+            window=int(config["window"]),
+            module_seen=int(config["module_seen"]),
+            functions_per_update=int(config["functions_per_update"]),
+            epochs=int(config["epochs"]),
+            learning_rate=float(config["learning_rate"]),
+            weight_decay=float(config["weight_decay"]),
+            average=float(config["average"]),
+            gradient_norm=float(config["gradient_norm"]),
+            evaluations_per_epoch=int(config["evaluations_per_epoch"]),
+            plateau_factor=float(config["plateau_factor"]),
+            plateau_patience=int(config["plateau_patience"]),
+            stop_patience=int(config["stop_patience"]),
+            checkpoint_every=int(config["checkpoint_every"]),
+            precision=str(config["precision"]),
+            threads=int(config["threads"]),
+            processes=int(config["processes"]),
+            seed=int(config["seed"]),
+        )
+        if settings.precision not in {"bf16", "fp32"}:
+            raise ValueError(f'precision = "{settings.precision}": known are "bf16" and "fp32"')
+        return settings
+
+    def model(self, modules: int) -> GraphSage:
+        return GraphSage(self.hidden, self.head, len(data.OPERATORS), modules, self.dropout, self.loss_weights)
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where a run stands; with weights, optimizer and RNG state it is all that a checkpoint holds."""
+
+    update: int = 0
+    evaluations: int = 0
+    best_loss: float = float("inf")
+    best_update: int = 0
+    stale: int = 0  # evaluations since the best one
+    done: bool = False
+
+
+class Run:
+    """One training run in the folder `out`; `resume` continues from its last checkpoint if there is one."""
+
+    def __init__(
+        self, settings: Settings, train: data.Samples, dev: data.Samples, modules: list[str], out: Path
+    ) -> None:
+        self.settings, self.train, self.dev, self.modules, self.out = settings, train, dev, modules, out
+        torch.manual_seed(settings.seed)
+        self.model = settings.model(len(modules))
+        decayed = [p for p in self.model.parameters() if p.ndim > 1]
+        others = [p for p in self.model.parameters() if p.ndim <= 1]
+        groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
+        self.plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            self.optimizer, factor=settings.plateau_factor, patience=settings.plateau_patience
+        )
+        self.averaged = {name: value.clone() for name, value in self.model.state_dict().items()}
+        self.progress = Progress()
+        self.updates_per_epoch = -(-len(train) // settings.functions_per_update)
+        self.evaluate_every = max(1, self.updates_per_epoch // settings.evaluations_per_epoch)
+        self.started = time.monotonic()
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.out / "checkpoints"
+
+    def run(self) -> None:
+        """Train to the end, to early stopping, or on from where a killed run stood."""
+        self.resume()
+        total = self.updates_per_epoch * self.settings.epochs
+        if not self.progress.evaluations:
+            self.evaluate()  # where it starts from: what training has to beat
+        while not self.progress.done:
+            self.step()
+            if self.progress.update % self.evaluate_every == 0 or self.progress.update == total:
+                self.evaluate()
+                stopped = self.progress.stale >= self.settings.stop_patience
+                self.progress.done = stopped or self.progress.update == total
+                self.save()
+
+    def step(self) -> None:
+        """One optimizer update."""
+        settings, update = self.settings, self.progress.update
+        epoch, place = divmod(update, self.updates_per_epoch)
+        chosen, versions, places = self.draw(epoch, place)
+        batch = batches.collate(self.train, chosen, versions, True, settings.window, places)
+        self.model.train()
+        with self.autocast():
+            output: Output = self.model(batch)
+        assert output.loss is not None
+        self.optimizer.zero_grad(set_to_none=True)
+        output.loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.gradient_norm)
+        self.optimizer.step()
+        self.progress.update += 1
+        # the first updates count less, so that the mean leaves the random weights behind
+        decay = min(settings.average, (1 + update) / (10 + update))
+        torch._foreach_lerp_(list(self.averaged.values()), list(self.model.state_dict().values()), 1 - decay)
+        if update % 10 == 0 and sys.stderr.isatty():
+            self.show({name: float(loss) for name, loss in output.losses.items()})
+
+    def draw(self, epoch: int, place: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """Functions of one update (B,), versions of each (B, 2): the original and a mutant, and places (B, 2)."""
+        size = self.settings.functions_per_update
+        rng = np.random.default_rng([self.settings.seed, epoch])
+        chosen = rng.permutation(len(self.train))[place * size : (place + 1) * size]
+        places = rng.random((len(self.train), 3))[chosen]
+        made = (self.train.versions[chosen, 1:] >= 0).sum(axis=1)
+        mutant = 1 + (places[:, 2] * made).astype(np.int64)  # without any, version 1 is a gap and is left out
+        return chosen, np.stack([np.zeros_like(mutant), mutant], axis=1), places[:, :2]
+
+    def autocast(self) -> torch.autocast:
+        return torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.settings.precision == "bf16")
+
+    def evaluate(self) -> None:
+        """Loss of the averaged weights over the whole dev split; steps the plateau and keeps the best weights."""
+        trained = {name: value.clone() for name, value in self.model.state_dict().items()}
+        self.model.load_state_dict(self.averaged)
+        losses = dev_losses(self.model, self.dev, self.autocast())
+        self.model.load_state_dict(trained)
+        loss = sum(losses.values())
+        progress = self.progress
+        progress.evaluations += 1
+        self.plateau.step(loss)
+        if loss < progress.best_loss:
+            progress.best_loss, progress.best_update, progress.stale = loss, progress.update, 0
+            _save(self.checkpoints / "best.safetensors", self.averaged, {})
+        else:
+            progress.stale += 1
+        self.show({f"dev {name}": value for name, value in losses.items()}, end="\n")
+
+    def show(self, losses: Mapping[str, float], end: str = "") -> None:
+        parts = " ".join(f"{name} {value:.4f}" for name, value in losses.items())
+        total = self.updates_per_epoch * self.settings.epochs
+        rate = self.optimizer.param_groups[0]["lr"]
+        elapsed = time.monotonic() - self.started
+        line = f"update {self.progress.update}/{total} {elapsed:.0f} s lr {rate:.1e} {parts}"
+        if sys.stderr.isatty():
+            print(f"\r\x1b[K{line}", end=end, file=sys.stderr, flush=True)
+        elif end:
+            print(line, file=sys.stderr, flush=True)
+
+    def save(self) -> None:
+        tensors: dict[str, Tensor] = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        tensors |= {f"averaged.{name}": value for name, value in self.averaged.items()}
+        state = self.optimizer.state_dict()
+        for number, values in state["state"].items():
+            tensors |= {f"optimizer.{number}.{name}": value for name, value in values.items()}
+        tensors["rng"] = torch.get_rng_state()
+        about = {
+            "progress": asdict(self.progress),
+            "groups": state["param_groups"],
+            "plateau": {k: v for k, v in self.plateau.state_dict().items() if isinstance(v, int | float | list)},
+            "settings": asdict(self.settings),
+            "modules": self.modules,
+        }
+        last = self.checkpoints / "last.safetensors"
+        _save(last, tensors, {"state": json.dumps(about)})
+        if self.progress.evaluations % self.settings.checkpoint_every == 0:
+            shutil.copyfile(last, self.checkpoints / f"update-{self.progress.update:06d}.safetensors")
+
+    def resume(self) -> None:
+        last = self.checkpoints / "last.safetensors"
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        if not last.exists():
+            return
+        with safe_open(last, framework="pt") as file:
+            about = json.loads(file.metadata()["state"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        if about["settings"] != asdict(self.settings) or about["modules"] != self.modules:
+            raise ValueError(f"{last}: written by another profile or from other data; remove it to start anew")
+        self.model.load_state_dict({n[6:]: t for n, t in tensors.items() if n.startswith("model.")})
+        self.averaged = {n: tensors[f"averaged.{n}"] for n in self.model.state_dict()}  # in the order of the model
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            if name.startswith("optimizer."):
+                _, number, key = name.split(".")
+                state.setdefault(int(number), {})[key] = tensor
+        self.optimizer.load_state_dict({"state": state, "param_groups": about["groups"]})
+        self.plateau.load_state_dict(about["plateau"])
+        torch.set_rng_state(tensors["rng"])
+        self.progress = Progress(**about["progress"])
+
+
+def dev_losses(model: GraphSage, samples: data.Samples, autocast: torch.autocast) -> dict[str, float]:
+    """Each loss component over the whole split, every mutant in it, in eval mode: the mean over records."""
+    model.eval()
+    totals: dict[str, float] = {}
+    versions = np.arange(samples.versions.shape[1])
+    with torch.inference_mode(), autocast:
+        for low in range(0, len(samples), _DEV_BATCH):
+            chosen = np.arange(low, min(low + _DEV_BATCH, len(samples)))
+            output = model(batches.collate(samples, chosen, np.tile(versions, (len(chosen), 1)), gradient=False))
+            for name, loss in output.losses.items():
+                totals[name] = totals.get(name, 0.0) + float(loss) * len(chosen)
+    return {name: total / len(samples) for name, total in totals.items()}
+
+
+def thresholds(model: GraphSage, samples: data.Samples, autocast: torch.autocast) -> dict[str, float]:
+    """Chosen on dev: the defect probability that 5 % of the originals exceed, and the one for imports by micro-F1."""
+    model.eval()
+    defects: list[NDArray[np.float64]] = []
+    imports: list[NDArray[np.float64]] = []
+    used = np.flatnonzero(samples.masked >= 0)
+    with torch.inference_mode(), autocast:
+        for low in range(0, len(samples), 128):
+            batch = batches.graphs(samples.store, samples.versions[low : low + 128, 0], gradient=False)
+            defects.append(model.defects(model.trunk(batch), batch)[0].double().sigmoid().numpy())
+        for low in range(0, len(used), 128):
+            batch = batches.graphs(samples.store, samples.masked[used[low : low + 128]], gradient=False)
+            imports.append(model.imports(model.trunk(batch), batch).double().sigmoid().numpy())
+    chosen = {"defect": float(np.quantile(np.concatenate(defects), 0.95)), "imports": 0.5}
+    if len(used):
+        scores, truth = np.concatenate(imports), samples.modules[used] > 0
+        best = -1.0
+        for threshold in np.arange(0.05, 0.96, 0.025):
+            hit = scores >= threshold
+            f1 = 2 * (hit & truth).sum() / max(hit.sum() + truth.sum(), 1)
+            if f1 > best:
+                best, chosen["imports"] = f1, float(threshold)
+    return chosen
+
+
+def train(config: Mapping[str, Any], data: Mapping[str, Path], out: Path) -> None:
+    """Train on data["train"], choose on data["dev"], leave `model.safetensors` and `config.json` in `out`.
+
+    Called again with the same arguments after a kill, it goes on from the last checkpoint.
+    """
+    settings = Settings.read(config)
+    torch.set_num_threads(settings.threads)
+    torch.use_deterministic_algorithms(True)
+    out.mkdir(parents=True, exist_ok=True)
+    sides = {side: records.read(Path(data[side])) for side in ("train", "dev")}
+    run = start(settings, sides["train"], sides["dev"], out)
+    run.run()
+    finish(run)
+
+
+def start(settings: Settings, train_side: Sequence[Any], dev_side: Sequence[Any], out: Path) -> Run:
+    """Build the samples of both sides and the run over them."""
+    modules = data.vocabulary(train_side, settings.module_seen)
+    began = time.monotonic()
+
+    def progress(text: str) -> None:
+        if sys.stderr.isatty():
+            print(f"\r\x1b[K{text} {time.monotonic() - began:.0f} s", end="", file=sys.stderr, flush=True)
+
+    samples = [
+        data.prepare(side, modules, mutants, settings.seed + number, settings.processes, progress, settings.edges)
+        for number, (side, mutants) in enumerate(((train_side, settings.mutants), (dev_side, _DEV_MUTANTS)))
+    ]
+    return Run(settings, samples[0], samples[1], modules, out)
+
+
+def finish(run: Run) -> None:
+    """Write the model of the best dev loss, and what the bridge needs to read it."""
+    with safe_open(run.checkpoints / "best.safetensors", framework="pt") as file:
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    run.model.load_state_dict(weights)
+    about = {
+        "hidden": run.settings.hidden,
+        "head": run.settings.head,
+        "operators": list(data.OPERATORS),
+        "modules": run.modules,
+        "precision": run.settings.precision,
+        "edges": run.settings.edges,
+        "thresholds": thresholds(run.model, run.dev, run.autocast()),
+        "training": asdict(run.progress),
+    }
+    _write(run.out / "config.json", json.dumps(about, indent=1))
+    _save(run.out / "model.safetensors", weights, {})
+
+
+def _save(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write beside, then rename: a kill leaves the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".partial")
+    save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, beside, metadata=metadata)
+    os.replace(beside, path)
+
+
+def _write(path: Path, text: str) -> None:
+    beside = path.with_suffix(".partial")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, path)

@@ -1,0 +1,232 @@
+"""A dead metric, a one-class evaluation, a trivial or unreachable bound, a constant predictor: each is found out."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from assay import liveness, metrics
+from assay.liveness import Check
+from assay.metrics import Metric
+from assay.spec import Bound
+
+GOLD = np.arange(60) % 2
+
+
+def examine(metric: Metric | str, gold: Any, bound: Bound | None = None, **options: Any) -> dict[str, Check]:
+    found = metrics.get(metric) if isinstance(metric, str) else metric
+    return {check.name: check for check in liveness.examine(found, gold, options, bound)}
+
+
+def failed(checks: dict[str, Check]) -> list[str]:
+    return [name for name, check in checks.items() if not check.ok]
+
+
+def honest(name: str) -> Any:
+    return metrics.get("classification.auroc").policies(GOLD, np.random.default_rng(0))[name]
+
+
+def binary(formula: Any, direction: Any = "higher", bounds: tuple[float, float] = (-9, 9)) -> Metric:
+    policies = metrics.get("classification.auroc").policy_form
+    return Metric("own.metric", direction, bounds, "test", formula, policy_form=policies)
+
+
+@pytest.mark.parametrize(
+    ("name", "gold", "bound"),
+    [
+        ("classification.auroc", GOLD, Bound(at_least=0.7)),
+        ("classification.macro_auroc", {"label": GOLD, "stratum": np.arange(60) // 20}, Bound(at_least=0.7)),
+        ("classification.macro_recall_at_fpr", {"label": GOLD, "threshold": [0.02] * 60}, Bound(at_least=0.2)),
+        ("classification.macro_recall_at_fpr", {"label": GOLD, "threshold": [-3.0] * 60}, Bound(at_least=0.2)),
+        ("classification.brier_skill", GOLD, Bound(above=0)),
+        ("classification.brier_skill", [1] + [0] * 19, Bound(above=0)),
+        ("classification.accuracy", GOLD % 3, Bound(at_least=0.9)),
+        ("classification.macro_accuracy", {"label": [[i % 7, 0] for i in range(60)], "stratum": GOLD}, None),
+        ("classification.recall_at_k", np.eye(20)[np.arange(60) % 20], Bound(at_least=0.5)),
+        ("classification.micro_f1", np.eye(20)[np.arange(60) % 20], Bound(at_least=0.5)),
+        ("classification.micro_f1", {"sets": [[f"n{i % 9}"] for i in range(60)]}, Bound(at_least=0.5)),
+        ("calibration.ece", GOLD, Bound(at_most=0.08)),
+        ("calibration.brier", GOLD, Bound(at_most=0.2)),
+        ("ranking.mrr", {"relevant": np.arange(60), "candidates": [1000] * 60}, Bound(at_least=0.52)),
+        ("ranking.hits_at_k", {"relevant": np.arange(60), "candidates": [1000] * 60}, Bound(at_least=0.78)),
+        ("ranking.ndcg_at_k", np.eye(60) + 2 * np.eye(60, k=1), Bound(at_least=0.4)),
+        ("ranking.recall_at_k", [{f"d{i}": 1} for i in range(60)], Bound(at_least=0.4)),
+        ("text.token_f1", [f"tok{i} is {i * i}" for i in range(60)], Bound(at_least=0.6)),
+        ("text.exact_match", [f"tok{i}" for i in range(60)], Bound(at_least=0.6)),
+    ],
+)
+def test_honest_tasks_are_not_accused(name: str, gold: Any, bound: Bound | None) -> None:
+    checks = examine(name, gold, bound)
+    assert failed(checks) == [], [checks[n].detail for n in failed(checks)]
+    assert {"items", "liveness", "refuses-nan", "refuses-empty"} <= set(checks)
+    assert ("triviality" in checks) == (bound is not None)
+
+
+@pytest.mark.parametrize("constant", [0.75, 1.0])
+def test_a_hard_coded_metric_is_dead(constant: float) -> None:
+    checks = examine(binary(lambda predictions, gold: constant), GOLD, Bound(at_least=0.7))
+    assert "every policy scores the same" in checks["liveness"].detail
+    assert {"liveness", "triviality"} <= set(failed(checks))
+
+
+def test_a_metric_with_its_direction_wrong_is_dead() -> None:
+    auroc = metrics.get("classification.auroc").compute
+    assert failed(examine(binary(auroc), GOLD)) == []
+    checks = examine(binary(auroc, "lower"), GOLD)
+    assert failed(checks) == ["liveness"]
+    assert "no better than the shuffled" in checks["liveness"].detail
+
+
+def test_a_metric_that_rewards_the_spread_alone_is_dead() -> None:
+    checks = examine(binary(lambda predictions, gold: float(np.std(predictions))), GOLD)
+    assert "liveness" in failed(checks)
+
+
+def test_a_metric_whose_noise_falls_below_the_inverted_oracle_is_dead() -> None:
+    """|AUROC - 0.5|: the inverted oracle is as good as the oracle."""
+    auroc = metrics.get("classification.auroc").compute
+    checks = examine(binary(lambda predictions, gold: abs(auroc(predictions, gold) - 0.5)), GOLD)
+    assert "no better than its inversion" in checks["liveness"].detail
+
+
+def test_a_metric_that_rewards_being_consistently_wrong_is_dead() -> None:
+    auroc = metrics.get("classification.auroc").compute
+    checks = examine(binary(lambda predictions, gold: {1.0: 1.0, 0.0: 0.9}.get(auroc(predictions, gold), 0.5)), GOLD)
+    assert "the inverted oracle beats the shuffled policy" in checks["liveness"].detail
+
+
+def test_a_metric_that_scores_nothing_is_caught() -> None:
+    """Metrics that turn NaN or no predictions into a number; the guard of `compute` is taken out on purpose."""
+
+    class Loose(Metric):
+        def _guard(self, predictions: Any, gold: Any) -> None:
+            """Let everything through."""
+
+    def formula(predictions: Any, gold: Any) -> float:
+        if len(predictions) != len(gold):
+            return 1.0
+        return float(np.mean(np.nan_to_num(predictions) == gold))
+
+    loose = Loose(
+        "own.loose", "higher", (0, 1), "test", formula, policy_form=metrics.get("classification.auroc").policy_form
+    )
+    checks = examine(loose, GOLD)
+    assert failed(checks) == ["refuses-nan", "refuses-empty"]
+    assert checks["refuses-empty"].detail == "empty predictions score 1"
+    assert checks["refuses-nan"].detail == "nan predictions score 0.5"
+
+
+@pytest.mark.parametrize("gold", [np.ones(60, int), np.zeros(60, int)])
+def test_a_one_class_evaluation_is_dead(gold: np.ndarray) -> None:
+    for name in ("classification.auroc", "classification.brier_skill", "classification.accuracy"):
+        assert "liveness" in failed(examine(name, gold))
+
+
+def test_a_ranking_without_distractors_is_dead() -> None:
+    gold = {"relevant": [0] * 60, "candidates": [1] * 60}
+    assert "every policy scores the same" in examine("ranking.mrr", gold)["liveness"].detail
+
+
+@pytest.mark.parametrize(
+    ("name", "gold", "bound"),
+    [
+        ("classification.auroc", GOLD, Bound(at_least=0.5)),
+        ("classification.accuracy", [1] * 50 + [0] * 10, Bound(at_least=0.8)),
+        ("ranking.recall_at_k", {"relevant": [0] * 60, "candidates": [12] * 60}, Bound(at_least=0.8)),
+        ("ranking.mrr", {"relevant": [1] * 60, "candidates": [2] * 60}, Bound(at_least=0.44)),
+        ("calibration.brier", GOLD, Bound(at_most=0.25)),
+    ],
+)
+def test_a_bound_that_a_cheap_policy_keeps_is_trivial(name: str, gold: Any, bound: Bound) -> None:
+    checks = examine(name, gold, bound)
+    assert "triviality" in failed(checks)
+    assert "demands nothing" in checks["triviality"].detail
+
+
+def test_a_supporting_metric_is_trivial_by_nature_and_says_so() -> None:
+    check = examine("calibration.ece", GOLD, Bound(at_most=0.08))["triviality"]
+    assert check.ok
+    assert check.detail == "constant 0 keeps to <= 0.08: proves nothing without a discriminating row"
+
+
+def test_a_bound_that_the_oracle_misses_is_unreachable() -> None:
+    """Half of the true labels have no column: the best possible F1 is 0.667 against a bar of 0.70."""
+    labels = np.eye(20)[np.arange(60) % 20]
+    gold = {"labels": labels, "outside": [1] * 60}
+    checks = examine("classification.micro_f1", gold, Bound(at_least=0.70))
+    assert failed(checks) == ["reachability"]
+    assert checks["reachability"].detail == "the oracle itself scores 0.6667 against >= 0.7"
+
+
+def test_an_exact_bound_at_the_end_of_the_range_is_reachable() -> None:
+    assert failed(examine("classification.accuracy", GOLD, Bound(equals=1))) == []
+
+
+def test_too_few_items_are_named() -> None:
+    checks = examine("classification.auroc", [0, 1] * 5)
+    assert failed(checks) == ["items"]
+    assert checks["items"].detail == "10 items, 20 are needed"
+
+
+def test_gold_that_no_policy_can_be_built_on_is_a_failed_check_and_no_traceback() -> None:
+    assert "liveness" in failed(examine("classification.auroc", [0, 1, 2] * 10))
+    checks = examine("ranking.ndcg_at_k", np.zeros((30, 4)))
+    assert "cannot be scored: query 0 has no relevant candidate" in checks["liveness"].detail
+
+
+def test_it_is_deterministic() -> None:
+    first = liveness.examine(metrics.get("classification.auroc"), GOLD, {}, Bound(at_least=0.7))
+    assert first == liveness.examine(metrics.get("classification.auroc"), GOLD, {}, Bound(at_least=0.7))
+
+
+def test_only_predictions_are_examined() -> None:
+    for name in ("training.updates", "latency.mean_ms", "artifact.parameters", "features.told_apart"):
+        assert liveness.examine(metrics.get(name), GOLD, {}, None) == []
+
+
+# ------------------------------------------------------------------------------ predictions
+
+
+@pytest.mark.parametrize(
+    "predictions",
+    [
+        [0.1, 0.2, 0.1],
+        np.array([0.1, 0.2, 0.1]),
+        ["a", "b", "a"],
+        [[1, 2, 3, 4], [1, 2, 3, 5], [1, 2, 3, 4]],
+        {"scores": np.array([[0.1, 0.2], [0.1, 0.3], [0.1, 0.2]])},
+        {"first": ["a", "b", "c"], "second": ["a", "b", "c"]},
+        [np.zeros((2, 3)), np.zeros((3, 3)), np.zeros((2, 3))],
+        [{"d1": 0.5}, {"d1": 0.6}, {}],
+        np.array([[0.0, -math.inf], [1.0, -math.inf], [0.5, 0.1]]),
+    ],
+)
+def test_living_predictions_pass(predictions: Any) -> None:
+    checks = liveness.predictions_alive(predictions, 3)
+    assert [c.name for c in checks] == ["length", "finite", "varied"]
+    assert all(c.ok for c in checks)
+
+
+@pytest.mark.parametrize(
+    ("predictions", "name", "detail"),
+    [
+        ([0.1, 0.2], "length", "2 answers to 3 items"),
+        ([], "length", "0 answers to 3 items"),
+        ({"a": [1, 2, 3], "b": [1, 2]}, "length", "one entry per item is needed everywhere, got a 3, b 2"),
+        (None, "length", "NoneType holds no items: give a list, an array or a mapping of them"),
+        ([0.1, math.nan, 0.2], "finite", "1 of 3 answers are not finite"),
+        (np.array([0.1, math.inf, math.nan]), "finite", "2 of 3 answers are not finite"),
+        (np.array([0.1, -math.inf, 0.2]), "finite", "1 of 3 answers are not finite"),
+        ({"scores": np.array([[1.0, math.nan]] * 3)}, "finite", "scores: 3 of 3 answers are not finite"),
+        ([0.630, 0.630, 0.630], "varied", "all 3 answers are the same: 0.63"),
+        ([0.630, 0.630 + 1e-9, 0.630], "varied", "all 3 answers are the same: 0.63"),
+        ([{"d": 1}, {"d": 1}, {"d": 1}], "varied", "all 3 answers are the same: {'d': 1}"),
+        ({"scores": np.ones((3, 2))}, "varied", "all 3 answers are the same: array([1., 1.])"),
+    ],
+)
+def test_dead_predictions_are_named_with_their_numbers(predictions: Any, name: str, detail: str) -> None:
+    last = liveness.predictions_alive(predictions, 3)[-1]
+    assert (last.name, last.ok, last.detail) == (name, False, detail)

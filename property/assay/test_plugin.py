@@ -1,0 +1,436 @@
+"""What a person sees when the plugin judges: real inner pytest runs on a toy project, one behaviour a test."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+
+import pytest
+
+
+def test_honest_subject_passes_and_is_done(judged):
+    rows = judged.rows()
+    assert {row["verdict"] for row in rows.values()} == {"PASS"}
+    auroc = rows["auroc"]
+    assert auroc["interval"][0] <= auroc["value"] <= auroc["interval"][1]
+    assert auroc["n"] == 400
+    assert auroc["chance"] == 0.5
+    assert auroc["baselines"]["coin"]["beaten"] is True
+    assert len(auroc["weights"]) == 64
+    assert judged.assay("verify", "toy").returncode == 0
+
+
+def test_running_one_file_alone_works(toy):
+    done = toy.pytest("acceptance/test_accuracy.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = toy.rows()
+    assert rows["accuracy"]["verdict"] == "PASS"
+    assert rows["auroc"]["verdict"] == "UNPROVEN"
+
+
+def test_deleted_acceptance_test_fails_the_run_and_is_named(judged):
+    judged.file("acceptance/test_accuracy.py").unlink()
+    done = judged.pytest("acceptance")
+    assert done.returncode == 4
+    assert "toy/accuracy" in done.stderr + done.stdout
+    verified = judged.assay("verify", "toy")
+    assert verified.returncode == 2
+    assert "toy/accuracy" in verified.stderr
+    assert "Traceback" not in verified.stderr
+
+
+def test_doubly_claimed_requirement_fails_the_run(judged):
+    judged.edit("acceptance/test_size.py", '"toy/size"', '"toy/size", "toy/auroc"')
+    done = judged.pytest("acceptance")
+    assert done.returncode == 4
+    assert "claimed 2 times" in done.stderr + done.stdout
+
+
+def test_skipped_test_proves_nothing(judged):
+    judged.edit("acceptance/test_accuracy.py", "    judge(", '    pytest.skip("not today")\n    judge(')
+    done = judged.pytest("acceptance")
+    assert done.returncode == 1, "a skipped requirement must turn the run red"
+    row = judged.rows()["accuracy"]
+    assert row["verdict"] == "UNPROVEN"
+    assert "not today" in row["reason"]
+
+
+def test_runtime_skip_outdates_older_evidence(judged):
+    """The code is the same, only the outcome differs: the newer row counts."""
+    judged.edit(
+        "acceptance/test_accuracy.py",
+        "    judge(",
+        '    import os\n    os.getenv("SKIP") and pytest.skip()\n    judge(',
+    )
+    assert judged.pytest("acceptance").returncode == 0
+    assert judged.rows()["accuracy"]["verdict"] == "PASS"
+    assert judged.pytest("acceptance", environment={"SKIP": "1"}).returncode == 1
+    assert judged.rows()["accuracy"]["verdict"] == "UNPROVEN"
+
+
+def test_test_that_never_judges_is_an_error(judged):
+    judged.edit("acceptance/test_accuracy.py", "    judge(", "    return\n    judge(")
+    done = judged.pytest("acceptance")
+    assert done.returncode == 1
+    row = judged.rows()["accuracy"]
+    assert row["verdict"] == "UNPROVEN"
+    assert "without calling judge" in row["reason"]
+
+
+def test_raising_test_is_an_error(judged):
+    judged.edit("acceptance/test_accuracy.py", "    judge(", '    raise RuntimeError("boom")\n    judge(')
+    assert judged.pytest("acceptance").returncode == 1
+    row = judged.rows()["accuracy"]
+    assert row["verdict"] == "UNPROVEN"
+    assert "boom" in row["reason"]
+
+
+def test_deselected_requirement_keeps_its_evidence(judged):
+    assert judged.pytest("acceptance", "-k", "auroc").returncode == 0
+    assert judged.rows()["accuracy"]["verdict"] == "PASS"
+
+
+def test_constant_predictions_do_not_pass(judged):
+    judged.edit("toy.py", "return 1 / (1 + np.exp(-(x @ self.w[:5] + self.w[5])))", "return np.full(len(x), 0.63)")
+    done = judged.pytest("acceptance")
+    assert done.returncode == 1
+    row = judged.rows()["auroc"]
+    assert row["verdict"] == "VOID"
+    assert "all 400 answers are the same" in row["reason"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "word"),
+    [
+        ("np.full(len(x), np.nan)", "not finite"),
+        ("x[:-1]", "399"),
+        ("np.random.default_rng().random(len(x))", "repeatable"),
+        ("object()", "plain data"),
+        ("[]", "0"),
+    ],
+    ids=["nan", "too-few", "random", "object", "empty"],
+)
+def test_unusable_predictions_never_pass_and_are_named(toy, answer, word):
+    toy.edit("toy.py", "return 1 / (1 + np.exp(-(x @ self.w[:5] + self.w[5])))", f"return {answer}")
+    assert toy.pytest("acceptance").returncode == 1
+    row = toy.rows()["auroc"]
+    assert row["verdict"] in ("UNPROVEN", "VOID", "FAIL")
+    assert word in row["reason"]
+
+
+def test_weights_that_do_not_matter_are_void(toy):
+    """A heuristic in the place of the model scores as well with shuffled weights."""
+    toy.edit("toy.py", "(x @ self.w[:5] + self.w[5])", "(x @ [1, -1, 1, 0, 0])")
+    assert toy.pytest("acceptance").returncode == 1
+    row = toy.rows()["auroc"]
+    assert row["verdict"] == "VOID"
+    assert "weights" in row["reason"]
+
+
+def test_unread_configuration_is_void(toy):
+    toy.edit("spec/toy.toml", "[profile.cpu]\n", "[profile.cpu]\nwarmup = 100\n")
+    assert toy.pytest("acceptance").returncode == 1
+    row = toy.rows()["auroc"]
+    assert row["verdict"] == "VOID"
+    assert "warmup" in row["reason"]
+
+
+def test_comment_kills_no_claim_a_line_does(judged):
+    judged.edit("toy.py", "    return Plane(", "    # only a remark\n    return Plane(")
+    assert {row["verdict"] for row in judged.rows().values()} == {"PASS"}
+    judged.edit("toy.py", "> 0.5", "> 0.49")
+    rows = judged.rows()
+    assert rows["accuracy"]["verdict"] == "UNPROVEN"
+    assert "toy" in rows["accuracy"]["reason"]
+    assert "stale" in rows["accuracy"]["reason"]
+
+
+def test_changed_profile_is_stale(judged):
+    judged.edit("spec/toy.toml", "[profile.cpu]\nseed = 0", "[profile.cpu]\nseed = 1")
+    row = judged.rows()["auroc"]
+    assert row["verdict"] == "UNPROVEN"
+    assert "profile.cpu" in row["reason"]
+
+
+def test_changed_requirement_is_stale(judged):
+    judged.edit("spec/toy.toml", "at_least = 0.8", "at_least = 0.81")
+    row = judged.rows()["auroc"]
+    assert row["verdict"] == "UNPROVEN"
+    assert "requirement itself changed" in row["reason"]
+
+
+def test_lowered_threshold_shows_moved_goalpost_on_a_fresh_clone(judged):
+    assert judged.assay("spec", "lock").returncode == 0
+    judged.edit("spec/toy.toml", "at_least = 0.8\n", "at_least = 0.6\n")
+    for path in (judged.file(".assay") / "ledger.db").parent.glob("ledger.db*"):
+        path.unlink()
+    assert judged.pytest("acceptance").returncode == 1
+    row = judged.rows()["auroc"]
+    assert row["goalpost"] == ["goalpost moved >= 0.8 -> >= 0.6"]
+    assert row["verdict"] == "UNPROVEN"
+    checked = judged.assay("spec", "check")
+    assert checked.returncode == 2
+    assert "goalpost moved" in checked.stderr
+    judged.edit(
+        "spec/toy.toml", "at_least = 0.6\n", 'at_least = 0.6\nreason = "0.6: a third of the old set was mislabelled"\n'
+    )
+    row = judged.rows()["auroc"]
+    assert row["verdict"] == "PASS"
+    assert row["goalpost"] == ["goalpost moved >= 0.8 -> >= 0.6"]
+
+
+def test_edited_ledger_row_is_void(judged):
+    path = judged.file(".assay/ledger.db")
+    with sqlite3.connect(path) as connection:
+        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            connection.execute(f"DROP TRIGGER {name}")
+        seq, payload = connection.execute(
+            "SELECT seq, payload FROM rows WHERE requirement = 'accuracy' ORDER BY seq DESC LIMIT 1"
+        ).fetchone()
+        value = json.loads(payload)["value"]
+        connection.execute("UPDATE rows SET payload = ? WHERE seq = ?", (payload.replace(str(value), "0.999", 1), seq))
+    connection.close()
+    rows = judged.rows()
+    assert rows["accuracy"]["verdict"] == "VOID"
+    assert "ledger" in rows["accuracy"]["reason"]
+    assert rows["size"]["verdict"] == "PASS"
+
+
+def test_changed_data_is_stale(judged):
+    """A source file of the data set is edited: every claim on it goes."""
+    judged.file("points.txt").write_text("1")
+    judged.edit("acceptance/conftest.py", "sources={}", 'sources={"points.txt": Path("points.txt").absolute()}')
+    judged.edit("acceptance/conftest.py", "import json", "import json\nfrom pathlib import Path")
+    assert judged.pytest("acceptance").returncode == 0
+    judged.file("points.txt").write_text("22")
+    row = judged.rows()["auroc"]
+    assert row["verdict"] == "UNPROVEN"
+    assert "points.txt" in row["reason"]
+
+
+def test_absent_hardware_is_an_error_with_exit_code_1(judged):
+    done = judged.assay("verify", "toy", "--hardware", "cuda")
+    assert done.returncode == 1
+    assert "cuda" in done.stderr
+    assert "Traceback" not in done.stderr
+    inner = judged.pytest("acceptance", "-m", "cuda")
+    assert inner.returncode != 0
+
+
+def test_unknown_hardware_is_a_usage_error(judged):
+    done = judged.pytest("acceptance", "--hardware", "gpu9000")
+    assert done.returncode == 4
+    assert "gpu9000" in done.stderr + done.stdout
+
+
+def test_smoke_profile_records_nothing(toy):
+    done = toy.pytest("acceptance", "--assay-profile", "smoke")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {row["verdict"] for row in toy.rows().values()} == {"UNPROVEN"}
+
+
+def test_parallel_run_trains_once_and_judges_all(toy):
+    done = toy.pytest("acceptance", "-n", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "toy on cpu" in done.stdout, "the controller prints the board"
+    trained = list((toy.root / "cache" / "artifact").glob("*/trained.txt"))
+    assert [path.read_text() for path in trained] == ["once\n"]
+    assert {row["verdict"] for row in toy.rows().values()} == {"PASS"}
+
+
+def test_subject_that_breaks_gives_its_last_words(toy):
+    toy.edit("toy.py", "    weight = ", '    raise ValueError("no such column")\n    weight = ')
+    done = toy.pytest("acceptance")
+    assert done.returncode == 1
+    assert "no such column" in toy.rows()["auroc"]["reason"]
+
+
+def test_junit_carries_the_numbers(judged):
+    judged.pytest("acceptance", "--junitxml=junit.xml")
+    text = judged.file("junit.xml").read_text()
+    assert 'name="verdict" value="PASS"' in text
+    assert 'name="assay.requirement" value="toy/auroc"' in text
+
+
+def test_session_without_requirements_is_left_alone(toy):
+    toy.file("test_plain.py").write_text("def test_plain():\n    assert True\n")
+    done = toy.pytest("test_plain.py")
+    assert done.returncode == 0
+    assert "assay" not in done.stdout.replace("plugins: ", "").split("collected")[1]
+    assert not toy.file(".assay").exists()
+
+
+def test_status_is_quick(judged):
+    start = time.perf_counter()
+    assert judged.assay("status").returncode == 0
+    assert time.perf_counter() - start < 10
+
+
+@pytest.mark.parametrize("command", [["status"], ["spec", "check"], ["report"]])
+def test_broken_specification_is_one_clear_line(toy, command):
+    toy.edit("spec/toy.toml", 'metric = "classification.auroc"', 'metric = "classification.aurok"')
+    done = toy.assay(*command)
+    assert done.returncode == 2
+    assert "spec/toy.toml:" in done.stderr
+    assert 'did you mean "classification.auroc"' in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_init_tutorial_is_done_at_once(tmp_path, toy):
+    folder = tmp_path / "tutorial"
+    assert toy.assay("init", str(folder)).returncode == 0
+    tutorial = type(toy)(folder)
+    done = tutorial.pytest()
+    assert done.returncode == 0, done.stdout + done.stderr
+    verified = tutorial.assay("verify")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert (folder / "report.html").is_file()
+    again = tutorial.assay("init")
+    assert again.returncode == 2
+    assert "already there" in again.stderr
+
+
+# ------------------------------------------------------------------ ways to be DONE without being so, each found once
+
+
+def test_failing_after_the_judgement_is_not_done(toy):
+    toy.edit("acceptance/test_size.py", "subject=toy)", 'subject=toy)\n    assert False, "train and test overlap"')
+    done = toy.assay("verify", "toy")
+    assert done.returncode == 1
+    row = toy.rows()["size"]
+    assert row["verdict"] == "UNPROVEN"
+    assert "overlap" in row["reason"]
+
+
+def test_judging_twice_is_an_error(toy):
+    toy.edit(
+        "acceptance/test_size.py", "    judge(toy.artifact, subject=toy)", "    judge(toy.artifact, subject=toy)\n" * 2
+    )
+    assert toy.pytest("acceptance").returncode == 1
+    assert "judged already" in toy.rows()["size"]["reason"]
+
+
+def test_parametrised_claim_is_refused(toy):
+    toy.edit(
+        "acceptance/test_size.py",
+        "def test_size(judge, toy):",
+        '@pytest.mark.parametrize("n", [1, 2])\ndef test_size(judge, toy, n):',
+    )
+    done = toy.pytest("acceptance")
+    assert done.returncode == 4
+    assert "claimed by two tests" in done.stderr + done.stdout
+
+
+def test_expected_failure_is_refused(toy):
+    toy.edit("acceptance/test_size.py", "@pytest.mark.requirement", "@pytest.mark.xfail\n@pytest.mark.requirement")
+    done = toy.pytest("acceptance")
+    assert done.returncode == 4
+    assert "expected to fail" in done.stderr + done.stdout
+
+
+def test_another_entry_point_is_another_subject(judged):
+    judged.edit("toy.py", "class Plane:", "def load_other(artifact):\n    raise ValueError\n\n\nclass Plane:")
+    assert judged.pytest("acceptance").returncode == 0
+    judged.edit("spec/toy.toml", 'load = "toy:load"', 'load = "toy:load_other"')
+    assert judged.rows()["auroc"]["verdict"] == "UNPROVEN"
+    assert judged.pytest("acceptance").returncode == 1
+
+
+def test_training_cannot_read_gold_beside_its_own_file(toy):
+    toy.edit(
+        "toy.py",
+        '    rows = json.loads(data["train"].read_text())',
+        '    rows = json.loads(data["train"].with_name("test.json").read_text())',
+    )
+    assert toy.pytest("acceptance").returncode == 1
+    assert "FileNotFoundError" in toy.rows()["auroc"]["reason"]
+
+
+def test_place_in_the_batch_cannot_carry_the_answer(toy):
+    toy.edit("toy.py", "x @ self.w[:5] + self.w[5]", "x @ self.w[:5] + np.arange(len(x)) / 50")
+    assert toy.pytest("acceptance").returncode == 1
+    row = toy.rows()["auroc"]
+    assert row["verdict"] == "VOID"
+    assert "repeatable" in row["reason"]
+
+
+def test_other_profile_is_no_evidence_for_the_hardware(toy):
+    toy.edit("spec/toy.toml", "[profile.smoke]", "[profile.tiny]\nseed = 0\nslope = 1.0\n\n[profile.smoke]")
+    assert toy.pytest("acceptance", "--assay-profile", "tiny").returncode == 1
+    row = toy.rows()["auroc"]
+    assert row["verdict"] == "UNPROVEN"
+    assert "tiny" in row["reason"]
+
+
+def test_unknown_profile_leaves_earlier_evidence_alone(judged):
+    assert judged.pytest("acceptance", "--assay-profile", "smokee").returncode == 4
+    assert judged.rows()["auroc"]["verdict"] == "PASS"
+
+
+def test_variant_is_no_evidence_for_the_profile(toy):
+    toy.edit("acceptance/test_auroc.py", 'toy.predictions("scores"', 'toy.variant(slope=9.0).predictions("scores"')
+    assert toy.pytest("acceptance").returncode == 1
+    assert "variant" in toy.rows()["auroc"]["reason"]
+
+
+def test_verify_notices_what_did_not_run(judged):
+    judged.edit(
+        "acceptance/test_size.py", "import pytest\n", 'import pytest\n\npytest.skip("later", allow_module_level=True)\n'
+    )
+    done = judged.assay("verify", "toy")
+    assert done.returncode == 1
+    assert "toy/size" in done.stderr
+    collected = judged._run("assay.cli", "verify", "toy", environment={"PYTEST_ADDOPTS": "--co"})
+    assert collected.returncode == 1
+
+
+def test_verify_names_the_file_that_cannot_be_collected(judged):
+    judged.edit("acceptance/test_size.py", "import pytest\n", "import pytest\nimport nonexistent_module\n")
+    done = judged.assay("verify", "toy")
+    assert done.returncode == 1
+    assert "test_size.py" in done.stderr
+    assert "nonexistent_module" in done.stderr
+
+
+def test_removed_system_and_missing_lock_are_seen(judged):
+    other = judged.file("spec/other.toml")
+    other.write_text(judged.file("spec/toy.toml").read_text().replace('name = "toy"', 'name = "other"'))
+    assert judged.assay("spec", "lock").returncode == 0
+    other.unlink()
+    done = judged.assay("verify")
+    assert done.returncode == 1
+    assert "other" in done.stdout
+    judged.file("spec/spec.lock").unlink()
+    done = judged.assay("verify", "toy")
+    assert done.returncode == 1
+    assert "spec.lock is missing" in done.stdout
+
+
+def test_repeated_items_are_no_timing(toy):
+    toy.edit("spec/toy.toml", '[[requirement]]\nid = "size"', LATENCY + '\n[[requirement]]\nid = "size"')
+    assert toy.assay("spec", "lock").returncode == 0
+    toy.file("acceptance/test_fast.py").write_text(
+        'import pytest\n\n\n@pytest.mark.requirement("toy/fast")\ndef test_fast(judge, toy, held):\n'
+        '    judge(toy.timings("answer", held["x"][:20] * 20))\n'
+    )
+    toy.edit("toy.py", "    def decisions(", "    def answer(self, item):\n        return 1.0\n\n    def decisions(")
+    assert toy.pytest("acceptance").returncode == 1
+    row = toy.rows()["fast"]
+    assert row["verdict"] == "VOID"
+    assert "repeats" in row["reason"]
+
+
+def test_data_named_in_the_specification_must_be_the_data_measured(toy):
+    toy.edit("spec/toy.toml", 'data = "points"\nbeats', 'data = "imagenet"\nbeats')
+    assert toy.pytest("acceptance").returncode == 1
+    assert "imagenet" in toy.rows()["auroc"]["reason"]
+
+
+LATENCY = """
+[[requirement]]
+id = "fast"
+statement = "Answers quickly"
+metric = "latency.p95_ms"
+below = 50
+"""

@@ -1,0 +1,144 @@
+"""Laws of the bridge: the same answer from every thread and every batch, and no answer where there is none."""
+
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file, save_file
+
+from graphsage import bridge
+from graphsage.__main__ import main
+from graphsage.bridge import ModelMismatch, ModelNotTrained, UnparseableSource
+
+
+@pytest.fixture(scope="module")
+def trained(artifact) -> bridge.Bridge:
+    return bridge.load(artifact)
+
+
+@pytest.fixture(scope="module")
+def sources(real) -> list[str]:
+    return [function.source for function in real[:48]]
+
+
+def test_thirty_two_threads_give_the_same_answers(trained, sources) -> None:
+    expected = [trained.answer(source) for source in sources]
+    with ThreadPoolExecutor(32) as pool:
+        assert list(pool.map(trained.answer, sources * 4)) == expected * 4
+
+
+def test_batches_and_single_calls_agree(trained, sources) -> None:
+    scores = trained.defect_scores(sources)
+    assert scores.shape == (len(sources),)
+    assert ((scores > 0) & (scores < 1)).all()
+    assert len(set(scores.tolist())) > len(sources) // 2
+    single = np.concatenate([trained.defect_scores([source]) for source in sources])
+    np.testing.assert_allclose(scores, single, atol=0.02)  # bf16 rounds products of other shapes differently
+    assert [answer["name"] for answer in trained.answer_batch(sources)] == [
+        trained.answer(source)["name"] for source in sources
+    ]
+
+
+def test_order_of_the_sources_is_the_order_of_the_answers(trained, sources) -> None:
+    backwards = trained.defect_scores(sources[::-1])[::-1]
+    np.testing.assert_allclose(trained.defect_scores(sources), backwards, atol=0.02)
+
+
+def test_locations_are_spans_of_nodes_in_the_source(trained, sources) -> None:
+    for source, (line, low, end, high) in zip(sources, trained.defect_locations(sources), strict=True):
+        lines = source.split("\n")
+        assert 1 <= line <= end <= len(lines)
+        assert 0 <= low <= len(lines[line - 1].encode())
+        assert high <= len(lines[end - 1].encode())
+
+
+def test_import_scores_are_probabilities_per_module(trained, real) -> None:
+    answer = trained.import_scores([function.masked for function in real[:10]])
+    assert answer["scores"].shape == (10, len(answer["modules"]))
+    assert ((answer["scores"] >= 0) & (answer["scores"] <= 1)).all()
+    assert len(set(answer["modules"])) == len(answer["modules"])
+
+
+def test_no_sources_no_answers(trained) -> None:
+    assert trained.answer_batch([]) == []
+    assert trained.defect_scores([]).shape == (0,)
+    assert trained.import_scores([])["scores"].shape == (0, len(trained.modules))
+
+
+def test_rewiring_changes_scores_and_repeats_with_its_seed(trained, sources) -> None:
+    usual, one, again = (
+        trained.defect_scores(sources),
+        trained.rewired_defect_scores(sources, seed=1),
+        trained.rewired_defect_scores(sources, seed=1),
+    )
+    assert np.array_equal(one, again)
+    assert np.abs(usual - one).max() > 1e-3
+
+
+def test_answers_are_plain_json(trained, sources) -> None:
+    assert json.loads(json.dumps(trained.answer_batch(sources))) == trained.answer_batch(sources)
+
+
+@pytest.mark.parametrize("method", ["defect_scores", "defect_locations", "import_scores", "answer_batch"])
+def test_text_that_is_not_python_is_an_error(trained, method) -> None:
+    with pytest.raises(UnparseableSource):
+        getattr(trained, method)(["def f(x):\n    return x", "function f() { return 1 }"])
+
+
+def test_an_untrained_folder_is_refused(tmp_path, artifact) -> None:
+    with pytest.raises(ModelNotTrained, match="train"):
+        bridge.load(tmp_path)
+    shutil.copy(artifact / "config.json", tmp_path)  # a configuration alone is no model either
+    with pytest.raises(ModelNotTrained, match=r"model\.safetensors"):
+        bridge.load(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["shape", "missing", "additional", "stub"])
+def test_weights_that_do_not_fit_are_refused(artifact, tmp_path, damage) -> None:
+    shutil.copy(artifact / "config.json", tmp_path)
+    weights = load_file(artifact / "model.safetensors")
+    if damage == "shape":
+        weights["whole.weight"] = weights["whole.weight"][:, 1:].contiguous()
+    elif damage == "missing":
+        del weights["whole.weight"]
+    elif damage == "additional":
+        weights["another.weight"] = weights["whole.weight"].clone()
+    save_file(weights, tmp_path / "model.safetensors")
+    if damage == "stub":
+        (tmp_path / "model.safetensors").write_bytes(b"weights go here")
+    with pytest.raises(ModelMismatch):
+        bridge.load(tmp_path)
+
+
+def test_predict_names_each_function_with_the_line_in_the_file(artifact, tmp_path, capsys) -> None:
+    file = tmp_path / "module.py"
+    file.write_text(
+        'import os\n\n\ndef first(a):\n    """Text."""\n    return os.path.join(a, "b")\n\n\n'
+        "class C:\n    def second(self): ...\n"
+    )
+    assert main(["predict", str(file), "--json", "--model", str(artifact)]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert [(f["name"], f["line"]) for f in answer["functions"]] == [("first", 4), ("second", 10)]
+    assert set(answer["functions"][0]) == {"name", "line", "confidence", "imports", "defects"}
+    assert answer["model"]["weights"] == bridge.load(artifact).weights
+
+
+@pytest.mark.parametrize("content", [None, "def f(:\n"])
+def test_a_missing_or_broken_file_is_one_line_and_exit_two(artifact, tmp_path, capsys, content) -> None:
+    file = tmp_path / "module.py"
+    if content is not None:
+        file.write_text(content)
+    assert main(["predict", str(file), "--model", str(artifact)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert "module.py" in captured.err
+
+
+def test_predict_refuses_without_a_trained_model(tmp_path, capsys) -> None:
+    file = tmp_path / "module.py"
+    file.write_text("def f(x):\n    return x\n")
+    assert main(["predict", str(file), "--model", str(tmp_path)]) == 2
+    assert "nothing was trained" in capsys.readouterr().err

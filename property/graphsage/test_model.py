@@ -1,0 +1,175 @@
+"""Laws of the model: its sparse layers are PyG's SAGEConv, neighbours matter, losses say what was labelled."""
+
+import numpy as np
+import pytest
+import torch
+from torch_geometric.nn import SAGEConv
+
+from graphsage import batches, data, features, graph
+from graphsage.model import IGNORED, GraphSage, Sage, SparseInputSage, segment_logsumexp
+
+
+def _graphs(real, count: int = 3) -> graph.CodeGraphs:
+    return graph.build([function.source for function in real[:count]])
+
+
+@pytest.fixture(scope="module")
+def model() -> GraphSage:
+    torch.manual_seed(0)
+    return GraphSage([978, 32, 32, 16], 16, len(data.OPERATORS), 7, 0.0, (1.0, 0.5, 0.2)).eval()
+
+
+def test_first_layer_is_a_dense_sageconv(real) -> None:
+    """Forward and weight gradients, against PyG's own layer on the dense matrix and edge_index."""
+    graphs = _graphs(real)
+    store = data.Store.of(graphs)
+    batch = batches.graphs(store, np.arange(len(store)), gradient=True)
+    torch.manual_seed(1)
+    sparse, dense = SparseInputSage(978, 12), SAGEConv(978, 12)
+    dense.load_state_dict(sparse.state_dict())
+    rows = torch.from_numpy(features.extract(graphs).dense()).half().float()  # the store keeps half precision
+    edges = torch.from_numpy(graphs.both_directions()).long()
+    weight = torch.randn(len(rows), 12)
+    outputs = []
+    for layer, output in (
+        (sparse, sparse(batch.features, batch.neighbours)),
+        (dense, dense(rows, edges)),
+    ):
+        (output * weight).sum().backward()
+        outputs.append((output.detach(), {name: p.grad for name, p in layer.named_parameters()}))
+    (ours, our_gradients), (theirs, their_gradients) = outputs
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+    assert our_gradients.keys() == their_gradients.keys()
+    for name, gradient in our_gradients.items():
+        torch.testing.assert_close(gradient, their_gradients[name], rtol=1e-3, atol=1e-4)
+
+
+def test_inner_layers_are_sageconv_with_gradients_for_states(real) -> None:
+    graphs = _graphs(real)
+    store = data.Store.of(graphs)
+    batch = batches.graphs(store, np.arange(len(store)), gradient=True)
+    ours, theirs = Sage(9, 5), SAGEConv(9, 5)
+    theirs.load_state_dict(ours.state_dict())
+    edges = torch.from_numpy(graphs.both_directions()).long()
+    first = torch.randn(len(graphs.kind), 9, requires_grad=True)
+    second = first.detach().clone().requires_grad_()
+    one, two = ours(first, batch.neighbours), theirs(second, edges)
+    torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)
+    one.square().sum().backward()
+    two.square().sum().backward()
+    torch.testing.assert_close(first.grad, second.grad, rtol=1e-4, atol=1e-5)
+
+
+def test_gradient_reaches_exactly_the_neighbours_within_three_steps(real, model: GraphSage) -> None:
+    """A node's state depends on the nodes within as many steps as there are layers, and on no other graph."""
+    graphs = _graphs(real)
+    store = data.Store.of(graphs)
+    batch = batches.graphs(store, np.arange(len(store)), gradient=True)
+    states = model.convolutions[0](batch.features, batch.neighbours).detach().requires_grad_()
+    hidden = states
+    for layer in model.convolutions[1:]:
+        hidden = layer(torch.relu(hidden), batch.neighbours)
+    node = 5
+    hidden[node].sum().backward()
+    reached = set(np.flatnonzero(states.grad.abs().sum(dim=1).numpy()).tolist())
+    near = {node}
+    edges = graphs.both_directions()
+    for _ in range(2):
+        near |= {int(a) for a, b in edges.T if int(b) in near}
+    assert reached <= near
+    assert len(reached) > 3
+    assert max(reached) < graphs.start[1]
+
+
+def test_edges_change_the_answer(real, model: GraphSage) -> None:
+    store = data.Store.of(_graphs(real))
+    with_edges = batches.graphs(store, np.arange(3), gradient=False)
+    without = batches.graphs(store.without_edges(), np.arange(3), gradient=False)
+    one = model.defects(model.trunk(with_edges), with_edges)[0]
+    two = model.defects(model.trunk(without), without)[0]
+    assert (one - two).abs().min() > 1e-5
+
+
+def test_a_graph_is_judged_the_same_alone_and_in_company(real, model: GraphSage) -> None:
+    store = data.Store.of(_graphs(real, 5))
+    whole = batches.graphs(store, np.arange(5), gradient=False)
+    together = model(whole)
+    for index in range(5):
+        batch = batches.graphs(store, [index], gradient=False)
+        alone = model(batch)
+        torch.testing.assert_close(alone.defects[0], together.defects[index], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(alone.imports[0], together.imports[index], rtol=1e-4, atol=1e-5)
+
+
+def test_logsumexp_of_runs_against_torch() -> None:
+    values, start = torch.randn(10) * 40, torch.tensor([0, 3, 4, 10])
+    expected = torch.stack([values[a:b].logsumexp(0) for a, b in ((0, 3), (3, 4), (4, 10))])
+    torch.testing.assert_close(segment_logsumexp(values, start), expected)
+
+
+@pytest.fixture(scope="module")
+def samples(real) -> data.Samples:
+    modules = data.vocabulary(real, 1)
+    return data.prepare(real[:50], modules, mutants=2, seed=0, processes=1, progress=lambda text: None)
+
+
+def test_samples_carry_every_function_and_place_every_defect(real, samples: data.Samples) -> None:
+    assert samples.record_id == [function.record_id for function in real[:50]]
+    made = samples.versions[:, 1:] >= 0
+    assert made.any(axis=1).mean() > 0.8
+    assert ((samples.location[:, 1:] >= 0) == made).all()
+    assert (samples.location[:, 0] == IGNORED).all()
+    assert ((samples.masked >= 0) == [bool(function.uses) for function in real[:50]]).all()
+
+
+def test_samples_are_the_same_for_any_number_of_processes(real, samples: data.Samples) -> None:
+    modules = data.vocabulary(real, 1)
+    again = data.prepare(real[:50], modules, mutants=2, seed=0, processes=2, progress=lambda text: None)
+    assert np.array_equal(again.versions, samples.versions)
+    assert np.array_equal(again.store.columns, samples.store.columns)
+
+
+def test_a_window_keeps_the_defect_and_only_inner_edges(samples: data.Samples) -> None:
+    chosen = np.flatnonzero(samples.versions[:, 1] >= 0)[:16]
+    versions = np.tile([0, 1], (len(chosen), 1))
+    places = np.random.default_rng(0).random((len(chosen), 2))
+    cut = batches.collate(samples, chosen, versions, True, window=12, places=places)
+    whole = batches.collate(samples, chosen, versions, True)
+    sizes = torch.diff(cut.start)
+    assert (sizes[: 2 * len(chosen)] <= 12).all()
+    assert (cut.location_labels[:, 1] >= 0).all()
+    assert (cut.location_labels[:, 1] < sizes[cut.defect_graph[:, 1]]).all()
+    # the node that the label names has the same features in both
+    for row in range(len(chosen)):
+        rows = []
+        for batch in (cut, whole):
+            node = int(batch.start[batch.defect_graph[row, 1]] + batch.location_labels[row, 1])
+            low, high = int(batch.features.rows.ptr[node]), int(batch.features.rows.ptr[node + 1])
+            rows.append(batch.features.rows.index[low:high].tolist())
+        assert rows[0] == rows[1]
+    graph_of = torch.repeat_interleave(torch.arange(len(sizes)), sizes)
+    neighbours = cut.neighbours.rows
+    holder = torch.repeat_interleave(torch.arange(len(graph_of)), torch.diff(neighbours.ptr))
+    assert (graph_of[holder] == graph_of[neighbours.index.long()]).all()
+
+
+def test_losses_add_up_and_begin_near_their_closed_forms(samples: data.Samples) -> None:
+    torch.manual_seed(0)
+    modules = samples.modules.shape[1]
+    model = GraphSage([978, 32, 32, 16], 16, len(data.OPERATORS), modules, 0.0, (1.0, 0.5, 0.2)).eval()
+    chosen = np.arange(len(samples))
+    batch = batches.collate(samples, chosen, np.tile([0, 1, 2], (len(chosen), 1)), gradient=False)
+    output = model(batch)
+    assert set(output.losses) == {"bugs", "location", "imports"}
+    torch.testing.assert_close(output.loss, sum(output.losses.values()))
+    cells = torch.diff(batch.start)[batch.defect_graph[batch.location_labels != IGNORED]] * len(data.OPERATORS)
+    expected = 0.5 * cells.float().log().mean()  # its weight times log of the number of cells
+    assert abs(float(output.losses["location"]) - float(expected)) < 0.25 * float(expected)
+
+
+def test_labels_that_are_ignored_change_nothing(samples: data.Samples, model: GraphSage) -> None:
+    chosen = np.arange(12)
+    batch = batches.collate(samples, chosen, np.tile([0, 1], (12, 1)), gradient=False)
+    batch.location_labels[:] = IGNORED
+    batch.import_labels[:] = IGNORED
+    assert set(model(batch).losses) == {"bugs"}

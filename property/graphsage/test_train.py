@@ -1,0 +1,171 @@
+"""Laws of the training run: resumed equals uninterrupted, every record reaches a loss, dev alone chooses."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from corpus import records
+from graphsage import batches, train
+from graphsage.train import Settings
+
+
+class Killed(Exception):  # noqa: N818
+    pass
+
+
+@pytest.fixture
+def started(tiny, sides):
+    """A run over the tiny data in a folder of its own; the samples are built once."""
+    settings = Settings.read(tiny)
+    sides = {side: records.read(path) for side, path in sides.items()}
+
+    def start(out: Path) -> train.Run:
+        return train.start(settings, sides["train"], sides["dev"], out)
+
+    return start
+
+
+@pytest.mark.parametrize("killed_at", [3, 7, 12])
+def test_resumed_equals_uninterrupted(tiny, sides, artifact, tmp_path, monkeypatch, killed_at) -> None:
+    """Killed in the middle of an epoch, between checkpoints, and started again: the same bits at the end."""
+    step = train.Run.step
+
+    def fatal(run: train.Run) -> None:
+        if run.progress.update == killed_at:
+            raise Killed
+        step(run)
+
+    monkeypatch.setattr(train.Run, "step", fatal)
+    with pytest.raises(Killed):
+        train.train(tiny, sides, tmp_path)
+    assert not (tmp_path / "model.safetensors").exists()
+    monkeypatch.setattr(train.Run, "step", step)
+    torch.manual_seed(killed_at)  # another process has another random state
+    train.train(tiny, sides, tmp_path)
+    for name in ("model.safetensors", "checkpoints/last.safetensors"):
+        ours, theirs = load_file(tmp_path / name), load_file(artifact / name)
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(ours[key], theirs[key]) for key in ours), name
+    assert (tmp_path / "config.json").read_text() == (artifact / "config.json").read_text()
+
+
+@pytest.mark.parametrize("killed_at", [6, 13])
+def test_resuming_keeps_plateau_patience_and_best(tiny, sides, tmp_path, monkeypatch, killed_at) -> None:
+    """With a dev loss that only grows, the rate falls and patience runs: both must survive the kill."""
+    monkeypatch.setattr(
+        train,
+        "dev_losses",
+        lambda model, *_: {"bugs": sum(float(p.detach().square().sum()) for p in model.parameters())},
+    )
+    rough = {**tiny, "learning_rate": 0.05, "epochs": 3, "plateau_patience": 1, "stop_patience": 4}
+    train.train(rough, sides, tmp_path / "whole")
+    usual = json.loads((tmp_path / "whole" / "config.json").read_text())["training"]
+    assert (usual["best_update"], usual["stale"], usual["update"]) == (0, 4, 16)  # four updates an evaluation
+    step = train.Run.step
+
+    def fatal(run: train.Run) -> None:
+        if run.progress.update == killed_at:
+            raise Killed
+        step(run)
+
+    monkeypatch.setattr(train.Run, "step", fatal)
+    with pytest.raises(Killed):
+        train.train(rough, sides, tmp_path / "killed")
+    monkeypatch.setattr(train.Run, "step", step)
+    train.train(rough, sides, tmp_path / "killed")
+    assert json.loads((tmp_path / "killed" / "config.json").read_text())["training"] == usual
+    ours, theirs = (load_file(tmp_path / name / "checkpoints" / "last.safetensors") for name in ("killed", "whole"))
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def test_another_profile_does_not_resume(tiny, sides, artifact) -> None:
+    with pytest.raises(ValueError, match="another profile"):
+        train.train({**tiny, "learning_rate": 1.0}, sides, artifact)
+
+
+def test_every_record_reaches_a_loss_in_each_epoch(started, tmp_path) -> None:
+    run = started(tmp_path)
+    for epoch in (0, 1):
+        seen = [
+            record
+            for place in range(run.updates_per_epoch)
+            for record in batches.collate(run.train, *run.draw(epoch, place)[:2], False).record_id
+        ]
+        assert sorted(seen) == sorted(run.train.record_id)
+    orders = [run.draw(epoch, 0)[0].tolist() for epoch in (0, 1)]
+    assert orders[0] != orders[1]
+
+
+def test_the_model_is_the_best_on_dev_and_not_the_last(artifact) -> None:
+    final = load_file(artifact / "model.safetensors")
+    best = load_file(artifact / "checkpoints" / "best.safetensors")
+    assert all(torch.equal(final[name], best[name]) for name in final)
+    about = json.loads((artifact / "config.json").read_text())
+    assert 0 <= about["training"]["best_update"] <= about["training"]["update"]
+
+
+def test_training_lowers_the_dev_loss(started, artifact, tmp_path) -> None:
+    run = started(tmp_path)
+    before = sum(train.dev_losses(run.model, run.dev, run.autocast()).values())
+    assert json.loads((artifact / "config.json").read_text())["training"]["best_loss"] < before
+
+
+def test_stops_after_patience(tiny, sides, tmp_path, monkeypatch) -> None:
+    """With a loss that never falls again, training stops after so many evaluations, and the rate falls on the way."""
+    losses = iter([1.0, *np.linspace(2, 3, 50)])
+    monkeypatch.setattr(train, "dev_losses", lambda *_: {"bugs": float(next(losses))})
+    train.train({**tiny, "stop_patience": 2, "epochs": 5}, sides, tmp_path)
+    about = json.loads((tmp_path / "config.json").read_text())["training"]
+    assert about["best_update"] == 0
+    assert about["evaluations"] == 3
+    assert about["stale"] == 2
+
+
+def test_periodic_checkpoints_are_kept(artifact) -> None:
+    kept = sorted(path.name for path in (artifact / "checkpoints").glob("update-*.safetensors"))
+    assert len(kept) >= 2
+
+
+def test_every_key_of_the_profile_is_read_and_needed(tiny) -> None:
+    asked = set()
+
+    class Watched(dict):
+        def __getitem__(self, key):
+            asked.add(key)
+            return super().__getitem__(key)
+
+    Settings.read(Watched(tiny))
+    assert asked == set(tiny)
+    for key in tiny:
+        with pytest.raises(KeyError, match=key):
+            Settings.read({name: value for name, value in tiny.items() if name != key})
+
+
+def test_unknown_precision_is_named(tiny) -> None:
+    with pytest.raises(ValueError, match='"fp8"'):
+        Settings.read({**tiny, "precision": "fp8"})
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("bf16", torch.bfloat16), ("fp32", torch.float32)])
+def test_precision_reaches_the_matrix_products(tiny, sides, tmp_path, monkeypatch, precision, dtype) -> None:
+    seen = set()
+    linear = torch.nn.functional.linear
+
+    def watched(states, *rest):
+        output = linear(states, *rest)
+        seen.add(output.dtype)
+        return output
+
+    monkeypatch.setattr(torch.nn.functional, "linear", watched)
+    train.train({**tiny, "precision": precision, "epochs": 1}, sides, tmp_path)
+    assert dtype in seen
+
+
+def test_switching_the_edges_off_changes_the_weights(tiny, sides, artifact, tmp_path) -> None:
+    train.train({**tiny, "edges": False, "epochs": 1}, sides, tmp_path)
+    without, usual = load_file(tmp_path / "model.safetensors"), load_file(artifact / "model.safetensors")
+    assert not torch.equal(without["convolutions.1.lin_l.weight"], usual["convolutions.1.lin_l.weight"])
