@@ -91,7 +91,8 @@ class Judge:
         read = [] if artifact is None or isinstance(observed, Predictions) else _read_everything(artifact)
         found["checks"] = (*found.get("checks", ()), *read, *checks)
         found["details"] = {**found.get("details", {}), **(details or {})}
-        evidence = self._evidence(subject, artifact, [*subject.datasets, *datasets], found)
+        entry = observed.method if isinstance(observed, Predictions) and artifact is None else ""
+        evidence = self._evidence(subject, artifact, [*subject.datasets, *datasets], found, entry)
         verdict = self.session.record(self.spec, self.requirement, evidence)
         self._fail_unless_passed(verdict)
         return verdict
@@ -350,7 +351,12 @@ class Judge:
         return _counted(self.metric.compute(facts, None, **self.requirement.options), 1)
 
     def _evidence(
-        self, subject: Subject, artifact: Artifact | None, datasets: Sequence[Dataset], found: dict[str, Any]
+        self,
+        subject: Subject,
+        artifact: Artifact | None,
+        datasets: Sequence[Dataset],
+        found: dict[str, Any],
+        entry: str = "",
     ) -> Evidence:
         profile = subject.profile_name
         return Evidence(
@@ -363,6 +369,7 @@ class Judge:
             code={
                 **(subject.training_code if artifact else {}),
                 **subject.predicting_code,
+                **(subject.code.closure(entry.partition(":")[0]) if entry else {}),
                 **self._test_code(),
                 **_tables(subject, profile, datasets),
             },
@@ -416,10 +423,9 @@ def _units(n: int, groups: Sequence[Any] | None, clusters: Sequence[Any] | None)
 
 def _tables(subject: Subject, profile: str, datasets: Sequence[Dataset]) -> dict[str, str]:
     spec = subject.spec
-    result = {
-        f"[profile.{profile}]": digests.of_json(spec.profile[profile]),
-        "[system]": digests.of_json([spec.system.train, spec.system.load]),
-    }
+    result = {"[system]": digests.of_json([spec.system.train, spec.system.load])}
+    if spec.system.trains:
+        result[f"[profile.{profile}]"] = digests.of_json(spec.profile[profile])
     for name in sorted({table for dataset in datasets for table in dataset.tables}):
         if name not in spec.data:
             raise ObservationError(f"{spec.path}: no table [data.{name}], which a data set claims to come from")

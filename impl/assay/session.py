@@ -85,9 +85,12 @@ class Session:
         return self._profile == SMOKE
 
     def profile_of(self, spec: Spec) -> str:
-        """The profile that is trained for a system. SpecError when the spec has none of that name."""
+        """The profile that is trained for a system. SpecError when the spec has none of that name.
+
+        A system that trains nothing (a corpus, a tool) needs no such table.
+        """
         name = self._profile or self.target
-        if name not in spec.profile:
+        if spec.system.trains and name not in spec.profile:
             known = ", ".join(spec.profile) or "none"
             raise SpecError(f"{spec.path}: no table [profile.{name}] (profiles: {known})")
         return name
@@ -99,9 +102,7 @@ class Session:
     def start(self, names: Sequence[str]) -> None:
         """Before the first test: the claimed hardware must be there and work, and the profile must exist."""
         for name in sorted({name.partition("/")[0] for name in names}):
-            spec = self.project.spec(name)
-            if spec.system.train:
-                self.profile_of(spec)
+            self.profile_of(self.project.spec(name))
         if names and not self.smoke:
             self.hardware()
 

@@ -234,7 +234,10 @@ class Requirement(Written):
 
 
 class System(Written):
-    """Who is judged: name, hardware on which it must be DONE, and the two entry points of the subject."""
+    """Who is judged: name, hardware on which it must be DONE, and the two entry points of the subject.
+
+    A system without `train` and `load` trains nothing: it is judged by its outputs alone.
+    """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
     title: str
@@ -242,6 +245,17 @@ class System(Written):
     train: Annotated[str, Field(pattern=r"^[\w.]+:[\w.]+$")] = ""
     load: Annotated[str, Field(pattern=r"^[\w.]+:[\w.]+$")] = ""
     serve: str = ""
+
+    @model_validator(mode="after")
+    def _both(self) -> System:
+        if bool(self.train) != bool(self.load):
+            raise ValueError("train and load go together: one makes the artifact that the other reads")
+        return self
+
+    @property
+    def trains(self) -> bool:
+        """Whether there is a model to be trained."""
+        return bool(self.train)
 
 
 class Waiver(Written):

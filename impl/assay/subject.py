@@ -175,9 +175,7 @@ class Subject:
         on_progress: Callable[[str], None] | None = None,
         overrides: Mapping[str, Any] | None = None,
     ) -> None:
-        if not spec.system.train or not spec.system.load:
-            raise SubjectError(f"{spec.path}: [system] needs train = and load = to have a subject to judge")
-        if profile not in spec.profile:
+        if spec.system.trains and profile not in spec.profile:
             raise SubjectError(
                 f"{spec.path}: no table [profile.{profile}]; profiles: {', '.join(spec.profile) or 'none'}"
             )
@@ -196,17 +194,25 @@ class Subject:
     @cached_property
     def profile(self) -> dict[str, Any]:
         """The profile table that training gets, overrides applied."""
-        return {**self.spec.profile[self.profile_name], **self.overrides}
+        return {**self.spec.profile.get(self.profile_name, {}), **self.overrides}
 
     @cached_property
     def training_code(self) -> dict[str, str]:
         """Module -> digest of everything that training imports."""
+        self._needs_model("training code")
         return self.code.closure(self.spec.system.train.partition(":")[0])
 
     @cached_property
     def predicting_code(self) -> dict[str, str]:
-        """Module -> digest of everything that loading and predicting imports."""
-        return self.code.closure(self.spec.system.load.partition(":")[0])
+        """Module -> digest of everything that loading and predicting imports; empty where nothing is trained."""
+        return self.code.closure(self.spec.system.load.partition(":")[0]) if self.spec.system.trains else {}
+
+    def _needs_model(self, what: str) -> None:
+        if not self.spec.system.trains:
+            raise SubjectError(
+                f"{self.spec.path}: {what} of {self.name} was asked for, but its [system] trains nothing; "
+                "write train = and load =, or measure outputs(...)"
+            )
 
     @property
     def recorded(self) -> bool:

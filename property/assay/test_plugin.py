@@ -434,3 +434,63 @@ statement = "Answers quickly"
 metric = "latency.p95_ms"
 below = 50
 """
+
+
+MODELLESS = {
+    "spec/tool.toml": """
+[system]
+name = "tool"
+title = "Nothing to train"
+targets = ["cpu"]
+
+[[requirement]]
+id = "exact"
+statement = "Says aloud what it is told"
+metric = "text.exact_match"
+at_least = 0.9
+""",
+    "tool.py": "def shout(items):\n    return [item.upper() for item in items]\n",
+    "acceptance/test_tool.py": """
+import pytest
+
+
+@pytest.mark.requirement("tool/exact")
+def test_shouts(judge, subject):
+    words = [f"w{i}" for i in range(200)]
+    judge(subject("tool").outputs("tool:shout", words), gold=[word.upper() for word in words])
+""",
+}
+
+
+def test_a_system_that_trains_nothing_is_judged_by_its_outputs_and_decays_with_their_code(toy):
+    for name, text in MODELLESS.items():
+        toy.file(name).write_text(text)
+    assert toy.assay("spec", "lock").returncode == 0
+
+    def row():
+        systems = json.loads(toy.assay("status", "tool", "--json").stdout)["systems"]
+        return systems[0]["requirements"][0]
+
+    done = toy.pytest("acceptance/test_tool.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert row()["verdict"] == "PASS"
+    toy.edit("tool.py", "upper", "lower")
+    assert row()["verdict"] == "UNPROVEN"
+    assert "tool" in row()["reason"]
+
+
+def test_train_without_load_is_refused(toy):
+    toy.edit("spec/toy.toml", 'load = "toy:load"\n', "")
+    done = toy.assay("spec", "check")
+    assert done.returncode == 2
+    assert "train and load go together" in done.stderr
+
+
+def test_a_model_asked_of_a_system_that_trains_nothing_is_a_clear_error(toy):
+    for name, text in MODELLESS.items():
+        toy.file(name).write_text(text)
+    toy.edit("acceptance/test_tool.py", 'outputs("tool:shout"', 'predictions("shout"')
+    assert toy.assay("spec", "lock").returncode == 0
+    done = toy.pytest("acceptance/test_tool.py")
+    assert done.returncode == 1
+    assert "trains nothing" in done.stdout
