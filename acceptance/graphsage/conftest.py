@@ -14,30 +14,22 @@ from typing import Any
 import numpy as np
 import pytest
 
+from acceptance import jsonl, sides
 from assay.session import Session
 from assay.subject import Dataset, Subject
-from corpus import defects, distributions
-from corpus.functions import Function, functions_of
-from corpus.splits import split
+from corpus import defects
 
 NEARLY_ARTEFACTS = ("boolean", "missing_return")
 RARE = 5  # a module that fewer training functions use is out of vocabulary, and counts as a miss
 
 
-def build_functions(out: Path, train: list[str], dev: list[str], test: list[str]) -> None:
-    """Functions of the three sides as JSON Lines."""
-    found = functions_of(distributions.find([*train, *dev, *test]))
-    for side, rows in split(found, train, dev, test).items():
-        _write(out / f"{side}.jsonl", (asdict(row) for row in rows))
-
-
 def build_defects(out: Path, functions: str, seed: int, pairs: int, baseline_pairs: int) -> None:
     """Original and mutant of held-out functions, and dev and training pairs for thresholds and baselines."""
     for side, limit in (("test", pairs), ("dev", pairs), ("train", baseline_pairs)):
-        rows = _functions(Path(functions) / f"{side}.jsonl")
+        rows = sides.records(Path(functions) / f"{side}.jsonl")
         random.Random(seed).shuffle(rows)
         made = defects.pairs(rows[: limit + limit // 4], seed=seed)[:limit]  # not every function takes a defect
-        _write(out / f"{side}.jsonl", (asdict(pair) for pair in made))
+        jsonl.write(out / f"{side}.jsonl", (asdict(pair) for pair in made))
 
 
 def build_ngram_scores(out: Path, pairs: str) -> None:
@@ -48,14 +40,14 @@ def build_ngram_scores(out: Path, pairs: str) -> None:
     vectorizer = HashingVectorizer(
         token_pattern=r"\w+|[^\w\s]+", ngram_range=(1, 3), n_features=2**18, binary=True, lowercase=False
     )
-    train = _read(Path(pairs) / "train.jsonl")
+    train = jsonl.read(Path(pairs) / "train.jsonl")
     texts = [row[kind] for row in train for kind in ("original", "mutant")]
     labels = [kind for _ in train for kind in (0, 1)]
     model = SGDClassifier(loss="log_loss", alpha=1e-6, max_iter=10, tol=None, random_state=0, average=True)
     model.fit(vectorizer.transform(texts), labels)
     scores = {}
     for side in ("dev", "test"):
-        sources = [row[kind] for row in _read(Path(pairs) / f"{side}.jsonl") for kind in ("original", "mutant")]
+        sources = [row[kind] for row in jsonl.read(Path(pairs) / f"{side}.jsonl") for kind in ("original", "mutant")]
         scores[side] = model.predict_proba(vectorizer.transform(sources))[:, 1].tolist()
     (out / "scores.json").write_text(json.dumps(scores))
 
@@ -63,10 +55,10 @@ def build_ngram_scores(out: Path, pairs: str) -> None:
 def build_imports(out: Path, functions: str, seed: int, items: int) -> None:
     """Masked held-out functions that use a module, with the modules as gold; vocabulary from training."""
     for side, limit in (("test", items), ("dev", items)):
-        rows = [row for row in _read(Path(functions) / f"{side}.jsonl") if row["uses"]]
+        rows = [row for row in jsonl.read(Path(functions) / f"{side}.jsonl") if row["uses"]]
         random.Random(seed).shuffle(rows)
-        _write(out / f"{side}.jsonl", rows[:limit])
-    train = [row for row in _read(Path(functions) / "train.jsonl") if row["uses"]]
+        jsonl.write(out / f"{side}.jsonl", rows[:limit])
+    train = [row for row in jsonl.read(Path(functions) / "train.jsonl") if row["uses"]]
     counts = Counter(module for row in train for module in row["uses"])
     (out / "vocabulary.json").write_text(json.dumps([name for name, count in counts.most_common() if count >= RARE]))
 
@@ -77,12 +69,12 @@ def build_attribute_bayes(out: Path, functions: str, imports: str) -> None:
     from sklearn.naive_bayes import BernoulliNB
 
     vocabulary = json.loads((Path(imports) / "vocabulary.json").read_text())
-    train = [row for row in _read(Path(functions) / "train.jsonl") if row["uses"]]
+    train = [row for row in jsonl.read(Path(functions) / "train.jsonl") if row["uses"]]
     vectorizer = CountVectorizer(token_pattern=r"[A-Za-z_]\w+", binary=True, lowercase=False, min_df=3)
     table = vectorizer.fit_transform([row["masked"] for row in train])
     result = {}
     for side in ("dev", "test"):
-        items = _read(Path(imports) / f"{side}.jsonl")
+        items = jsonl.read(Path(imports) / f"{side}.jsonl")
         columns = np.zeros((len(items), len(vocabulary)))
         features = vectorizer.transform([row["masked"] for row in items])
         for index, module in enumerate(vocabulary):
@@ -132,23 +124,13 @@ class Builders:
 
 
 @pytest.fixture(scope="session")
-def tables(assay_session: Session) -> Callable[[str], dict[str, Any]]:
-    """`[data.NAME]` of the spec, for the profile that runs."""
-    spec = assay_session.project.spec("graphsage")
-    profile = assay_session.profile_of(spec)
-    return lambda name: spec.table(name, profile)
+def tables(assay_session: Session) -> sides.Tables:
+    return sides.tables(assay_session, "graphsage")
 
 
 @pytest.fixture(scope="session")
-def functions(dataset: Callable[..., Dataset], tables: Callable[[str], dict[str, Any]]) -> Dataset:
-    sides = tables("corpus")
-    names = [*sides["train"], *sides["dev"], *sides["test"]]
-    files = {
-        f"{found.name}/{path.relative_to(found.root).as_posix()}": path
-        for found in distributions.find(names)
-        for path in found.files
-    }
-    return dataset("functions", build_functions, sources=files, tables=["corpus"], **sides)
+def functions(dataset: Callable[..., Dataset], tables: sides.Tables) -> Dataset:
+    return sides.functions(dataset, tables)
 
 
 @pytest.fixture(scope="session")
@@ -158,9 +140,7 @@ def graphsage(subject: Callable[..., Subject], functions: Dataset) -> Subject:
 
 
 @pytest.fixture(scope="session")
-def defect_data(
-    dataset: Callable[..., Dataset], functions: Dataset, tables: Callable[[str], dict[str, Any]]
-) -> Dataset:
+def defect_data(dataset: Callable[..., Dataset], functions: Dataset, tables: sides.Tables) -> Dataset:
     return dataset(
         "defects", build_defects, sources={}, tables=["defects"],
         functions=str(functions.folder), **tables("defects"),
@@ -191,25 +171,8 @@ def ngram_scores(dataset: Callable[..., Dataset], defect_data: Dataset) -> dict[
 
 
 @pytest.fixture(scope="session")
-def import_data(
-    dataset: Callable[..., Dataset], functions: Dataset, tables: Callable[[str], dict[str, Any]]
-) -> Dataset:
+def import_data(dataset: Callable[..., Dataset], functions: Dataset, tables: sides.Tables) -> Dataset:
     return dataset(
         "imports", build_imports, sources={}, tables=["imports"],
         functions=str(functions.folder), **tables("imports"),
     )  # fmt: skip
-
-
-def _functions(path: Path) -> list[Function]:
-    rows = _read(path)
-    return [Function(**{**row, "uses": tuple(row["uses"])}) for row in rows]
-
-
-def _read(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def _write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
