@@ -234,7 +234,8 @@ def init(folder: Annotated[Path, typer.Argument(help="An empty or new folder.")]
 
     for path in tutorial.write(folder):
         print(path)
-    print(f"next: cd {folder} && assay verify")
+    there = "" if folder.resolve() == Path.cwd() else f"cd {folder} && "
+    print(f"next: {there}assay verify")
 
 
 def _known(hardware: str | None) -> str | None:

@@ -107,10 +107,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     assay = session.config.stash.get(SESSION, None)
     if assay is None or session.config.option.collectonly:
         return
-    from assay.errors import AssayError
+    from assay.errors import AssayError, HardwareError
 
     try:
         assay.start([name for item in session.items for name in item.stash.get(CLAIMS, ())])
+    except HardwareError as error:  # no mistake of the user's: the answer is "not done here"
+        pytest.exit(f"assay: {error}", returncode=pytest.ExitCode.TESTS_FAILED)
     except AssayError as error:
         raise pytest.UsageError(str(error)) from None
 

@@ -101,10 +101,10 @@ class Session:
 
     def start(self, names: Sequence[str]) -> None:
         """Before the first test: the claimed hardware must be there and work, and the profile must exist."""
-        for name in sorted({name.partition("/")[0] for name in names}):
-            self.profile_of(self.project.spec(name))
         if names and not self.smoke:
             self.hardware()
+        for name in sorted({name.partition("/")[0] for name in names}):
+            self.profile_of(self.project.spec(name))
 
     def remember(self, path: Path) -> None:
         """Keep the digest of a claiming test file as it was collected."""

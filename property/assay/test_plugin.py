@@ -218,6 +218,15 @@ def test_absent_hardware_is_an_error_with_exit_code_1(judged):
     assert inner.returncode != 0
 
 
+@pytest.mark.parametrize("claim", [("--hardware", "cuda"), ("-m", "cuda")], ids=["option", "marker"])
+def test_pytest_with_absent_hardware_ends_with_exit_code_1_and_runs_nothing(judged, claim):
+    judged.edit("spec/toy.toml", 'targets = ["cpu"]', 'targets = ["cpu", "cuda"]')
+    done = judged.pytest("acceptance", *claim, environment={"CUDA_VISIBLE_DEVICES": ""})
+    assert done.returncode == 1
+    assert "hardware cuda is claimed and does not work here" in done.stdout + done.stderr
+    assert " passed" not in done.stdout
+
+
 def test_unknown_hardware_is_a_usage_error(judged):
     done = judged.pytest("acceptance", "--hardware", "gpu9000")
     assert done.returncode == 4
