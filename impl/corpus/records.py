@@ -1,4 +1,4 @@
-"""Functions as JSON lines, and back: the form in which data reaches training.
+"""Records as JSON lines, and back: the form in which data reaches training.
 
 A damaged file is an error with its file and line, never a shorter data set.
 """
@@ -6,29 +6,29 @@ A damaged file is an error with its file and line, never a shorter data set.
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, fields
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, is_dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar, get_origin, get_type_hints
 
 from corpus.errors import CorpusError
 from corpus.functions import Function
 
-_NUMBERS: Final = frozenset({"line", "end_line"})
-_KINDS: Final = {
-    field.name: int if field.name in _NUMBERS else list if field.name == "uses" else str for field in fields(Function)
-}
+Record = TypeVar("Record")
+
+_JSON: Final[Mapping[Any, type]] = {str: str, int: int, bool: bool, tuple: list}
 
 
-def write(path: Path, functions: Iterable[Function]) -> int:
+def write(path: Path, rows: Iterable[Any]) -> int:
     """Write one JSON object a line, in order, and return how many. A reader never sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     count = 0
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="ascii", newline="\n") as out:
-            for function in functions:
-                out.write(json.dumps(asdict(function)) + "\n")
+            for row in rows:
+                out.write(json.dumps(asdict(row)) + "\n")
                 count += 1
         os.replace(name, path)
     except BaseException:
@@ -37,16 +37,23 @@ def write(path: Path, functions: Iterable[Function]) -> int:
     return count
 
 
-def read(path: Path) -> list[Function]:
-    """All functions of a file that `write` wrote; keys that Function does not have are ignored.
+def read(path: Path, of: type[Record] = Function) -> list[Record]:  # type: ignore[assignment]
+    """All records of a file that `write` wrote; keys that the record type does not have are ignored.
 
-    Raises CorpusError naming file, line and key for a missing file, a truncated or empty line, an encoding
-    that is not UTF-8, a missing key, a value of the wrong type.
+    `of` is a dataclass whose fields are texts, whole numbers, truth values and tuples of texts. Raises
+    CorpusError naming file, line and key for a missing file, a truncated or empty line, an encoding that is
+    not UTF-8, a missing key, a value of the wrong type.
     """
-    return list(_rows(path))
+    return list(_rows(path, of))
 
 
-def _rows(path: Path) -> Iterator[Function]:
+@cache
+def _kinds(of: type) -> dict[str, type]:
+    assert is_dataclass(of)
+    return {name: _JSON[get_origin(hint) or hint] for name, hint in get_type_hints(of).items()}
+
+
+def _rows(path: Path, of: type[Record]) -> Iterator[Record]:
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -55,10 +62,10 @@ def _rows(path: Path) -> Iterator[Function]:
         last = content.count(b"\n") + 1
         raise CorpusError(f"{path}:{last}: the last line has no end, the file is truncated; write it again")
     for number, line in enumerate(content.split(b"\n")[:-1], start=1):
-        yield _row(line, f"{path}:{number}")
+        yield _row(line, f"{path}:{number}", of)
 
 
-def _row(line: bytes, place: str) -> Function:
+def _row(line: bytes, place: str, of: type[Record]) -> Record:
     try:
         row = json.loads(line.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -67,14 +74,17 @@ def _row(line: bytes, place: str) -> Function:
         raise CorpusError(f"{place}: not a JSON object ({error}); write the file again") from None
     if not isinstance(row, dict):
         raise CorpusError(f"{place}: a {type(row).__name__} where an object is needed; write the file again")
-    for name, kind in _KINDS.items():
+    values: dict[str, Any] = {}
+    for name, kind in _kinds(of).items():
         if name not in row:
             raise CorpusError(f'{place}: key "{name}" is missing; write the file again')
-        if type(row[name]) is not kind:
-            found = type(row[name]).__name__
+        value = row[name]
+        if type(value) is not kind:
+            found = type(value).__name__
             raise CorpusError(f'{place}: key "{name}" is {found}, not {kind.__name__}; write the file again')
-    if not all(isinstance(module, str) for module in row["uses"]):
-        raise CorpusError(f'{place}: key "uses" must hold module names only; write the file again')
-    values: dict[str, Any] = {name: row[name] for name in _KINDS}
-    values["uses"] = tuple(row["uses"])
-    return Function(**values)
+        if kind is list:
+            if not all(isinstance(each, str) for each in value):
+                raise CorpusError(f'{place}: key "{name}" must hold texts only; write the file again')
+            value = tuple(value)
+        values[name] = value
+    return of(**values)

@@ -60,7 +60,7 @@ def test_example_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         (lambda good: good + good.replace(b"MIT", b"\xff"), "rows.jsonl:2: byte "),
         (lambda good: good.replace(b'"masked"', b'"mask"'), 'rows.jsonl:1: key "masked" is missing'),
         (lambda good: good.replace(b'"line": 1', b'"line": "1"'), 'rows.jsonl:1: key "line" is str, not int'),
-        (lambda good: good.replace(b'["os"]', b"[1]"), 'rows.jsonl:1: key "uses" must hold module names only'),
+        (lambda good: good.replace(b'["os"]', b"[1]"), 'rows.jsonl:1: key "uses" must hold texts only'),
     ],
 )
 def test_errors_name_file_line_and_key(tmp_path: Path, damage: object, message: str) -> None:
