@@ -22,6 +22,9 @@ class Row(Frozen):
     moves: tuple[Move, ...] = ()
     waiver: str = ""
     attested: str = ""
+    """What attestations say of the row, on each hardware: "cuda: PASS, attested on NVIDIA H200, 2026-11-26"."""
+    borrowed: bool = False
+    """Whether the evidence is an attestation's, for want of evidence in this ledger."""
     age_s: float | None = None
 
     @property
@@ -40,6 +43,8 @@ class SystemBoard(Frozen):
     """Requirements that the lock remembers and the spec no longer demands, with the reason."""
     problems: tuple[str, ...] = ()
     """What keeps the whole board from being trusted (a broken ledger)."""
+    attested: tuple[str, ...] = ()
+    """What committed attestations say of the system, on this target or on others, as far as it still stands."""
 
     @property
     def gating(self) -> tuple[Row, ...]:
@@ -90,6 +95,7 @@ def _system(system: SystemBoard) -> dict[str, Any]:
         "done": system.done,
         "problems": list(system.problems),
         "dropped": list(system.dropped),
+        "attested": list(system.attested),
         "requirements": [_row(row) for row in system.rows],
     }
 

@@ -1,4 +1,4 @@
-"""The command line: `assay verify|status|report|spec|contract|init`. A thin shell; a user's mistake shows no traceback.
+"""The command line. A thin shell; a user's mistake shows no traceback.
 
 Exit codes: 0 done, 1 not done, 2 the question itself was wrong.
 """
@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from assay import __version__
-from assay.errors import AssayError, ClaimError, HardwareError
+from assay.errors import AssayError, ClaimError, HardwareError, NotDoneError
 from assay.spec import HARDWARE
 
 app = typer.Typer(
@@ -27,7 +28,19 @@ app = typer.Typer(
 )
 spec_app = typer.Typer(help="Specifications.", no_args_is_help=True, rich_markup_mode=None)
 contract_app = typer.Typer(help="Data contracts.", no_args_is_help=True, rich_markup_mode=None)
+
+
+class _WriteByDefault(TyperGroup):
+    """`assay attest SYSTEM` is `assay attest write SYSTEM`: what is no subcommand is a system."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        first = args[0] if args else ""
+        return super().parse_args(ctx, args if first in (*self.commands, "--help") else ["write", *args])
+
+
+attest_app = typer.Typer(help="Statements of what was shown, and their verification.", cls=_WriteByDefault)
 app.add_typer(spec_app, name="spec")
+app.add_typer(attest_app, name="attest")
 app.add_typer(contract_app, name="contract")
 
 Systems = Annotated[list[str] | None, typer.Argument(help="Systems to judge; all of spec/ by default.")]
@@ -227,6 +240,95 @@ def contract_check(
     raise typer.Exit(0 if result.success else 1)
 
 
+@attest_app.command("write")
+def attest_write(
+    systems: Systems = None,
+    hardware: HardwareOption = None,
+    publish: Annotated[
+        Path | None, typer.Option("--publish", help="Also copy the artifact of the one system named into this folder.")
+    ] = None,
+) -> None:
+    """Write an in-toto statement for each system and target with fresh evidence here (the default subcommand)."""
+    from assay import attest, notary, serving
+    from assay.errors import AttestError
+
+    project = _project()
+    chosen = [project.spec(name).name for name in systems or project.specs]
+    if publish is not None and len(chosen) != 1:
+        raise AttestError("--publish: name the one system whose artifact is to be published")
+    only = _known(hardware)
+    pairs = [(name, on) for name in chosen for on in ([only] if only else project.spec(name).system.targets)]
+    silent: list[str] = []
+    written = 0
+    for name, target in pairs:
+        try:
+            statement = notary.make(project, name, target)
+        except AttestError as error:
+            silent.append(str(error))
+            continue
+        folder = project.root / attest.FOLDER
+        folder.mkdir(exist_ok=True)
+        path = folder / statement.name
+        path.write_text(statement.text(), encoding="utf-8")
+        written += 1
+        print(f"{path.relative_to(project.root)}: {name} on {target}, {statement.assay.verdict}, {_counted(statement)}")
+        if publish is not None:
+            verdict = serving.publish(project, name, target, publish)
+            print(f"{publish}: {len(verdict.files)} files, {attest.VERDICT_FILE} says {verdict.verdict}")
+    for text in silent:
+        print(f"assay: {text}", file=sys.stderr)
+    raise typer.Exit(0 if written and not (systems and silent) else 1)
+
+
+def _counted(statement: Any) -> str:
+    predicate = statement.predicate
+    passed = len(predicate.passedTests) + len(predicate.warnedTests)
+    return f"{passed} of {passed + len(predicate.failedTests)} rows PASS"
+
+
+@attest_app.command("verify")
+def attest_verify(
+    path: Annotated[Path, typer.Argument(help="A statement, or a published folder.", metavar="FILE|FOLDER")],
+    as_json: JsonOption = False,
+) -> None:
+    """Judge the embedded evidence again, compare digests, say what no longer stands. Exit 0 when all of it stands."""
+    from assay import notary
+    from assay.errors import SpecError
+    from assay.project import Project
+
+    try:
+        project = Project.here()
+    except SpecError:
+        project = None
+    found = notary.examine(path, project)
+    if as_json:
+        print(json.dumps({**found.model_dump(), "stands": found.stands}, indent=1))
+        raise typer.Exit(0 if found.stands else 1)
+    print(f"{path}: {found.system} on {found.target}, {found.verdict}, attested on {found.machine}, {found.time}")
+    for mark, lines in (("fault", found.faults), ("fallen", found.fallen), ("not checked", found.unchecked)):
+        for line in lines:
+            print(f"  {mark}: {line}")
+    print("  stands" if found.stands else "  does not stand")
+    raise typer.Exit(0 if found.stands else 1)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": False})
+def serve(
+    context: typer.Context,
+    system: Annotated[str, typer.Argument(help="The system to serve; what follows `--` goes to its own command.")],
+    hardware: HardwareOption = None,
+) -> None:
+    """Start the system's server on its judged weights; refused, with exit 1, unless it is DONE."""
+    from assay import hardware as machines
+    from assay import serving
+
+    project = _project()
+    target = _known(hardware) or machines.found(project.spec(system).system.targets)
+    words = serving.command(project, system, target, context.args)
+    print(f"assay: {system} is DONE on {target}; starting {' '.join(words)}", file=sys.stderr)
+    raise typer.Exit(serving.run(project, words))
+
+
 @app.command()
 def init(folder: Annotated[Path, typer.Argument(help="An empty or new folder.")] = Path(".")) -> None:
     """Write a minimal project - a specification, a subject, an acceptance test - that `assay verify` judges."""
@@ -300,7 +402,7 @@ def main() -> None:
     except OSError as error:
         print(f"assay: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
         sys.exit(2)
-    except HardwareError as error:
+    except (HardwareError, NotDoneError) as error:
         print(f"assay: {error}", file=sys.stderr)
         sys.exit(1)
     except AssayError as error:

@@ -42,6 +42,14 @@ class ContractError(AssayError):
     """A data contract or the data it is to check cannot be read."""
 
 
+class AttestError(AssayError):
+    """Nothing here can be attested, or a file is no attestation."""
+
+
+class NotDoneError(AssayError):
+    """A system that is not DONE was to be released. Exit code 1: the question was right, the answer is no."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`; did you mean "x"?` when a known name is close, otherwise the empty string."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)

@@ -184,6 +184,14 @@ class Ledger:
             head = None if connection is None else _head(connection)
         return (0, _GENESIS.hex()) if head is None else (head[0], head[1].hex())
 
+    def hash_of(self, seq: int) -> str | None:
+        """The hash (hex) that row `seq` carries; None when there is no such row."""
+        with self._reading() as connection:
+            if connection is None:
+                return None
+            row = connection.execute("SELECT hash FROM rows WHERE seq = ?", (seq,)).fetchone()
+        return None if row is None else _bytes(row[0]).hex()
+
     # -- writing
 
     def _write(self, rows: Iterable[tuple[str, str, str, str]]) -> int:

@@ -12,11 +12,12 @@ from collections.abc import Iterable
 from functools import cache, cached_property
 from pathlib import Path
 
-from assay import digests, hardware, lock
+from assay import attest, digests, hardware, lock
 from assay import spec as specs
 from assay.artifacts import Store, recorded_weights_digest
+from assay.attest import AttestedRow, Statement
 from assay.board import Board, Row, SystemBoard
-from assay.errors import ClaimError, SpecError, did_you_mean
+from assay.errors import AttestError, ClaimError, SpecError, did_you_mean
 from assay.evidence import Evidence
 from assay.ledger import Entry, Ledger
 from assay.spec import Requirement, Spec
@@ -102,6 +103,11 @@ class Project:
         return lock.read(self.root / SPEC_FOLDER)
 
     @cached_property
+    def attestations(self) -> dict[Path, Statement | AttestError]:
+        """The committed statements, and what is wrong with those that cannot be read."""
+        return attest.read_all(self.root / attest.FOLDER)
+
+    @cached_property
     def claims(self) -> dict[str, list[str]]:
         """Requirement name -> the acceptance tests that claim it, found without importing them."""
         return scan_claims(self.root / SUITE_FOLDER, self.root)
@@ -133,14 +139,17 @@ class Project:
         if problems:
             raise ClaimError("\n".join(problems))
 
-    def board(self, names: Iterable[str] = (), target: str | None = None) -> Board:
-        """The board of the systems (all of them by default) on one target, or on each of their targets."""
+    def board(self, names: Iterable[str] = (), target: str | None = None, borrow: bool = True) -> Board:
+        """The board of the systems (all of them by default) on one target, or on each of their targets.
+
+        With `borrow`, a row that was never measured here takes the newest attested evidence for its target.
+        """
         chosen = [self.spec(name) for name in names] or list(self.specs.values())
         entries = self.ledger.latest()
         problems = self.ledger.problems()
         known_data: dict[str, tuple[str, ...]] = {}
         systems = [
-            self._system(spec, where, entries, problems, known_data)
+            self._system(spec, where, entries, problems, known_data, borrow)
             for spec in chosen
             for where in ([target] if target else spec.system.targets)
         ]
@@ -185,13 +194,27 @@ class Project:
         entries: dict[tuple[str, str, str], Entry],
         problems: tuple[str, ...],
         known_data: dict[str, tuple[str, ...]],
+        borrow: bool,
     ) -> SystemBoard:
         locked = self.locked.get(spec.name, {})
+        statements, faults = self._statements(spec)
         rows = []
         for requirement in spec.on(target):
             found = entries.get((spec.name, requirement.id, target))
-            world = self._world(spec, requirement, target, found, known_data)
-            evidence = found.evidence if found else None
+            travelled = [
+                (statement, row)
+                for statement in statements
+                for row in statement.assay.rows
+                if row.requirement.id == requirement.id and row.evidence is not None
+            ]
+            here = [row.evidence for one, row in travelled if one.assay.target == target and row.evidence]
+            borrowed = borrow and found is None and bool(here)
+            if borrowed:
+                evidence: Evidence | None = max(here, key=lambda one: one.measured_at)
+                world = self._foreign_world(spec, requirement, target, evidence, known_data)
+            else:
+                evidence = found.evidence if found else None
+                world = self._world(spec, requirement, target, found, known_data)
             rows.append(
                 Row(
                     requirement=requirement,
@@ -199,6 +222,8 @@ class Project:
                     evidence=evidence,
                     moves=world.moves,
                     waiver=_waiver_text(spec, requirement),
+                    attested="; ".join(self._told(spec, requirement, *pair, known_data) for pair in travelled),
+                    borrowed=borrowed,
                     age_s=None if evidence is None else round(time.time() - evidence.measured_at, 1),
                 )
             )
@@ -218,8 +243,10 @@ class Project:
             target=target,
             rows=tuple(rows),
             dropped=tuple(f"{name}: {reason or 'no reason given'}" for name, reason in gone.items()),
+            attested=tuple(self._summary(spec, statement, known_data) for statement in statements),
             problems=(
                 *problems,
+                *faults,
                 *self._unlocked(spec),
                 *(
                     f"requirement {name} was dropped without a reason; write [[dropped]] in {spec.path.name}"
@@ -251,6 +278,84 @@ class Project:
             changed_weights=self._changed_weights(evidence) if evidence else "",
             tampered=found.tampered if found else "",
             moves=lock.moves(requirement, self.locked.get(spec.name, {}).get(requirement.id)),
+        )
+
+    def _foreign_world(
+        self,
+        spec: Spec,
+        requirement: Requirement,
+        target: str,
+        evidence: Evidence | None,
+        known_data: dict[str, tuple[str, ...]],
+    ) -> World:
+        """The world of now for evidence from another machine: what that machine alone holds cannot have changed here.
+
+        Its weights and data sources are compared where they are here, too; a library may be another build of the
+        same version ("2.13.0+cu130" for "2.13.0").
+        """
+        if evidence is None:
+            return self._world(spec, requirement, target, None, known_data)
+        known = [digest for digest in evidence.sources if self.store.load_manifest(digest) is not None]
+        here = evidence.model_copy(update={"sources": tuple(known)})
+        has_weights = self.store.record("artifact", evidence.artifact) is not None
+        code = {name: self.current_code(spec, name) for name in evidence.code}
+        same = {name: old for name, old in evidence.code.items() if _same_version(name, old, code[name])}
+        return World(
+            target=target,
+            requirement_digest=requirement.digest,
+            hardware_model=hardware.probe("cpu").model if target == "cpu" else _model(evidence),
+            code={**code, **same},
+            changed_data=self._changed_data(here, known_data),
+            changed_weights=self._changed_weights(evidence) if has_weights else "",
+            moves=lock.moves(requirement, self.locked.get(spec.name, {}).get(requirement.id)),
+        )
+
+    def _statements(self, spec: Spec) -> tuple[list[Statement], tuple[str, ...]]:
+        """The committed statements on a system, and the faults of those that contradict themselves."""
+        sound: list[Statement] = []
+        faults: list[str] = []
+        for path, found in self.attestations.items():
+            if isinstance(found, AttestError):
+                faults.append(f"{attest.FOLDER}/{path.name}: {str(found).partition(': ')[2]}")
+            elif found.assay.system == spec.name:
+                wrong = found.faults()
+                faults += [f"{attest.FOLDER}/{path.name}: {fault}" for fault in wrong]
+                sound += [] if wrong else [found]
+        return sound, tuple(faults)
+
+    def standing(
+        self, spec: Spec, statement: Statement, row: AttestedRow, known_data: dict[str, tuple[str, ...]]
+    ) -> Verdict:
+        """What an attested row is worth today; `known_data` remembers which sources changed."""
+        requirement = next((one for one in spec if one.id == row.requirement.id), None)
+        if requirement is None:
+            return Verdict(kind="UNPROVEN", reason=f"{spec.path.name} no longer demands it")
+        target = statement.assay.target
+        world = self._foreign_world(spec, requirement, target, row.evidence, known_data)
+        return judge(requirement, row.evidence, world)
+
+    def _told(
+        self,
+        spec: Spec,
+        requirement: Requirement,
+        statement: Statement,
+        row: AttestedRow,
+        known_data: dict[str, tuple[str, ...]],
+    ) -> str:
+        assert row.evidence is not None
+        now = self.standing(spec, statement, row, known_data)
+        fallen = "" if now.kind == row.verdict.kind else f" (was {row.verdict.kind})"
+        day = attest.stamp(row.evidence.measured_at)[:10]
+        return f"{statement.assay.target}: {now.kind}{fallen}, attested on {row.evidence.hardware.model}, {day}"
+
+    def _summary(self, spec: Spec, statement: Statement, known_data: dict[str, tuple[str, ...]]) -> str:
+        assay = statement.assay
+        now = {row.requirement.id: self.standing(spec, statement, row, known_data) for row in assay.rows}
+        gating = assay.board(now).gating
+        standing = sum(row.verdict.passed for row in gating)
+        return (
+            f"{assay.target}: {standing} of {len(gating)} gating rows PASS, {assay.verdict} when attested on "
+            f"{assay.machine}, {assay.time[:10]}"
         )
 
     def _changed_data(self, evidence: Evidence, known: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
@@ -324,6 +429,11 @@ def _waiver_text(spec: Spec, requirement: Requirement) -> str:
         return ""
     state = "expired" if waiver.until < datetime.datetime.now(datetime.UTC).date() else "until"
     return f"waived, {state} {waiver.until}: {waiver.reason}"
+
+
+def _same_version(name: str, old: str, new: str | None) -> bool:
+    """Whether a library is the same version in another build: what follows the "+" names the build."""
+    return name.endswith(" (version)") and new is not None and old.partition("+")[0] == new.partition("+")[0]
 
 
 def _model(evidence: Evidence | None) -> str:

@@ -287,7 +287,7 @@ def test_current_code_knows_tables_modules_files_and_the_judge(tmp_path: Path) -
         CLAIMS + "\nx = 1\n",
         SPEC.replace("pairs = 4", "pairs = 3")
         .replace("seed = 0", "seed = 1")
-        .replace("title =", 'train = "demo:train"\ntitle ='),
+        .replace("title =", 'train = "demo:train"\nload = "demo:load"\ntitle ='),
     )
     write(tmp_path / "demo.py", "x = 2")
     differs = {name for name, digest in known.items() if changed.current_code(changed.spec("demo"), name) != digest}
