@@ -12,7 +12,7 @@ import inspect
 import multiprocessing
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,14 +72,19 @@ class Skipped:
 
 
 def functions_of(
-    distributions: Sequence[Distribution], processes: int = 2, skipped: list[Skipped] | None = None
+    distributions: Sequence[Distribution],
+    processes: int = 2,
+    skipped: list[Skipped] | None = None,
+    documented: bool = False,
 ) -> list[Function]:
     """Functions of all files, in the order of `distributions` and their files, whatever `processes` is.
+
+    `documented` keeps those with a docstring alone, in less than half of the time.
 
     What could not be read is appended to `skipped`. With `processes` > 1 the calling script needs the usual
     `if __name__ == "__main__":` guard, since the workers are spawned.
     """
-    jobs = [(each, file) for each in distributions for file in each.files]
+    jobs = [_Job.of(each, file, documented) for each in distributions for file in each.files]
     found: list[Function] = []
     total = len(jobs)
     for done, (functions, missed) in enumerate(_read_all(jobs, processes), start=1):
@@ -95,7 +100,7 @@ def functions_of(
 def functions(distribution: Distribution, skipped: list[Skipped] | None = None) -> Iterator[Function]:
     """Functions of one distribution, file by file, in this process."""
     for file in distribution.files:
-        found, missed = _read(_Job.of(distribution, file))
+        found, missed = _read(_Job.of(distribution, file, documented=False))
         if skipped is not None:
             skipped.extend(missed)
         yield from found
@@ -109,15 +114,19 @@ def from_text(
     version: str = "",
     licence: str = "",
     skipped: list[Skipped] | None = None,
+    documented: bool = False,
 ) -> list[Function]:
-    """Functions of one file's text. Raises as `ast.parse`: SyntaxError, ValueError, RecursionError."""
+    """Functions of one file's text; those with a docstring if `documented`.
+
+    Raises as `ast.parse`: SyntaxError, ValueError, RecursionError.
+    """
     tree = parse(text)
     module = module_name(file)
     package = module.partition(".")[0]
     imports = _module_imports(tree)
     found: list[Function] = []
     for node, qualname, class_names in _definitions(tree.body):
-        if not _is_worth_keeping(node):
+        if not _is_worth_keeping(node) or (documented and ast.get_docstring(node, clean=False) is None):
             continue
         try:
             parts = _describe(node, imports, package, class_names)
@@ -174,22 +183,21 @@ class _Job:
     licence: str
     path: str
     file: str
+    documented: bool
 
     @classmethod
-    def of(cls, distribution: Distribution, file: Path) -> "_Job":
+    def of(cls, distribution: Distribution, file: Path, documented: bool) -> "_Job":
         return cls(
             distribution.name,
             distribution.version,
             distribution.licence,
             str(file),
             distribution.relative(file),
+            documented,
         )
 
 
-def _read_all(
-    jobs: Iterable[tuple[Distribution, Path]], processes: int
-) -> Iterator[tuple[list[Function], list[Skipped]]]:
-    work = [_Job.of(distribution, file) for distribution, file in jobs]
+def _read_all(work: Sequence[_Job], processes: int) -> Iterator[tuple[list[Function], list[Skipped]]]:
     if processes <= 1 or len(work) < 32:
         yield from map(_read, work)
         return
@@ -210,6 +218,7 @@ def _read(job: _Job) -> tuple[list[Function], list[Skipped]]:
             version=job.version,
             licence=job.licence,
             skipped=skipped,
+            documented=job.documented,
         )
         return found, skipped
     except _UnreadableError as error:

@@ -5,7 +5,7 @@ The public face is `get`, `names`, `register` and `Metric`; the families registe
 
 from __future__ import annotations
 
-from assay.metrics import artifact, calibration, classification, features, latency, ranking, text, training
+from assay.metrics import artifact, calibration, classification, features, geometry, latency, ranking, text, training
 from assay.metrics.metric import (
     InvalidOptionError,
     InvalidPredictionsError,
@@ -26,6 +26,7 @@ __all__ = [
     "catalogue",
     "classification",
     "features",
+    "geometry",
     "get",
     "latency",
     "names",

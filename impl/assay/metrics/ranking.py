@@ -21,6 +21,7 @@ from assay.metrics.metric import (
     Metric,
     Policies,
     UndefinedMetricError,
+    real,
     reshuffled,
 )
 from assay.metrics.registry import register
@@ -255,6 +256,17 @@ def _depth(k: int) -> int:
     return k
 
 
+def groups_won(predictions: Any, gold: Any = None) -> float:
+    """Number of groups in which one policy is better than another: how widely a better mean is shared.
+
+    Args:
+        predictions: {"mine": (G,), "theirs": (G,)} values of a metric per group; a tie is not won.
+    """
+    if not isinstance(predictions, Mapping) or set(predictions) != {"mine", "theirs"}:
+        raise InvalidPredictionsError('values per group are given as {"mine": (G,), "theirs": (G,)}')
+    return float((real(predictions["mine"], "values") > real(predictions["theirs"], "values")).sum())
+
+
 # ------------------------------------------------------------------------------ policies and chance
 
 
@@ -402,5 +414,16 @@ register(
         chance_form=_random_hits,
         policy_form=_policies,
         reference="brute force over all orders of ties (mean rank)",
+    )
+)
+register(
+    Metric(
+        name="ranking.groups_won",
+        direction="higher",
+        range=(0.0, math.inf),
+        source="groups with a positive difference",
+        formula=groups_won,
+        counted=True,
+        reference="hand computation",
     )
 )

@@ -1,0 +1,123 @@
+"""Pairs, pool, gold and peers for the retriever. Which passage answers which query stays on this side."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from acceptance import jsonl, sides
+from acceptance.ragcun import baselines
+from assay.session import Session
+from assay.subject import Dataset, Subject
+from corpus import distributions, pairs
+from corpus.functions import functions_of
+
+SIDES = ("train", "fit", "held", "dev", "test")
+
+
+def build_pairs(out: Path, train: list[str], dev: list[str], test: list[str], fit: int, held: int) -> None:
+    """Docstring -> function pairs on five sides, a JSON Lines file each."""
+    found = functions_of(distributions.find([*train, *dev, *test]), documented=True)
+    for side, rows in pairs.sides(found, train, dev, test, fit, held).items():
+        jsonl.write(out / f"{side}.jsonl", (asdict(row) for row in rows))
+
+
+def build_pool(out: Path, pairs: str) -> None:
+    """The passages of all test pairs in random order: what the subject searches, without a word about the answers."""
+    rows = [{"id": row["record_id"], "text": row["passage"]} for row in jsonl.read(Path(pairs) / "test.jsonl")]
+    random.Random(0).shuffle(rows)
+    jsonl.write(out / "passages.jsonl", rows)
+
+
+def build_peers(out: Path, pairs: str, pool: str, dimensions: int) -> None:
+    """Runs of the baselines over the pool; BM25 tuned on the dev distributions."""
+    sides = {side: jsonl.read(Path(pairs) / f"{side}.jsonl") for side in ("train", "dev", "test")}
+    texts = {side: {name: [row[name] for row in rows] for name in ("query", "passage")} for side, rows in sides.items()}
+    passages = jsonl.read(Path(pool) / "passages.jsonl")
+    ids, pooled, queries = [row["id"] for row in passages], [row["text"] for row in passages], texts["test"]["query"]
+    tuned = baselines.tune(texts["dev"]["query"], texts["dev"]["passage"])
+    analyser, k1, b = tuned["analyser"], tuned["k1"], tuned["b"]
+    found = {
+        "bm25-tuned": baselines.bm25(queries, pooled, analyser, k1, b),
+        "bm25-default": baselines.bm25(queries, pooled, "words", 1.2, 0.75),
+        "tfidf-svd": baselines.tfidf_svd(queries, pooled, texts["train"]["passage"], dimensions),
+    }
+    (out / "runs.json").write_text(json.dumps({name: baselines.runs(table, ids) for name, table in found.items()}))
+    (out / "tuned.json").write_text(json.dumps(tuned))
+
+
+@dataclass(frozen=True)
+class Heldout:
+    """Queries of the test distributions, each with one relevant passage in the pool."""
+
+    rows: Sequence[Mapping[str, Any]]
+
+    @cached_property
+    def queries(self) -> list[str]:
+        return [row["query"] for row in self.rows]
+
+    @cached_property
+    def gold(self) -> dict[str, Any]:
+        return {
+            "qrels": [{row["record_id"]: 1.0} for row in self.rows],
+            "candidates": np.full(len(self.rows), len(self.rows)),
+        }
+
+    @cached_property
+    def distributions(self) -> list[str]:
+        return [row["group"] for row in self.rows]
+
+    @cached_property
+    def modules(self) -> list[str]:
+        return [row["cluster"] for row in self.rows]
+
+
+@pytest.fixture(scope="session")
+def tables(assay_session: Session) -> sides.Tables:
+    return sides.tables(assay_session, "ragcun")
+
+
+@pytest.fixture(scope="session")
+def pair_data(dataset: Callable[..., Dataset], tables: sides.Tables) -> Dataset:
+    table = tables("pairs")
+    files = {
+        f"{found.name}/{path.relative_to(found.root).as_posix()}": path
+        for found in distributions.find([*table["train"], *table["dev"], *table["test"]])
+        for path in found.files
+    }
+    return dataset("pairs", build_pairs, sources=files, tables=["pairs"], **table)
+
+
+@pytest.fixture(scope="session")
+def pool(dataset: Callable[..., Dataset], pair_data: Dataset) -> Dataset:
+    return dataset("pool", build_pool, sources={}, tables=["pairs"], pairs=str(pair_data.folder))
+
+
+@pytest.fixture(scope="session")
+def ragcun(subject: Callable[..., Subject], pair_data: Dataset) -> Subject:
+    files = {side: pair_data.path(f"{side}.jsonl") for side in ("train", "fit", "dev")}
+    return subject("ragcun", data=files, datasets=[pair_data])
+
+
+@pytest.fixture(scope="session")
+def peers(dataset: Callable[..., Dataset], ragcun: Subject, pair_data: Dataset, pool: Dataset) -> dict[str, Any]:
+    """Name -> runs of that baseline for the test queries."""
+    built = dataset(
+        "peers", build_peers, sources={}, tables=["pairs"],
+        pairs=str(pair_data.folder), pool=str(pool.folder), dimensions=ragcun.profile["dimensions"],
+    )  # fmt: skip
+    result: dict[str, Any] = json.loads(built.path("runs.json").read_text())
+    return result
+
+
+@pytest.fixture(scope="session")
+def heldout(pair_data: Dataset) -> Heldout:
+    return Heldout(pair_data.rows("test.jsonl"))

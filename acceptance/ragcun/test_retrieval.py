@@ -1,0 +1,102 @@
+"""Does it find a function by its docstring in distributions that it never saw, and better than what is cheap?"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+import pytest
+
+from assay.evidence import CheckResult
+from assay.metrics.ranking import ndcg_at_k
+
+DEPTH = 100
+
+
+@pytest.fixture(scope="session")
+def passages(pool):
+    """Where the pool lies: the subject reads ids and texts there, nothing else."""
+    return str(pool.path("passages.jsonl"))
+
+
+@pytest.fixture(scope="session")
+def hybrid(ragcun, heldout, passages):
+    """Runs of the product path."""
+    return ragcun.predictions("search", heldout.queries, passages=passages, mode="hybrid", k=DEPTH)
+
+
+@pytest.mark.requirement("ragcun/retrieval.hybrid")
+def test_finds_functions_better_than_bm25(judge, hybrid, heldout, peers, pool):
+    judge(
+        hybrid,
+        gold=heldout.gold,
+        groups=heldout.distributions,
+        clusters=heldout.modules,
+        baselines=peers,
+        slices={"distribution": heldout.distributions},
+        datasets=[pool],
+        details={"samples": samples(heldout, hybrid, pool)},
+    )
+
+
+@pytest.mark.requirement("ragcun/retrieval.distributions")
+def test_is_better_on_most_distributions(judge, hybrid, heldout, peers, pool):
+    theirs = by_distribution(peers["bm25-tuned"], heldout)
+    names = sorted(theirs)
+
+    def compare(runs):
+        mine = by_distribution(runs, heldout)
+        return {"mine": [mine[name] for name in names], "theirs": [theirs[name] for name in names]}
+
+    judge(hybrid.map(compare, items=names), datasets=[pool], details={"distributions": names})
+
+
+@pytest.mark.requirement("ragcun/retrieval.dense")
+def test_embeddings_alone(judge, ragcun, heldout, passages, peers, pool):
+    """The index must rank as the distances of the very embeddings do whose geometry is judged."""
+    dense = ragcun.predictions("search", heldout.queries, passages=passages, mode="dense", k=DEPTH)
+    judge(
+        dense,
+        gold=heldout.gold,
+        groups=heldout.distributions,
+        clusters=heldout.modules,
+        baselines=peers,
+        slices={"distribution": heldout.distributions},
+        datasets=[pool],
+        checks=[ranks_by_distance(ragcun, heldout, pool, dense.values)],
+    )
+
+
+def by_distribution(runs, heldout) -> dict[str, float]:
+    """Mean nDCG@10 of each distribution."""
+    found = defaultdict(list)
+    for name, value in zip(heldout.distributions, ndcg_at_k(runs, heldout.gold, k=10), strict=True):
+        found[name].append(value)
+    return {name: float(np.mean(values)) for name, values in found.items()}
+
+
+def ranks_by_distance(ragcun, heldout, pool, runs, queries: int = 200) -> CheckResult:
+    """Whether the scores of the index are minus the squared distances of the embeddings that the subject gives."""
+    rows = pool.rows("passages.jsonl")
+    place = {row["id"]: i for i, row in enumerate(rows)}
+    asked = ragcun.predictions("embed", heldout.queries[:queries], side="query").values
+    there = ragcun.predictions("embed", [row["text"] for row in rows], side="passage").values
+    worst = 0.0
+    for vector, run in zip(asked, runs, strict=False):
+        distances = np.square(there[[place[name] for name, _ in run]] - vector).sum(axis=1)
+        worst = max(worst, float(np.abs(distances + [score for _, score in run]).max() / distances.max()))
+    detail = f"scores of the index differ from the distances of the embeddings by up to {worst:.2g}"
+    return CheckResult(name="one-embedding", ok=worst < 1e-3, detail="" if worst < 1e-3 else detail)
+
+
+def samples(heldout, hybrid, pool) -> list[dict[str, object]]:
+    """Twenty queries with what was found first, for a person to read."""
+    texts = {row["id"]: row["text"] for row in pool.rows("passages.jsonl")}
+    return [
+        {
+            "query": row["query"],
+            "found": texts[run[0][0]] if run else "",
+            "rank of the right one": next((i for i, hit in enumerate(run, 1) if hit[0] == row["record_id"]), None),
+        }
+        for row, run in list(zip(heldout.rows, hybrid.values, strict=True))[:20]
+    ]

@@ -1,0 +1,206 @@
+"""Metrics of the shape of embeddings: how far they are from N(0, I), each blind to something that another one sees.
+
+IsoScore ignores mean and scale, SIGReg cannot tell a sphere from a Gaussian, standard deviations miss lost rank: none
+suffices alone, and added noise improves them all. Predictions are (N, D) embeddings, or a mapping side -> (N, D), of
+which the worst side counts. It must never whiten or rescale what it is given.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.metrics.metric import Floats, InvalidOptionError, InvalidPredictionsError, Metric, real
+from assay.metrics.registry import register
+
+_KNOTS, _REACH = 17, 3.0
+_CHUNK = 64  # slices at a time: N x 64 complex numbers stay in the cache
+
+
+def _sides(predictions: Any) -> list[Floats]:
+    """The embeddings of each side, (N, D) with N > 1 and D > 1."""
+    given = list(predictions.values()) if isinstance(predictions, Mapping) else [predictions]
+    found = [real(one, "embeddings") for one in given]
+    for one in found:
+        if one.ndim != 2 or min(one.shape) < 2:
+            raise InvalidPredictionsError(f"embeddings have shape {one.shape}, (items, dimensions) is needed")
+    return found
+
+
+def std_gap(predictions: Any, gold: Any = None) -> float:
+    """Largest |standard deviation of a dimension - 1|; 0 for N(0, I)."""
+    return max(float(np.abs(x.std(axis=0) - 1).max()) for x in _sides(predictions))
+
+
+def mean_norm(predictions: Any, gold: Any = None) -> float:
+    """|mean| / sqrt(D): length of the mean in units of a Gaussian's typical norm."""
+    return max(float(np.linalg.norm(x.mean(axis=0)) / math.sqrt(x.shape[1])) for x in _sides(predictions))
+
+
+def sigreg(predictions: Any, gold: Any = None, *, slices: str = "random", count: int = 1024, seed: int = 0) -> float:
+    """Mean over slices of delta = (T - E[T]) / N; 0 in expectation for N(0, I), whatever N and D.
+
+    T = N x integral over [-3, 3] of |phi(t) - exp(-t^2/2)|^2 exp(-t^2/2) dt (Epps & Pulley 1983), phi the empirical
+    characteristic function of the projections; 17-point trapezoid on [0, 3], doubled (Balestriero & LeCun 2025).
+
+    Args:
+        slices: "random" (`count` directions, uniform on the sphere, from `seed`) or "axes" (the coordinate axes).
+    """
+    if slices not in ("random", "axes"):
+        raise InvalidOptionError(f'slices = "{slices}" is not "random" or "axes"')
+    return max(_excess(x, slices, count, seed) for x in _sides(predictions))
+
+
+def _excess(x: Floats, slices: str, count: int, seed: int) -> float:
+    n, dimensions = x.shape
+    if slices == "axes":
+        directions = np.eye(dimensions, dtype=np.float32)
+    else:
+        drawn = np.random.default_rng(seed).standard_normal((dimensions, count))
+        directions = (drawn / np.linalg.norm(drawn, axis=0)).astype(np.float32)
+    points = np.linspace(0, _REACH, _KNOTS)
+    normal = np.exp(-(points**2) / 2)
+    weights = np.full(_KNOTS, 2 * points[1]) * normal
+    weights[[0, -1]] /= 2
+    expected = float(((1 - normal**2) * weights).sum())
+    single = x.astype(np.float32)
+    total = 0.0
+    for low in range(0, directions.shape[1], _CHUNK):
+        step = np.exp(1j * np.float32(points[1]) * (single @ directions[:, low : low + _CHUNK]))  # (N, slices)
+        power = np.ones_like(step)
+        gaps: NDArray[np.float64] = np.zeros(step.shape[1])
+        for knot in range(1, _KNOTS):  # at t = 0 both functions are 1
+            power *= step
+            found = power.mean(axis=0, dtype=np.complex128)
+            gaps += weights[knot] * ((found.real - normal[knot]) ** 2 + found.imag**2)
+        total += float((n * gaps - expected).sum())
+    return float(total / directions.shape[1] / n)
+
+
+def isoscore(predictions: Any, gold: Any = None) -> float:
+    """IsoScore of the covariance: 1 when all directions vary alike, 0 when one alone does; mean and scale are ignored.
+
+    Rudman et al. 2022, algorithm 1. Biased by N: at D = 128 an exact Gaussian has .655 at N = 256, .970 at 4,096.
+    """
+    return min(_isoscore(x) for x in _sides(predictions))
+
+
+def _isoscore(x: Floats) -> float:
+    d = x.shape[1]
+    spectrum = np.linalg.eigvalsh(np.cov(x, rowvar=False))
+    length = float(np.linalg.norm(spectrum))
+    if length == 0:
+        return 0.0  # one point: no direction varies at all
+    defect = float(np.linalg.norm(math.sqrt(d) * spectrum / length - 1)) / math.sqrt(2 * (d - math.sqrt(d)))
+    kept = (d - defect**2 * (d - math.sqrt(d))) ** 2 / d**2
+    return float(min(1.0, max(0.0, (d * kept - 1) / (d - 1))))
+
+
+def norm_std(predictions: Any, gold: Any = None) -> float:
+    """Standard deviation of the norms: 0.707 for N(0, I), 0 on a sphere. Of several sides the one furthest from it."""
+    found = [float(np.linalg.norm(x, axis=1).std()) for x in _sides(predictions)]
+    return max(found, key=lambda value: abs(value - math.sqrt(0.5)))
+
+
+def rankme(predictions: Any, gold: Any = None) -> float:
+    """exp(entropy of the normalised singular values) / D, in [0, 1]: effective rank (Garrido et al. 2023, eq. 2)."""
+    result = []
+    for x in _sides(predictions):
+        values = np.linalg.svd(x, compute_uv=False)
+        if values.sum() == 0:
+            raise InvalidPredictionsError("all embeddings are zero: they have no rank")
+        shares = values / values.sum() + 1e-12
+        result.append(float(np.exp(-(shares * np.log(shares)).sum()) / x.shape[1]))
+    return min(min(result), 1.0)
+
+
+def uniformity(predictions: Any, gold: Any = None) -> float:
+    """log mean over pairs of exp(-2 |x - y|^2), x and y scaled to unit length (Wang & Isola 2020, eq. 2)."""
+    result = []
+    for x in _sides(predictions):
+        unit = (x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+        total = sum(
+            float(np.exp(4 * (unit[low : low + 512] @ unit.T) - 4).sum(dtype=np.float64))
+            for low in range(0, len(unit), 512)
+        )
+        total -= float(np.exp(4 * np.einsum("ij,ij->i", unit, unit) - 4).sum())  # pairs of one with itself
+        result.append(math.log(max(total, 1e-300) / (len(unit) * (len(unit) - 1))))
+    return max(result)
+
+
+def pairing(predictions: Any, gold: Any = None) -> float:
+    """Share of (query, other passage) in which the query is nearer to its own passage, in [0, 1]; chance is 0.5.
+
+    Args:
+        predictions: {"query": (N, D), "passage": (N, D)}, row i of one belonging to row i of the other.
+    """
+    if not isinstance(predictions, Mapping) or set(predictions) != {"query", "passage"}:
+        raise InvalidPredictionsError('pairs are given as {"query": (N, D), "passage": (N, D)}')
+    queries, passages = _sides({name: predictions[name] for name in ("query", "passage")})
+    n, norms = len(queries), np.square(passages).sum(axis=1)
+    wins = 0.0
+    for low in range(0, n, 512):
+        distances = norms - 2 * queries[low : low + 512] @ passages.T
+        own = distances[np.arange(len(distances)), np.arange(low, low + len(distances))][:, None]
+        wins += float((distances > own).sum() + ((distances == own).sum() - len(distances)) / 2)
+    return wins / (n * (n - 1))
+
+
+def violations(predictions: Any, gold: Any = None) -> float:
+    """Number of laws of isotropic Gaussian embeddings that are broken: `LAWS`. 0 is right."""
+    return float(len(broken(predictions)))
+
+
+LAWS: dict[str, tuple[Callable[..., float], Callable[[float], bool]]] = {
+    "every standard deviation in [0.9, 1.1]": (std_gap, lambda value: value <= 0.1),
+    "mean at most 0.05 sqrt(D)": (mean_norm, lambda value: value <= 0.05),
+    "SIGReg excess at most 0.001 on random directions": (sigreg, lambda value: value <= 0.001),
+    "and on the coordinate axes": (lambda x: sigreg(x, slices="axes"), lambda value: value <= 0.001),
+    "IsoScore at least 0.93": (isoscore, lambda value: value >= 0.93),
+    "standard deviation of the norms in [0.5, 0.9]": (norm_std, lambda value: 0.5 <= value <= 0.9),
+    "a query is nearer to its passage than to another, 19 times in 20": (pairing, lambda value: value >= 0.95),
+}
+"""What must hold together for the same embeddings of pairs, at N >= 32 D."""
+
+
+def broken(predictions: Any) -> list[str]:
+    """The laws that these embeddings of pairs, {"query": (N, D), "passage": (N, D)}, break."""
+    return [law for law, (measure, holds) in LAWS.items() if not holds(measure(predictions))]
+
+
+_INFINITE = (0.0, math.inf)
+_METRICS: list[tuple[str, Callable[..., float], str, tuple[float, float], str, str]] = [
+    ("std_gap", std_gap, "lower", _INFINITE, "max over dimensions of |std - 1|", "hand computation"),
+    ("mean_norm", mean_norm, "lower", _INFINITE, "|mean| / sqrt(D)", "hand computation"),
+    (
+        "sigreg",
+        sigreg,
+        "lower",
+        (-math.inf, math.inf),
+        "Epps & Pulley 1983; Balestriero & LeCun 2025; excess over N(0, I) per item",
+        "numerical integration by scipy; N(0, I)",
+    ),
+    ("isoscore", isoscore, "higher", (0.0, 1.0), "Rudman et al. 2022, algorithm 1", "hand computation; N(0, I)"),
+    ("norm_std", norm_std, "none", _INFINITE, "std of the norms; sqrt(1/2) for N(0, I)", "scipy.stats.chi"),
+    ("rankme", rankme, "higher", (0.0, 1.0), "Garrido et al. 2023, eq. 2, over D", "hand computation; N(0, I)"),
+    ("uniformity", uniformity, "lower", (-4.0 - 1e-6, 0.0), "Wang & Isola 2020, eq. 2", "scipy.spatial.distance.pdist"),
+    ("pairing", pairing, "higher", (0.0, 1.0), "Mann-Whitney over distances", "brute force"),
+    ("violations", violations, "lower", (0.0, float(len(LAWS))), "laws of N(0, I) that are broken", "N(0, I)"),
+]
+
+for _name, _formula, _direction, _range, _source, _reference in _METRICS:
+    register(
+        Metric(
+            name=f"geometry.{_name}",
+            direction=_direction,  # type: ignore[arg-type]
+            range=_range,
+            source=_source,
+            formula=_formula,
+            counted=_name == "violations",
+            reference=_reference,
+        )
+    )

@@ -1,0 +1,56 @@
+"""From trained weights to answers about plain data, for whoever judges, serves or compares: texts in, numbers out.
+
+Everything goes through the same `Retriever` and `Embedder` as the command line. It must never see which passage is
+the right one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ragcun.embedder import Embedder, Matrix
+from ragcun.retriever import Mode, Retriever
+
+__all__ = ["Bridge", "load"]
+
+
+def load(artifact: Path) -> Bridge:
+    """The trained model in the folder `artifact`. RagcunError when it holds none."""
+    return Bridge(Embedder.load(Path(artifact)))
+
+
+class Bridge:
+    """Answers of one trained model; safe from several threads once a file of passages was read."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self.embedder = embedder
+        self._retrievers: dict[str, Retriever] = {}
+
+    def embed(self, texts: Sequence[str], side: str) -> Matrix:
+        """(N, D) embeddings of texts as "query" or as "passage"."""
+        return self.embedder.embed(texts, side)
+
+    def features(self, texts: Sequence[str], side: str) -> Matrix:
+        """(N, W) features of the base alone."""
+        return self.embedder.features(texts, side)
+
+    def search(self, queries: Sequence[str], passages: str, mode: Mode, k: int) -> list[list[tuple[str, float]]]:
+        """For each query the best k (id, score) of the passages in a JSON Lines file with id and text."""
+        retriever = self._over(passages)
+        return [[(hit.id, hit.score) for hit in retriever.search(query, k, mode)] for query in queries]
+
+    def answer(self, query: str, passages: str, mode: Mode = "hybrid", k: int = 10) -> list[dict[str, Any]]:
+        """What a person gets for one query: id, score and text of the best k passages."""
+        return [
+            {"id": hit.id, "score": hit.score, "text": hit.text} for hit in self._over(passages).search(query, k, mode)
+        ]
+
+    def _over(self, path: str) -> Retriever:
+        if path not in self._retrievers:
+            rows = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+            self._retrievers[path] = Retriever(self.embedder)
+            self._retrievers[path].add([row["id"] for row in rows], [row["text"] for row in rows])
+        return self._retrievers[path]

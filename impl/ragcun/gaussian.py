@@ -1,0 +1,142 @@
+"""How far embeddings are from N(0, I): SIGReg, the sketched Epps-Pulley statistic, and layers that bring them there.
+
+From the published maths (Balestriero & LeCun 2025, LeJEPA; Epps & Pulley 1983). A batch that shrinks to a point, or to
+half of the dimensions, must score worse than a Gaussian one: collapse is never rewarded.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+KNOTS = 17
+REACH = 3.0
+"""The characteristic functions are compared on [-REACH, REACH], at KNOTS points of [0, REACH] by symmetry."""
+
+
+def _quadrature() -> tuple[Tensor, Tensor, Tensor]:
+    """Points t (17,), trapezoid weights x 2 x exp(-t^2 / 2), and the standard normal's exp(-t^2 / 2)."""
+    points = torch.linspace(0, REACH, KNOTS, dtype=torch.float64)
+    weights = torch.full((KNOTS,), 2 * REACH / (KNOTS - 1), dtype=torch.float64)
+    weights[[0, -1]] /= 2
+    normal = torch.exp(-points.square() / 2)
+    return points.float(), (weights * normal).float(), normal.float()
+
+
+def epps_pulley(projected: Tensor) -> Tensor:
+    """(K,) T = N x integral of |empirical characteristic function - that of N(0, 1)|^2 exp(-t^2 / 2) dt.
+
+    Args:
+        projected: (N, K) one-dimensional samples, a column each.
+    """
+    points, weights, normal = (each.to(projected) for each in _quadrature())
+    angles = projected.unsqueeze(-1) * points  # (N, K, 17)
+    gap = (angles.cos().mean(0) - normal).square() + angles.sin().mean(0).square()  # (K, 17)
+    return len(projected) * (gap * weights).sum(-1)
+
+
+def expected_under_normal() -> float:
+    """E[T] for N(0, 1), whatever N: the integral of (1 - exp(-t^2)) exp(-t^2 / 2), by the same quadrature."""
+    _, weights, normal = (each.double() for each in _quadrature())
+    return float(((1 - normal.square()) * weights).sum())
+
+
+def directions(dimensions: int, count: int, generator: torch.Generator | None = None) -> Tensor:
+    """(dimensions, count) unit vectors, uniform on the sphere."""
+    drawn = torch.randn(dimensions, count, generator=generator)
+    return drawn / drawn.norm(dim=0, keepdim=True)
+
+
+def excess(embeddings: Tensor, slices: Tensor) -> Tensor:
+    """Mean over slices of delta = (T - E[T]) / N: 0 in expectation for N(0, I), positive for anything else.
+
+    Args:
+        embeddings: (N, D). slices: (D, K) unit vectors.
+    """
+    statistic = epps_pulley(embeddings @ slices)
+    return (statistic - expected_under_normal()).mean() / len(embeddings)
+
+
+class Whitening(nn.Module):
+    """Zero mean and identity covariance: by the batch's own statistics in training, by fitted ones in evaluation.
+
+    ZCA by Newton-Schulz iteration (Huang et al. 2019, IterNorm), so that queries and passages keep their axes. What
+    is fitted is kept in buffers; until `fit` was called they are those of the identity.
+    """
+
+    def __init__(self, dimensions: int, iterations: int = 7, shrinkage: float = 0.01) -> None:
+        super().__init__()
+        self.iterations, self.shrinkage = iterations, shrinkage
+        self.register_buffer("mean", torch.zeros(dimensions))
+        self.register_buffer("matrix", torch.eye(dimensions))
+        self.mean: Tensor
+        self.matrix: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, D) -> (N, D)
+        if not self.training:
+            return (x - self.mean) @ self.matrix
+        centred = x - x.mean(0)
+        covariance = centred.T @ centred / len(x)  # (D, D)
+        trace = covariance.diagonal().mean()
+        eye = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
+        return centred @ inverse_root((1 - self.shrinkage) * covariance + self.shrinkage * trace * eye, self.iterations)
+
+    @torch.no_grad()
+    def fit(self, x: Tensor) -> Tensor:
+        """Fit on (N, D) and return them whitened."""
+        exact = x.double()
+        mean = exact.mean(0)
+        centred = exact - mean
+        values, vectors = torch.linalg.eigh(centred.T @ centred / len(x))
+        floor = values.max() * 1e-6
+        matrix = vectors @ torch.diag(values.clamp_min(floor).rsqrt()) @ vectors.T
+        self.mean.copy_(mean)
+        self.matrix.copy_(matrix)
+        return (x - self.mean) @ self.matrix
+
+
+def inverse_root(covariance: Tensor, iterations: int) -> Tensor:
+    """covariance^(-1/2), (D, D), by Newton-Schulz: matrix products only, so gradients are safe at equal eigenvalues."""
+    scale = covariance.diagonal().sum()
+    normal = covariance / scale
+    root = torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)
+    for _ in range(iterations):
+        root = 1.5 * root - 0.5 * (root @ root @ root @ normal)
+    return root / scale.sqrt()
+
+
+class RadialNorm(nn.Module):
+    """Norms with mean and standard deviation of a Gaussian's, directions kept (Lyu & Simoncelli 2009, radially).
+
+    Affine in the norm and increasing, so that of two passages in one direction the longer stays the longer.
+    """
+
+    def __init__(self, dimensions: int) -> None:
+        super().__init__()
+        self.target = math.sqrt(dimensions - 0.5)  # mean of a chi variable, to first order
+        self.register_buffer("centre", torch.tensor(self.target))
+        self.register_buffer("spread", torch.tensor(math.sqrt(0.5)))
+        self.centre: Tensor
+        self.spread: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, D) -> (N, D)
+        norms = x.norm(dim=1, keepdim=True).clamp_min(1e-6)
+        if self.training:
+            centre, spread = norms.mean(), norms.std()
+        else:
+            centre, spread = self.centre, self.spread
+        wanted = self.target + math.sqrt(0.5) * (norms - centre) / (spread + 1e-6)
+        return x * (wanted.clamp_min(0.1 * self.target) / norms)
+
+    @torch.no_grad()
+    def fit(self, x: Tensor) -> Tensor:
+        """Fit on (N, D) and return them with new norms."""
+        norms = x.norm(dim=1)
+        self.centre.copy_(norms.mean())
+        self.spread.copy_(norms.std())
+        training, self.training = self.training, False
+        result: Tensor = self(x)
+        self.training = training
+        return result

@@ -1,0 +1,100 @@
+"""BM25 over sub-tokens (bm25s): the lexical half of the hybrid, tuned on pairs, rebuilt when passages were added."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ragcun.tokens import subtokens
+
+SATURATION = (0.9, 1.2, 1.6, 2.2, 3.0, 4.0)
+LENGTH = (0.3, 0.5, 0.75, 0.9, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Bm25:
+    """k1 (saturation of term frequency) and b (weight of the passage's length); the defaults are Lucene's."""
+
+    k1: float = 1.2
+    b: float = 0.75
+
+
+class LexicalIndex:
+    """Scores of every passage for a query. Read-only once built, so safe from several threads."""
+
+    def __init__(self, texts: Sequence[str], parameters: Bm25) -> None:
+        self.size = len(texts)
+        self._index: Any = None
+        tokens = [subtokens(text) for text in texts]
+        if any(tokens):
+            import bm25s
+
+            self._index = bm25s.BM25(k1=parameters.k1, b=parameters.b, method="lucene")
+            self._index.index(tokens, show_progress=False)
+
+    def save(self, folder: Path) -> None:
+        """Write the index as arrays and JSON; nothing when there is no word in it."""
+        if self._index is not None:
+            self._index.save(folder, show_progress=False)
+
+    @classmethod
+    def load(cls, folder: Path, size: int) -> LexicalIndex:
+        """What `save` wrote for `size` passages."""
+        result = cls.__new__(cls)
+        result.size, result._index = size, None
+        if any(folder.glob("*.csc.index.npy")):
+            import bm25s
+
+            result._index = bm25s.BM25.load(folder, allow_pickle=False)
+        return result
+
+    def scores(self, query: str) -> NDArray[np.float32]:
+        """(passages,) BM25 scores; zeros where no token of the query is known."""
+        tokens = subtokens(query)
+        if self._index is None or not tokens:
+            return np.zeros(self.size, dtype=np.float32)
+        result: NDArray[np.float32] = self._index.get_scores(tokens)
+        return result
+
+
+def best(scores: NDArray[Any], k: int) -> NDArray[np.intp]:
+    """Positions of the k largest scores, largest first, equal ones by position."""
+    k = min(k, len(scores))
+    if k < 1:
+        return np.zeros(0, dtype=np.intp)
+    if k < len(scores):
+        cut = np.partition(scores, len(scores) - k)[len(scores) - k]
+        above = np.flatnonzero(scores > cut)
+        tied = np.flatnonzero(scores == cut)[: k - len(above)]
+        chosen = np.concatenate([above, tied])
+    else:
+        chosen = np.arange(len(scores))
+    return chosen[np.argsort(-scores[chosen], kind="stable")]
+
+
+def expected_rank(scores: NDArray[Any], own: int) -> float:
+    """Expected rank of passage `own`: ties count half."""
+    better, tied = (scores > scores[own]).sum(), (scores == scores[own]).sum()
+    return float(better + (tied + 1) / 2)
+
+
+def gain(rank: float, k: int = 10) -> float:
+    """nDCG@k of one relevant passage at that rank."""
+    return float(1 / np.log2(rank + 1)) if rank <= k else 0.0
+
+
+def tune(queries: Sequence[str], passages: Sequence[str]) -> Bm25:
+    """k1 and b with the best mean nDCG@10, where passage i answers query i."""
+    grid = [Bm25(k1, b) for k1, b in itertools.product(SATURATION, LENGTH)]
+
+    def quality(parameters: Bm25) -> float:
+        index = LexicalIndex(passages, parameters)
+        return float(np.mean([gain(expected_rank(index.scores(query), i)) for i, query in enumerate(queries)]))
+
+    return max(grid, key=quality)

@@ -1,0 +1,276 @@
+"""The product: passages in, the nearest ones out, by closeness of embeddings, by BM25, or by both.
+
+Distances are exact up to `exact_up_to` passages; beyond, faiss' HNSW graph proposes and exact distances decide. What is
+saved is never pickled, and a folder that is truncated, changed or made by other weights is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ragcun.embedder import Embedder, Matrix
+from ragcun.errors import RagcunError
+from ragcun.lexical import Bm25, LexicalIndex, best, expected_rank, gain
+
+Mode = Literal["hybrid", "dense", "lexical"]
+MODES: tuple[Mode, ...] = ("hybrid", "dense", "lexical")
+FORMAT = 1
+DEPTH = 200
+"""Passages that each half proposes to the hybrid, at least."""
+EXACT_UP_TO = 50_000
+"""Passages up to which every distance is computed: 3 ms on one core."""
+WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage that was found; a larger score is better. Dense scores are minus the squared distance."""
+
+    id: str
+    score: float
+    text: str
+
+
+class _Snapshot:
+    """Passages as they were at one moment: never changed, so that searches need no lock."""
+
+    def __init__(self, ids: Sequence[str], texts: Sequence[str], embeddings: Matrix, parameters: Bm25) -> None:
+        self.ids, self.texts, self.embeddings, self.parameters = ids, texts, embeddings, parameters
+        self.norms = np.square(embeddings).sum(axis=1)
+
+    @cached_property
+    def lexical(self) -> LexicalIndex:
+        return LexicalIndex(self.texts, self.parameters)
+
+    @cached_property
+    def graph(self) -> Any:
+        """faiss' HNSW over the embeddings."""
+        import faiss
+
+        graph = faiss.IndexHNSWFlat(self.embeddings.shape[1], 32)
+        graph.hnsw.efConstruction = 80
+        graph.add(self.embeddings)
+        return graph
+
+    def distances(self, query: Matrix, places: NDArray[np.intp] | slice = slice(None)) -> NDArray[np.float32]:
+        """(passages,) squared Euclidean distances to a (D,) query, as `model.squared_distances` has them."""
+        found: NDArray[np.float32] = (
+            self.norms[places] - 2 * (self.embeddings[places] @ query) + np.float32(np.square(query).sum())
+        )
+        return found
+
+    def nearest(self, query: Matrix, k: int, exact: bool) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+        """Positions and squared distances of the k nearest passages, nearest first."""
+        if exact:
+            distances = self.distances(query)
+            order = best(-distances, k)
+            return order, distances[order]
+        import faiss
+
+        wide = faiss.SearchParametersHNSW(efSearch=max(256, 2 * k))
+        _, found = self.graph.search(query[None, :], min(k, len(self.ids)), params=wide)
+        places = found[0][found[0] >= 0].astype(np.intp)
+        distances = self.distances(query, places)
+        order = np.argsort(distances, kind="stable")
+        return places[order], distances[order]
+
+
+class Retriever:
+    """Passages that can be searched; `add` and `search` are safe from several threads.
+
+    Args:
+        embedder: trained weights; also says how BM25 and the fusion were tuned.
+        exact_up_to: number of passages up to which every distance is computed.
+    """
+
+    def __init__(self, embedder: Embedder, exact_up_to: int = EXACT_UP_TO) -> None:
+        self.embedder, self.exact_up_to = embedder, exact_up_to
+        self.weight = embedder.fusion
+        self._lock = threading.Lock()
+        empty = np.zeros((0, embedder.dimensions), dtype=np.float32)
+        self._snapshot = _Snapshot((), (), empty, embedder.bm25)
+        self._known: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._snapshot.ids)
+
+    def add(self, ids: Sequence[str], texts: Sequence[str]) -> None:
+        """Add passages. RagcunError for an id that is there already or twice, or a text without a word."""
+        if len(ids) != len(texts):
+            raise RagcunError(f"{len(ids)} ids for {len(texts)} texts; give one id for each text")
+        for name, text in zip(ids, texts, strict=True):
+            if not text.strip():
+                raise RagcunError(f'passage "{name}" is empty; leave it out')
+        embeddings = self.embedder.embed(texts, "passage")
+        with self._lock:
+            new = set(ids)
+            if len(new) < len(ids) or new & self._known:
+                twice = next(name for i, name in enumerate(ids) if name in self._known or name in ids[:i])
+                raise RagcunError(f'passage "{twice}" is there already; give every passage an id of its own')
+            old = self._snapshot
+            joined = np.concatenate([old.embeddings, embeddings])
+            self._snapshot = _Snapshot((*old.ids, *ids), (*old.texts, *texts), joined, old.parameters)
+            self._known |= new
+
+    def search(self, query: str, k: int = 10, mode: Mode = "hybrid") -> list[Hit]:
+        """The best k passages, best first. RagcunError for an empty query, k < 1 or an unknown mode."""
+        if not query.strip():
+            raise RagcunError("the query is empty; give at least one word")
+        if k < 1:
+            raise RagcunError(f"k = {k}: ask for at least one passage")
+        if mode not in MODES:
+            raise RagcunError(f'mode "{mode}" is not known: {", ".join(MODES)}')
+        snapshot = self._snapshot
+        if not snapshot.ids:
+            return []
+        places, scores = self._ranked(snapshot, query, k, mode)
+        return [
+            Hit(snapshot.ids[place], float(score), snapshot.texts[place])
+            for place, score in zip(places.tolist(), scores.tolist(), strict=True)
+        ]
+
+    def _ranked(self, snapshot: _Snapshot, query: str, k: int, mode: Mode) -> tuple[NDArray[np.intp], NDArray[Any]]:
+        if mode == "lexical":
+            scores = snapshot.lexical.scores(query)
+            places = best(scores, k)
+            return places, scores[places]
+        exact = len(snapshot.ids) <= self.exact_up_to
+        vector = self.embedder.embed([query], "query")[0]
+        if mode == "dense":
+            places, distances = snapshot.nearest(vector, k, exact)
+            return places, -distances
+        places, words, closeness = halves(snapshot, query, vector, max(k, DEPTH), exact)
+        fused = words + self.weight * closeness
+        order = best(fused, k)
+        return places[order], fused[order]
+
+    # ------------------------------------------------------------------------------ files
+
+    def save(self, folder: Path) -> None:
+        """Write all of it beside what is there, then point to it: a kill leaves the old index or the new one."""
+        snapshot = self._snapshot
+        folder.mkdir(parents=True, exist_ok=True)
+        number = 1 + max((int(p.name[6:]) for p in folder.glob("files-*") if p.name[6:].isdigit()), default=0)
+        files = folder / f"files-{number}"
+        files.mkdir()
+        np.save(files / "embeddings.npy", snapshot.embeddings, allow_pickle=False)
+        with (files / "passages.jsonl").open("w", encoding="utf-8") as out:
+            for name, text in zip(snapshot.ids, snapshot.texts, strict=True):
+                out.write(json.dumps({"id": name, "text": text}) + "\n")
+        if len(snapshot.ids) > self.exact_up_to:
+            import faiss
+
+            np.save(files / "graph.npy", faiss.serialize_index(snapshot.graph), allow_pickle=False)
+        snapshot.lexical.save(files)
+        about = {
+            "format": FORMAT,
+            "weights": self.embedder.weights,
+            "passages": len(snapshot.ids),
+            "dimensions": self.embedder.dimensions,
+            "exact_up_to": self.exact_up_to,
+            "folder": files.name,
+            "files": {path.name: _digest(path) for path in sorted(files.iterdir())},
+        }
+        beside = folder / "index.json.partial"
+        beside.write_text(json.dumps(about, indent=1), encoding="utf-8")
+        os.replace(beside, folder / "index.json")
+        for old in folder.glob("files-*"):
+            if old != files:
+                shutil.rmtree(old, ignore_errors=True)
+
+    @classmethod
+    def load(cls, folder: Path, embedder: Embedder) -> Retriever:
+        """What `save` wrote. RagcunError when a file is missing, truncated, changed, or of other weights."""
+        about = _manifest(folder)
+        if about["weights"] != embedder.weights:
+            raise RagcunError(
+                f"{folder}: was indexed with the weights {about['weights'][:12]}, the model has "
+                f"{embedder.weights[:12]}; index the passages again"
+            )
+        files = folder / about["folder"]
+        for name, digest in about["files"].items():
+            path = files / name
+            if not path.is_file():
+                raise RagcunError(f"{path}: is missing; index the passages again")
+            if _digest(path) != digest:
+                raise RagcunError(f"{path}: is not the file that was saved; index the passages again")
+        rows = [json.loads(line) for line in (files / "passages.jsonl").read_text(encoding="utf-8").splitlines()]
+        embeddings = np.load(files / "embeddings.npy", allow_pickle=False)
+        if embeddings.shape != (about["passages"], embedder.dimensions) or len(rows) != about["passages"]:
+            raise RagcunError(
+                f"{folder}: {len(rows)} passages, embeddings of shape {embeddings.shape}, {about['passages']} of "
+                f"{embedder.dimensions} dimensions announced; index the passages again"
+            )
+        result = cls(embedder, about["exact_up_to"])
+        ids, texts = tuple(row["id"] for row in rows), tuple(row["text"] for row in rows)
+        snapshot = _Snapshot(ids, texts, embeddings, embedder.bm25)
+        snapshot.__dict__["lexical"] = LexicalIndex.load(files, len(ids))
+        if "graph.npy" in about["files"]:
+            import faiss
+
+            snapshot.__dict__["graph"] = faiss.deserialize_index(np.load(files / "graph.npy", allow_pickle=False))
+        result._snapshot, result._known = snapshot, set(ids)
+        return result
+
+
+def halves(
+    snapshot: _Snapshot, query: str, vector: Matrix, depth: int, exact: bool
+) -> tuple[NDArray[np.intp], NDArray[Any], NDArray[Any]]:
+    """What either half proposes: positions, BM25 as a share of the best score, closeness.
+
+    Closeness is 0 for the nearest passage and falls by 1 for each 2 D of squared distance, the mean distance of two
+    independent N(0, I) embeddings (convex combination of normalised scores: Bruch et al. 2023).
+    """
+    words = snapshot.lexical.scores(query)
+    near, distances = snapshot.nearest(vector, depth, exact)
+    places = np.union1d(near, best(words, depth))
+    closeness = (distances[0] - snapshot.distances(vector, places)) / (2 * len(vector))
+    top = float(words.max())
+    return places, words[places] / top if top > 0 else words[places], closeness
+
+
+def tune(embedder: Embedder, parameters: Bm25, queries: Sequence[str], passages: Sequence[str]) -> float:
+    """Weight of closeness with the best mean nDCG@10, where passage i answers query i."""
+    snapshot = _Snapshot(tuple(passages), tuple(passages), embedder.embed(passages, "passage"), parameters)
+    vectors = embedder.embed(queries, "query")
+    totals = np.zeros(len(WEIGHTS))
+    for i, (query, vector) in enumerate(zip(queries, vectors, strict=True)):
+        places, words, closeness = halves(snapshot, query, vector, DEPTH, exact=True)
+        own = np.flatnonzero(places == i)
+        if len(own):
+            totals += [gain(expected_rank(words + weight * closeness, int(own[0]))) for weight in WEIGHTS]
+    return float(WEIGHTS[int(totals.argmax())])
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    path = folder / "index.json"
+    try:
+        about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if about["format"] != FORMAT:
+            raise RagcunError(f"{path}: format {about['format']} is not {FORMAT}; index the passages again")
+        if not (isinstance(about["files"], dict) and {"embeddings.npy", "passages.jsonl"} <= about["files"].keys()):
+            raise KeyError("files")
+        for key in ("weights", "passages", "dimensions", "exact_up_to", "folder"):
+            about[key]
+    except FileNotFoundError:
+        raise RagcunError(f"{path}: there is no index here; make one with `python -m ragcun index`") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
+        raise RagcunError(f"{path}: is no index of this program ({error!r}); index the passages again") from None
+    return about
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

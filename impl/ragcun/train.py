@@ -1,0 +1,283 @@
+"""The training run, through Hugging Face `Trainer`: pairs in, weights and everything that `bridge.load` needs out.
+
+A run that was killed and started again in the same folder ends with the same bits as one that was not (on a CPU, with
+the same number of threads). It must never read a test split: it knows "train", "fit" and "dev", and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+from transformers import Trainer, TrainingArguments, set_seed
+from transformers.trainer_utils import get_last_checkpoint
+
+from ragcun import tokens
+from ragcun.data import Batches, Pair, mine, read
+from ragcun.errors import RagcunError
+from ragcun.model import Encoder, StaticBase
+
+PRECISIONS = ("bf16", "fp16", "fp32")
+_CHUNK = 1024  # texts embedded at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One profile of the specification; every field is a key there, and every key is read."""
+
+    base: str  # "static", or the name or folder of a sentence-transformers or hub model
+    vocabulary: int
+    width: int
+    dimensions: int
+    query_length: int  # distinct tokens
+    passage_length: int
+    dropout: float  # share of tokens left out in training
+    isotropy: float
+    regularisation: float
+    prediction: float
+    whitening: bool
+    slices: int
+    negatives: int  # mined for each query; one of them is drawn in each epoch; 0: in-batch negatives alone
+    freeze_base: bool
+    base_learning_rate: float
+    projection_learning_rate: float
+    warmup_share: float
+    gradient_norm: float
+    batch: int
+    accumulation: int
+    gradient_checkpointing: bool
+    epochs: int
+    evaluations: int
+    precision: str
+    tensorboard: bool
+    threads: int
+    seed: int
+
+    @classmethod
+    def read(cls, config: Mapping[str, Any]) -> Settings:
+        """From the plain mapping of a profile. RagcunError names a key that is missing or has no such value."""
+        values = {}
+        for field in fields(cls):
+            if field.name not in config:
+                raise RagcunError(f'the profile has no key "{field.name}"')
+            values[field.name] = {"str": str, "int": int, "float": float, "bool": bool}[str(field.type)](
+                config[field.name]
+            )
+        settings = cls(**values)
+        if settings.precision not in PRECISIONS:
+            raise RagcunError(f'precision = "{settings.precision}": known are {", ".join(PRECISIONS)}')
+        return settings
+
+
+class PairTrainer(Trainer):
+    """Two learning rates, whitening fitted before each evaluation, and every term of the loss in the log."""
+
+    def __init__(self, *, settings: Settings, fit: tuple[Tensor, Tensor], **more: Any) -> None:
+        super().__init__(**more)
+        self.settings, self.fit_on = settings, fit
+        self.terms: dict[str, list[Tensor]] = {}
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        if self.optimizer is None:
+            encoder = self.model
+            base = [p for p in encoder.base.parameters() if p.requires_grad]
+            others = [p for n, p in encoder.named_parameters() if not n.startswith("base.")]
+            groups = [{"params": base, "lr": self.settings.base_learning_rate}] if base else []
+            groups.append({"params": others, "lr": self.settings.projection_learning_rate})
+            self.optimizer = torch.optim.Adam(groups, betas=(0.9, 0.98), fused=True)
+        return self.optimizer
+
+    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **more: Any) -> Any:
+        outputs = model(**inputs)
+        if model.training:
+            for name, value in outputs.losses.items():
+                self.terms.setdefault(name, []).append(value.detach())
+        return (outputs.loss, outputs) if return_outputs else outputs.loss
+
+    def evaluate(self, *arguments: Any, **more: Any) -> dict[str, float]:
+        fit(self.model, self.fit_on)
+        result: dict[str, float] = super().evaluate(*arguments, **more)
+        return result
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        if "loss" in logs:
+            terms, self.terms = self.terms, {}
+            logs |= {f"loss_{name}": float(torch.stack(values).mean()) for name, values in terms.items()}
+        super().log(logs, start_time)
+
+
+def fit(model: Encoder, on: tuple[Tensor, Tensor]) -> None:
+    """Fit the whitening on ids (or features) of queries and passages."""
+    model.fit(on[0].split(_CHUNK), on[1].split(_CHUNK))
+
+
+def train(config: Mapping[str, Any], data: Mapping[str, Path], out: Path) -> None:
+    """Train on data["train"], fit whitening on data["fit"], tune fusion on data["dev"].
+
+    Leaves `model.safetensors`, `config.json` and the base's own files in `out`. Called again with the same arguments
+    after a kill, it goes on from the last checkpoint. Under `torchrun` every process calls it.
+    """
+    settings = Settings.read(config)
+    torch.set_num_threads(settings.threads)
+    torch.use_deterministic_algorithms(True)
+    out.mkdir(parents=True, exist_ok=True)
+    sides = {side: read(Path(data[side])) for side in ("train", "fit", "dev")}
+    trainer = start(settings, sides, out)
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(checkpoints(out))))
+    if trainer.is_world_process_zero():
+        finish(trainer, settings, sides["dev"], out)
+
+
+def checkpoints(out: Path) -> Path:
+    folder = out / "checkpoints"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def start(settings: Settings, sides: Mapping[str, Sequence[Pair]], out: Path) -> PairTrainer:
+    """The trainer over the pairs of three sides, with the model at initialisation."""
+    set_seed(settings.seed)
+    base = build_base(settings, sides["train"])
+    model = Encoder(
+        base,
+        settings.dimensions,
+        settings.isotropy,
+        settings.regularisation,
+        settings.prediction,
+        settings.whitening,
+        settings.slices,
+    )
+    ids = {side: encode(settings, base, pairs) for side, pairs in sides.items()}
+    if isinstance(base, StaticBase):
+        base.weigh(torch.cat([part[:, : settings.query_length] for part in ids["train"]]))
+    if settings.freeze_base:
+        base.requires_grad_(False)
+        ids = {side: tuple(features(base, part) for part in parts) for side, parts in ids.items()}
+    mined = mine(sides["train"], settings.negatives) if settings.negatives else None
+    batches = {
+        side: Batches([pair.record_id for pair in sides[side]], *ids[side], negatives, settings.seed)
+        for side, negatives in (("train", mined), ("dev", None))
+    }
+    return PairTrainer(
+        settings=settings,
+        fit=ids["fit"],
+        model=model,
+        args=arguments(settings, len(sides["train"]), out),
+        train_dataset=batches["train"],
+        eval_dataset=batches["dev"],
+        data_collator=_made,
+    )
+
+
+def _made(batch: dict[str, Any]) -> dict[str, Any]:
+    """`Batches` hands out whole batches: nothing is left to collate."""
+    return batch
+
+
+def arguments(settings: Settings, records: int, out: Path) -> TrainingArguments:
+    """What `Trainer` is told: warm-up and cosine per update, evaluation at the start and `evaluations` times after."""
+    updates = settings.epochs * -(-records // (settings.batch * settings.accumulation))
+    every = max(1, updates // settings.evaluations)
+    os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(out / "tensorboard"))
+    return TrainingArguments(
+        output_dir=str(checkpoints(out)),
+        per_device_train_batch_size=settings.batch,
+        per_device_eval_batch_size=settings.batch,
+        gradient_accumulation_steps=settings.accumulation,
+        gradient_checkpointing=settings.gradient_checkpointing,
+        num_train_epochs=settings.epochs,
+        lr_scheduler_type="cosine",
+        warmup_steps=round(settings.warmup_share * updates),
+        max_grad_norm=settings.gradient_norm,
+        bf16=settings.precision == "bf16",
+        fp16=settings.precision == "fp16",
+        eval_strategy="steps",
+        eval_steps=every,
+        eval_on_start=True,
+        prediction_loss_only=True,
+        label_names=["labels"],
+        save_steps=every,
+        save_total_limit=1,
+        logging_steps=max(1, every // 4),
+        report_to=["tensorboard"] if settings.tensorboard else [],
+        remove_unused_columns=False,
+        use_cpu=not torch.cuda.is_available(),
+        dataloader_pin_memory=False,
+        disable_tqdm=not sys.stderr.isatty(),
+        seed=settings.seed,
+    )
+
+
+def build_base(settings: Settings, pairs: Sequence[Pair]) -> Any:
+    """The base that the profile names, with a tokenizer trained on the pairs where it has none of its own."""
+    if settings.base != "static":
+        from ragcun import bases
+
+        return bases.SentenceBase.load(settings.base)
+    tokenizer = tokens.learn((text for pair in pairs for text in (pair.query, pair.passage)), settings.vocabulary)
+    return StaticBase(tokenizer, settings.width, settings.dropout)
+
+
+def encode(settings: Settings, base: Any, pairs: Sequence[Pair]) -> tuple[Tensor, Tensor]:
+    """Ids of queries and of passages; the passages of hard negatives that the data name follow the others."""
+    passages = [pair.passage for pair in pairs] + [pair.negative for pair in pairs if pair.negative]
+    return (
+        base.encode([pair.query for pair in pairs], settings.query_length),
+        base.encode(passages, settings.passage_length),
+    )
+
+
+@torch.no_grad()
+def features(base: Any, ids: Tensor) -> Tensor:
+    """(N, W) features of ids by a base that will not change any more."""
+    base.eval()
+    return torch.cat([base(chunk) for chunk in ids.split(_CHUNK)])
+
+
+def finish(trainer: PairTrainer, settings: Settings, dev: Sequence[Pair], out: Path) -> None:
+    """Fit the whitening of the final weights, tune BM25 and the fusion on dev, write what `bridge.load` reads."""
+    from ragcun import lexical
+    from ragcun.embedder import Embedder
+    from ragcun.retriever import tune
+
+    model = trainer.model
+    fit(model, trainer.fit_on)
+    queries, passages = [pair.query for pair in dev], [pair.passage for pair in dev]
+    embedder = Embedder(model.eval(), settings.query_length, settings.passage_length)
+    parameters = lexical.tune(queries, passages)
+    weight = tune(embedder, parameters, queries, passages)
+    model.base.save(out)
+    about = {
+        "settings": asdict(settings),
+        "bm25": asdict(parameters),
+        "fusion": weight,
+        "training": {
+            "updates": trainer.state.global_step,
+            "dev_loss": [row["eval_loss"] for row in trainer.state.log_history if "eval_loss" in row],
+        },
+    }
+    _write(out / "config.json", json.dumps(about, indent=1))
+    beside = out / "model.partial"
+    save_file({name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}, beside)
+    os.replace(beside, out / "model.safetensors")
+    shutil.rmtree(checkpoints(out))
+
+
+def _write(path: Path, text: str) -> None:
+    beside = path.with_suffix(".partial")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, path)
+
+
+if __name__ == "__main__":  # torchrun -m ragcun.train CONFIG.json OUT: what every process of a distributed run does
+    _config, _data = (json.loads(Path(sys.argv[1]).read_text())[key] for key in ("config", "data"))
+    train(_config, {name: Path(path) for name, path in _data.items()}, Path(sys.argv[2]))
