@@ -330,6 +330,48 @@ def serve(
 
 
 @app.command()
+def lint(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Files and folders; the working folder by default.")
+    ] = None,
+    output_format: Annotated[str, typer.Option("--format", help="text, json, sarif or github.")] = "text",
+    select: Annotated[list[str] | None, typer.Option("--select", help="Only these rules: AS101, AS1, a name.")] = None,
+    ignore: Annotated[list[str] | None, typer.Option("--ignore", help="Not these rules.")] = None,
+    confidence: Annotated[
+        str, typer.Option("--confidence", help="The least to report: certain, likely, look.")
+    ] = "look",
+    exclude: Annotated[list[str] | None, typer.Option("--exclude", help="Globs of what is left out.")] = None,
+    baseline: Annotated[
+        Path | None, typer.Option("--baseline", help="Report only what this file does not hold.")
+    ] = None,
+    write_baseline: Annotated[
+        Path | None, typer.Option("--write-baseline", help="Write what is found, exit 0.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write there and not to the terminal.")] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Read everything anew.")] = False,
+    explain: Annotated[str | None, typer.Option("--explain", help="Tell a rule's story, and its fix.")] = None,
+    catalogue: Annotated[bool, typer.Option("--catalogue", help="All rules, as Markdown.")] = False,
+) -> None:
+    """Find the patterns behind false claims in anybody's model code. Exit 0 when there are none, 1 when there are."""
+    from assay.lint import command
+
+    if catalogue or explain is not None:
+        print(command.explain(explain), end="")
+        return
+    code = command.run(
+        paths or [Path(".")], output_format=output_format, select=_listed(select), ignore=_listed(ignore),
+        confidence=confidence, exclude=exclude or [], baseline=baseline, write_baseline=write_baseline, output=output,
+        use_cache=not no_cache,
+    )  # fmt: skip
+    raise typer.Exit(code)
+
+
+def _listed(values: list[str] | None) -> list[str]:
+    """`--select AS1,AS2 --select AS3` as one list."""
+    return [part.strip() for value in values or () for part in value.split(",") if part.strip()]
+
+
+@app.command()
 def init(folder: Annotated[Path, typer.Argument(help="An empty or new folder.")] = Path(".")) -> None:
     """Write a minimal project - a specification, a subject, an acceptance test - that `assay verify` judges."""
     from assay import tutorial

@@ -50,6 +50,10 @@ class NotDoneError(AssayError):
     """A system that is not DONE was to be released. Exit code 1: the question was right, the answer is no."""
 
 
+class LintError(AssayError):
+    """The linter was asked something that it cannot answer."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`; did you mean "x"?` when a known name is close, otherwise the empty string."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)

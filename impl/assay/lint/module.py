@@ -1,0 +1,321 @@
+"""A parsed Python file, indexed once: nodes by type, parents, import aliases, and per scope who assigns and reads what.
+
+Names are text: `self.scaler`, `args.lr`. Nothing here knows a rule.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeGuard, TypeVar, overload
+
+from assay.lint.source import Source
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+A = TypeVar("A", bound=ast.AST)
+B = TypeVar("B", bound=ast.AST)
+C = TypeVar("C", bound=ast.AST)
+
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_LEAVES = (ast.Load, ast.Store, ast.Del, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
+_TEST = re.compile(
+    r"(^|/)(tests?|testing|unittests?|acceptance|property|benchmarks?|fixtures?)(/|$)"
+    r"|(^|/)(test_[^/]*|[^/]*_test|conftest|testing_utils|benchmark_[^/]*)\.(py|ipynb)$",
+    re.IGNORECASE,
+)
+
+
+_ADDERS = frozenset({"append", "extend", "add", "update", "insert", "setdefault"})
+
+
+def _is_adding(node: ast.AST) -> TypeGuard[Any]:
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(f := node.func, ast.Attribute)
+        and f.attr in _ADDERS
+        and bool(node.args)
+    )
+
+
+class Module:
+    """One file of Python.
+
+    Attributes:
+        source: the file.
+        tree: its syntax tree; every node but the root has a `parent`.
+        aliases: local name -> dotted name that was imported.
+    """
+
+    def __init__(self, source: Source, tree: ast.Module) -> None:
+        self.source = source
+        self.tree = tree
+        self._nodes: dict[type[ast.AST], list[ast.AST]] = _index(tree)
+        self.aliases = self._imports()
+        self._scopes: dict[ast.AST, Scope] = {}
+
+    @property
+    def path(self) -> str:
+        """As it is reported."""
+        return self.source.path
+
+    @functools.cached_property
+    def is_test(self) -> bool:
+        """Does the path say that this is a test, a benchmark or their equipment?"""
+        return bool(_TEST.search(self.path))
+
+    @functools.cached_property
+    def is_test_file(self) -> bool:
+        """Would pytest collect the file?"""
+        name = self.path.rpartition("/")[2]
+        return name.endswith(".py") and (name.startswith("test_") or name.endswith("_test.py"))
+
+    @overload
+    def nodes(self, kind: type[A], /) -> list[A]: ...
+    @overload
+    def nodes(self, kind: type[A], other: type[B], /) -> list[A | B]: ...
+    @overload
+    def nodes(self, kind: type[A], other: type[B], third: type[C], /) -> list[A | B | C]: ...
+    def nodes(self, *types: type[ast.AST]) -> list[Any]:
+        """All nodes of the types, in the order of the text."""
+        found = [node for kind in types for node in self._nodes.get(kind, ())]
+        found.sort(key=_position)
+        return found
+
+    @functools.cached_property
+    def functions(self) -> list[Function]:
+        """Every function and method."""
+        return self.nodes(ast.FunctionDef, ast.AsyncFunctionDef)
+
+    @functools.cached_property
+    def calls(self) -> list[ast.Call]:
+        """Every call."""
+        return self.nodes(ast.Call)
+
+    def dotted(self, node: ast.AST | None) -> str:
+        """`F.cross_entropy` -> "torch.nn.functional.cross_entropy"; what is no chain of names gives the empty string.
+
+        A call inside the chain is written `()`: `torch.optim.Adam(p).step` -> "torch.optim.Adam().step".
+        """
+        text = name_of(node)
+        first, dot, rest = text.partition(".")
+        return self.aliases.get(first, first) + dot + rest
+
+    def called(self, call: ast.Call) -> str:
+        """The dotted name of what is called."""
+        return self.dotted(call.func)
+
+    def function_of(self, node: ast.AST) -> Function | None:
+        """The innermost function around a node."""
+        return next((p for p in parents(node) if isinstance(p, _FUNCTIONS)), None)
+
+    def class_of(self, node: ast.AST) -> ast.ClassDef | None:
+        """The innermost class around a node."""
+        return next((p for p in parents(node) if isinstance(p, ast.ClassDef)), None)
+
+    def scope_of(self, node: ast.AST) -> Scope:
+        """The scope in which a node's names live: a function's, or the module's."""
+        return self.scope(self.function_of(node) or self.tree)
+
+    def scope(self, node: Function | ast.Module) -> Scope:
+        """The scope of a function or of the module, built when it is asked for."""
+        if node not in self._scopes:
+            self._scopes[node] = Scope(node)
+        return self._scopes[node]
+
+    def context(self, node: ast.AST) -> str:
+        """Path and names of the functions and classes around a node: what the author calls this."""
+        names = [p.name for p in parents(node) if isinstance(p, (*_FUNCTIONS, ast.ClassDef))]
+        own = [node.name] if isinstance(node, (*_FUNCTIONS, ast.ClassDef)) else []
+        return " ".join([self.path.rpartition("/")[2], *reversed(names), *own])
+
+    def _imports(self) -> dict[str, str]:
+        found = {}
+        for node in self.nodes(ast.Import, ast.ImportFrom):
+            for alias in node.names:
+                if isinstance(node, ast.ImportFrom):
+                    found[alias.asname or alias.name] = f"{node.module or ''}.{alias.name}".lstrip(".")
+                elif alias.asname:
+                    found[alias.asname] = alias.name
+        return found
+
+
+@dataclass
+class Scope:
+    """Who assigns and who reads a name in one function, or on the module's level (class bodies included there).
+
+    Attributes:
+        node: the function or module.
+        values: name -> expressions that are assigned to it; None stands for what is not an expression of its own
+            (loop variables, parameters, unpacked tuples).
+        added: name -> expressions put into the container of that name (`x.append(v)`, `x[k] = v`, `x |= v`).
+        parameters: names of the parameters, without self and cls.
+    """
+
+    node: Function | ast.Module
+    values: dict[str, list[ast.expr | None]] = field(default_factory=lambda: defaultdict(list))
+    added: dict[str, list[ast.expr]] = field(default_factory=lambda: defaultdict(list))
+    parameters: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.node, ast.Module):
+            arguments = self.node.args
+            every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
+            for argument in every:
+                if argument is not None:
+                    self.values[argument.arg].append(None)
+                    self.parameters.append(argument.arg)
+            if self.parameters and self.parameters[0] in ("self", "cls"):
+                del self.parameters[0]
+        self.own = list(within(self.node))
+        for node in self.own:
+            self._note(node)
+
+    def _note(self, node: ast.AST) -> None:
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                self._assign(target, node.value)
+        elif isinstance(node, ast.AnnAssign | ast.NamedExpr) and node.value is not None:
+            self._assign(node.target, node.value)
+        elif isinstance(node, ast.AugAssign):
+            self.added[name_of(node.target)].append(node.value)
+        elif isinstance(node, ast.For | ast.AsyncFor):
+            self._assign(node.target, None)
+        elif isinstance(node, ast.withitem) and node.optional_vars is not None:
+            self._assign(node.optional_vars, node.context_expr)
+        elif _is_adding(node):
+            self.added[name_of(node.func.value)].append(node.args[-1])
+
+    def _assign(self, target: ast.expr, value: ast.expr | None) -> None:
+        if isinstance(target, ast.Tuple | ast.List):
+            same = isinstance(value, ast.Tuple | ast.List) and len(value.elts) == len(target.elts)
+            for index, element in enumerate(target.elts):
+                inner = value.elts[index] if same and isinstance(value, ast.Tuple | ast.List) else None
+                self._assign(element, inner)
+        elif isinstance(target, ast.Starred):
+            self._assign(target.value, None)
+        elif isinstance(target, ast.Subscript):
+            if value is not None:
+                self.added[name_of(target.value)].append(value)
+        elif name := name_of(target):
+            self.values[name].append(value)
+
+    def reads(self, name: str) -> list[ast.AST]:
+        """Every place in the scope, nested functions included, where the dotted name is read."""
+        last = name.rpartition(".")[2]
+        return [
+            node
+            for node in ast.walk(self.node)
+            if isinstance(node, ast.Name | ast.Attribute)
+            and isinstance(node.ctx, ast.Load)
+            and (node.id if isinstance(node, ast.Name) else node.attr) == last
+            and name_of(node) == name
+        ]
+
+    def returns(self) -> list[ast.expr]:
+        """What the function returns or yields, None left out."""
+        found = [node.value for node in self.own if isinstance(node, ast.Return | ast.Yield) and node.value is not None]
+        return [value for value in found if not (isinstance(value, ast.Constant) and value.value is None)]
+
+
+def name_of(node: ast.AST | None) -> str:
+    """`self.model.head` as text; calls inside become `()`, everything else the empty string."""
+    parts: list[str] = []
+    while True:
+        if isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+            node = node.value
+        elif isinstance(node, ast.Name):
+            parts.append(node.id)
+            return ".".join(reversed(parts))
+        elif isinstance(node, ast.Call) and parts:
+            inner = name_of(node.func)
+            return ".".join([inner + "()", *reversed(parts)]) if inner else ""
+        else:
+            return ""
+
+
+def parents(node: ast.AST) -> Iterator[ast.AST]:
+    """The nodes around a node, from the inside out."""
+    current = getattr(node, "parent", None)
+    while current is not None:
+        yield current
+        current = getattr(current, "parent", None)
+
+
+def within(scope: Function | ast.Module) -> Iterator[ast.AST]:
+    """The nodes of a scope in the order of the text, without the bodies of functions that are defined in it."""
+    stack: list[ast.AST] = list(reversed(scope.body))
+    while stack:
+        node = stack.pop()
+        yield node
+        if isinstance(node, (*_FUNCTIONS, ast.Lambda)):
+            continue
+        stack.extend(reversed(list(ast.iter_child_nodes(node))))
+
+
+def keyword(call: ast.Call, *names: str) -> ast.expr | None:
+    """The value of the first of the keywords that the call has."""
+    return next((k.value for name in names for k in call.keywords if k.arg == name), None)
+
+
+def argument(call: ast.Call, position: int, *names: str) -> ast.expr | None:
+    """The value of a parameter, given by keyword or by position."""
+    by_name = keyword(call, *names)
+    if by_name is not None:
+        return by_name
+    plain = call.args[: position + 1]
+    return plain[position] if len(plain) > position and not any(isinstance(a, ast.Starred) for a in plain) else None
+
+
+def constant(node: ast.AST | None) -> object:
+    """The value of a literal, -1 and 1e-3 included; None for what is none."""
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
+        value = node.operand.value
+        return -value if isinstance(value, int | float) else None
+    return None
+
+
+def number(node: ast.AST | None) -> float | None:
+    """The value of a numeric literal; True is none."""
+    value = constant(node)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def string(node: ast.AST | None) -> str | None:
+    """The value of a text literal."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def is_main_guard(node: ast.AST) -> bool:
+    """Is this `if __name__ == "__main__":`?"""
+    return isinstance(node, ast.If) and any(isinstance(n, ast.Name) and n.id == "__name__" for n in ast.walk(node.test))
+
+
+def _position(node: ast.AST) -> tuple[int, int]:
+    return (getattr(node, "lineno", 0), getattr(node, "col_offset", 0))
+
+
+def _index(tree: ast.Module) -> dict[type[ast.AST], list[ast.AST]]:
+    nodes: dict[type[ast.AST], list[ast.AST]] = defaultdict(list)
+    stack: list[ast.AST] = [tree]
+    pop, push = stack.pop, stack.append
+    while stack:
+        node = pop()
+        nodes[type(node)].append(node)
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if isinstance(value, list):
+                for item in value:
+                    if isinstance(item, ast.AST):
+                        item.parent = node  # type: ignore[attr-defined]
+                        push(item)
+            elif isinstance(value, ast.AST) and not isinstance(value, _LEAVES):
+                value.parent = node  # type: ignore[attr-defined]
+                push(value)
+    return nodes

@@ -1,0 +1,230 @@
+"""Where a value comes from: literals, a random number generator, or something the function was given.
+
+Flow-insensitive and per scope: the union over all assignments, so that "nothing but literals" and "nothing but random
+numbers" are conclusions, never guesses. What is not understood counts as given.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable
+
+from assay.lint.module import Function, Module, Scope, name_of
+from assay.lint.vocabulary import listed
+
+LITERAL = "literal"
+RANDOM = "random"
+GIVEN = "given"
+
+Origins = frozenset[str]
+_NONE: Origins = frozenset()
+_GIVEN: Origins = frozenset({GIVEN})
+_LITERAL: Origins = frozenset({LITERAL})
+_RANDOM: Origins = frozenset({RANDOM})
+
+_DRAWS = listed(
+    "random rand randn randint randrange uniform normal gauss gauss normalvariate betavariate triangular "
+    "random_sample standard_normal integers rand_like randn_like randint_like beta binomial poisson exponential "
+    "lognormal dirichlet gamma randbits getrandbits truncated_normal random_integers ranf vonmisesvariate "
+    "expovariate"
+)
+_SELECTS = listed("choice choices sample shuffle permutation permuted randperm bernoulli categorical")
+_FAMILIES = re.compile(r"^(random|numpy\.random|np\.random|torch|secrets|jax\.random|tf\.random|tensorflow\.random)$")
+_GENERATORS = re.compile(r"(^|[._])(rng|random_state|prng|_rng|generator|rs|rand|np_random|randomgen)(\(\))?$", re.I)
+_MAKERS = re.compile(r"(^|\.)(default_rng|RandomState|Random|SystemRandom|Generator)$")
+_TRANSPARENT = listed(
+    "float int round abs min max sum sorted list tuple set dict str bool reversed enumerate zip pow divmod map "
+    "filter range complex deepcopy copy replace asdict OrderedDict defaultdict SimpleNamespace namedtuple jsonify "
+    "dumps safe_dump dump"
+)
+_NUMERIC = re.compile(
+    r"^(numpy|np|torch|math|statistics|scipy\.special|jax\.numpy|tensorflow|tf)(\.nn\.functional|\.linalg|\.nn)?$"
+)
+_OPAQUE_TORCH = listed("load save from_numpy compile no_grad tensor as_tensor array asarray fromiter stack")
+_DEPTH = 40
+
+
+def of(module: Module, expression: ast.expr | None, scope: Scope) -> Origins:
+    """The origins of an expression evaluated in a scope."""
+    return _Reader(module).of(expression, scope, 0)
+
+
+def draw(module: Module, call: ast.Call, scope: Scope | None = None) -> str | None:
+    """`draw` for a call that makes random numbers from nothing, `select` for one that picks from what it is given."""
+    name = module.called(call)
+    base, _, last = name.rpartition(".")
+    if not base and name in module.aliases.values():
+        return None
+    known = (
+        bool(_FAMILIES.match(base)) or bool(_GENERATORS.search(base)) or bool(_MAKERS.search(base.removesuffix("()")))
+    )
+    if not known and scope is not None and isinstance(call.func, ast.Attribute):
+        for value in scope.values.get(name_of(call.func.value), ()):
+            known = known or (isinstance(value, ast.Call) and bool(_MAKERS.search(module.called(value))))
+    if not known:
+        return None
+    if last in _DRAWS:
+        return "draw"
+    return "select" if last in _SELECTS else None
+
+
+def only_random(origins: Origins) -> bool:
+    """Random numbers, with at most literals around them."""
+    return RANDOM in origins and GIVEN not in origins
+
+
+def only_literal(origins: Origins) -> bool:
+    """Literals and nothing else."""
+    return origins == _LITERAL
+
+
+class _Reader:
+    def __init__(self, module: Module) -> None:
+        self.module = module
+        self.busy: set[tuple[ast.AST, str]] = set()
+
+    def of(self, node: ast.AST | None, scope: Scope, depth: int) -> Origins:
+        if node is None or depth > _DEPTH:
+            return _GIVEN
+        depth += 1
+        match node:
+            case ast.Constant():
+                return _LITERAL
+            case ast.Name() | ast.Attribute():
+                return self._name(node, scope, depth)
+            case ast.Call():
+                return self._call(node, scope, depth)
+            case ast.IfExp():
+                return self.union((node.body, node.orelse), scope, depth)
+            case ast.Subscript():
+                return self.of(node.value, scope, depth)
+            case ast.Await() | ast.Starred() | ast.FormattedValue() | ast.NamedExpr():
+                return self.of(node.value, scope, depth)
+            case ast.Dict():
+                return self.union(node.values, scope, depth) or _LITERAL
+            case ast.ListComp() | ast.SetComp() | ast.GeneratorExp():
+                return self._comprehension(node, node.elt, scope, depth)
+            case ast.DictComp():
+                return self._comprehension(node, node.value, scope, depth)
+            case ast.Lambda():
+                return _GIVEN
+            case ast.JoinedStr() | ast.Tuple() | ast.List() | ast.Set() | ast.BinOp() | ast.BoolOp() | ast.Compare():
+                return (
+                    self.union((n for n in ast.iter_child_nodes(node) if isinstance(n, ast.expr)), scope, depth)
+                    or _LITERAL
+                )
+            case ast.UnaryOp():
+                return self.of(node.operand, scope, depth)
+            case _:
+                return _GIVEN
+
+    def union(self, nodes: Iterable[ast.AST | None], scope: Scope, depth: int) -> Origins:
+        return _NONE.union(*[self.of(node, scope, depth) for node in nodes])
+
+    def _comprehension(
+        self,
+        node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp,
+        element: ast.expr,
+        scope: Scope,
+        depth: int,
+    ) -> Origins:
+        own = {name_of(g.target): g.iter for g in node.generators}
+        if name_of(element) in own:
+            return self.of(own[name_of(element)], scope, depth)
+        return self.of(element, scope, depth)
+
+    def _name(self, node: ast.Name | ast.Attribute, scope: Scope, depth: int) -> Origins:
+        name = name_of(node)
+        found = self._variable(name, scope, depth) if name else None
+        if found is not None:
+            return found
+        if isinstance(node, ast.Attribute):
+            if isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"):
+                return self._member(node, depth)
+            return self.of(node.value, scope, depth)
+        if not isinstance(scope.node, ast.Module):  # a literal of the module's level is one here, too
+            top = self.module.scope(self.module.tree)
+            return self._variable(name, top, depth) or _GIVEN
+        return _GIVEN
+
+    def _member(self, node: ast.Attribute, depth: int) -> Origins:
+        """An attribute that the class body sets, and nothing else in the module."""
+        owner = self.module.class_of(node)
+        assigned = [
+            (statement.targets[0] if isinstance(statement, ast.Assign) else statement.target, statement.value)
+            for statement in (owner.body if owner else ())
+            if isinstance(statement, ast.Assign | ast.AnnAssign)
+        ]
+        values = [value for target, value in assigned if name_of(target) == node.attr and value is not None]
+        stored = [a for a in self.module.nodes(ast.Attribute) if a.attr == node.attr and isinstance(a.ctx, ast.Store)]
+        if not values or stored:
+            return _GIVEN
+        return self.union(values, self.module.scope(self.module.tree), depth)
+
+    def _variable(self, name: str, scope: Scope, depth: int) -> Origins | None:
+        values, added = scope.values.get(name), scope.added.get(name, [])
+        if values is None:
+            return None
+        key = (scope.node, name)
+        if key in self.busy:
+            return _NONE
+        self.busy.add(key)
+        try:
+            filled = self.union(added, scope, depth)
+            empty = filled and all(_is_empty(value) for value in values)
+            return filled if empty else self.union(values, scope, depth) | filled
+        finally:
+            self.busy.discard(key)
+
+    def _call(self, call: ast.Call, scope: Scope, depth: int) -> Origins:
+        kind = draw(self.module, call, scope)
+        if kind == "draw":
+            return _RANDOM
+        arguments = [*call.args, *(k.value for k in call.keywords)]
+        if kind == "select":
+            population = self.union(call.args[:1], scope, depth) or _GIVEN
+            return _RANDOM | (population - _LITERAL)
+        name = self.module.called(call)
+        base, _, last = name.rpartition(".")
+        if (
+            (not base and last in _TRANSPARENT)
+            or _NUMERIC.match(base)
+            or (base and last in _TRANSPARENT and base in _HOLDERS)
+        ):
+            if last in _OPAQUE_TORCH and base in ("torch",) and last in ("load", "from_numpy", "compile", "no_grad"):
+                return _GIVEN
+            return self.union(arguments, scope, depth) or _LITERAL
+        if isinstance(call.func, ast.Attribute):
+            receiver = self.of(call.func.value, scope, depth)
+            if GIVEN in receiver:
+                return _GIVEN
+            return receiver | self.union((a for a in arguments if last not in ("get",)), scope, depth)
+        return _GIVEN
+
+
+_HOLDERS = listed("json yaml copy dataclasses collections types flask builtins orjson ujson")
+
+
+def _is_empty(value: ast.expr | None) -> bool:
+    """`[]`, `{}`, `set()`, `0`, `0.0`, None: where counting and collecting start."""
+    if isinstance(value, ast.List | ast.Tuple | ast.Set):
+        return not value.elts
+    if isinstance(value, ast.Dict):
+        return not value.keys
+    if isinstance(value, ast.Call):
+        return name_of(value.func).rpartition(".")[2] in (
+            "dict",
+            "list",
+            "set",
+            "defaultdict",
+            "OrderedDict",
+            "Counter",
+        )
+    return isinstance(value, ast.Constant) and value.value in (0, 0.0, None, "")
+
+
+def function_origins(module: Module, function: Function) -> list[tuple[ast.expr, Origins]]:
+    """What each `return` of a function gives, and where that comes from."""
+    scope = module.scope(function)
+    return [(value, of(module, value, scope)) for value in scope.returns()]

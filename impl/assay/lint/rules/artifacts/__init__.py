@@ -1,0 +1,1 @@
+"""Weights, servers and documents: AS5xx."""

@@ -1,0 +1,1 @@
+"""Labels, splits and batches: AS3xx."""

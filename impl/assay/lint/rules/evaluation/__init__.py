@@ -1,0 +1,1 @@
+"""Scores that measure nothing: AS1xx."""

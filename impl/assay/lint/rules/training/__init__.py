@@ -1,0 +1,1 @@
+"""Training that is claimed and does not happen: AS2xx."""
