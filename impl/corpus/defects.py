@@ -106,6 +106,29 @@ def mutate(source: str, operator: str, rng: random.Random) -> Defect | None:
     return _Subject(source).mutant(operator, rng)
 
 
+def mutants(source: str, rng: random.Random, most: int, used: Counter[str] | None = None) -> list[Defect]:
+    """Up to `most` different mutants of one function, operators that `used` counts least first, and counted there.
+
+    Raises what `sites` raises.
+    """
+    used = Counter() if used is None else used
+    subject = _Subject(source)
+    possible = subject.operators()
+    rng.shuffle(possible)
+    possible.sort(key=lambda operator: used[operator])
+    sources = [subject.mutants(operator, rng) for operator in possible]
+    found: dict[str, Defect] = {}
+    while sources and len(found) < most:
+        for each in list(sources):
+            made = next(each, None)
+            if made is None:
+                sources.remove(each)
+            elif made[1].source not in found and len(found) < most:
+                found[made[1].source] = made[1]
+                used[made[1].operator] += 1
+    return list(found.values())
+
+
 def pairs(functions: Iterable[Function], seed: int, per_function: int = 1) -> list[Pair]:
     """Originals with mutants, `per_function` different operators each, operators as even as the code allows.
 

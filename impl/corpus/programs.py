@@ -1,26 +1,49 @@
 """Programs with a label from execution: does this function pass the tests of its problem?
 
-The record of one program, and the builder of the files that training and acceptance read. A label is never
-given by a rule or a model, a problem is on one side only, and HumanEval has a side of its own: no function here
-writes one of its programs into train, dev or test.
+The record of one program, and the builders of the files that training and acceptance read. A label is never given by
+a rule or a model, a problem is on one side only, and HumanEval has a builder of its own: nothing of it, and nothing
+that equals it in structure, is ever written into train, dev or test.
+
+Against artefacts: every source goes through `ast.unparse`, docstrings and comments gone; mutants are made of rewrites
+as well as of originals; what passes and what fails is balanced for each way of writing each function; what cannot even
+be defined is no program; equal texts are one program.
 """
 
+import hashlib
+import json
+import random
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
-KINDS: Final = ("canonical", "rewrite", "mutant")
-ORIGINS: Final = ("doctest", "mbpp", "code_contests", "humaneval")
+from corpus import defects, distributions, doctests, functions, problems, records, rewrites
+from corpus.errors import CorpusError
+from corpus.execution import labels
+from corpus.execution.sandbox import Doctest, Limits, Outcome, Sandbox, Task
+from corpus.problems import Problem
+
+KINDS: Final = ("canonical", "rewrite", "mutant", "submission")
+TRAINING_ORIGINS: Final = ("doctest", "mbpp", "code_contests")
 TEST_ONLY: Final = "humaneval"
+SIDES: Final = ("train", "dev", "test")
+
+_SHARES: Final = {"train": 0.70, "dev": 0.15, "test": 0.15}
+_PATIENCE: Final = 20  # times the CPU time of the known solution, before a version of it counts as endless
+_LEAST_MS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
     """One version of one problem's function, and what became of it under the tests.
 
-    `source` is what a model may see: the definition alone, through `ast.unparse`, without docstring. `operator`
-    is empty for the canonical solution, the name of the rewrite (`corpus.rewrites`) or of the defect
-    (`corpus.defects`) otherwise; `base` is what was mutated: empty for the canonical solution, else the name of the
-    rewrite. `reason` is empty where it passed. `group` never stands on two sides; `digest` is unique.
+    `source` is what a model may see: the definition alone, through `ast.unparse`, without docstring. `kind` is
+    canonical (the known solution), rewrite, mutant, or submission (somebody else's solution). `operator` is the name
+    of the rewrite (`corpus.rewrites`) or of the defect (`corpus.defects`), else empty; `base` is what was mutated:
+    empty for the known solution, else the name of the rewrite. `reason` is empty where it passed, else a word of
+    `corpus.execution.sandbox.Outcome`. `group` never stands on two sides; `digest` is unique.
     """
 
     digest: str
@@ -33,3 +56,327 @@ class Program:
     source: str
     passed: bool
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How many versions are made of each problem, and who runs them.
+
+    `rewrites` of different operators, and `mutants` of the known solution and of each rewrite. `memory` is the file of
+    known outcomes. `cells` programs run at a time.
+    """
+
+    seed: int = 0
+    rewrites: int = 2
+    mutants: int = 3
+    cells: int = 2
+    memory: Path | None = None
+
+
+def build(
+    folder: Path,
+    origins: Sequence[str],
+    plan: Plan,
+    names: Sequence[str] = (),
+    data: Path | None = None,
+    contests: int | None = None,
+) -> dict[str, Any]:
+    """Write train.jsonl, dev.jsonl, test.jsonl and programs.json (its content is returned) into `folder`.
+
+    `origins` are of TRAINING_ORIGINS; `names` are the distributions whose doctests are read, `data` the folder of
+    public sets, `contests` a limit of CodeContests problems. Raises CorpusError for HumanEval among the origins, for a
+    set that is not there, and where nothing passes.
+    """
+    for origin in origins:
+        if origin == TEST_ONLY:
+            raise CorpusError(
+                "HumanEval is for tests only, never for training or model selection; take it off the list"
+            )
+        if origin not in TRAINING_ORIGINS:
+            raise CorpusError(f'unknown origin "{origin}"; known: {", ".join(TRAINING_ORIGINS)}')
+    found: list[Problem] = []
+    if "doctest" in origins:
+        found += doctests.problems(functions.functions_of(distributions.find(names)))
+    if "mbpp" in origins:
+        found += problems.mbpp(data)
+    if "code_contests" in origins:
+        found += problems.code_contests(data, contests)
+    kept = _without_copies(found, _test_only_hashes(data))
+    rows, report = label(kept, plan)
+    sides = split(rows, plan.seed)
+    for side, programs in sides.items():
+        records.write(folder / f"{side}.jsonl", programs)
+    report["candidates"] = len(found)
+    report["copies"] = len(found) - len(kept)
+    report["sides"] = {side: _counts(programs) for side, programs in sides.items()}
+    (folder / "programs.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    return report
+
+
+def build_humaneval(folder: Path, plan: Plan, data: Path | None = None) -> dict[str, Any]:
+    """Write humaneval.jsonl (every program of all 164 problems, not balanced) and humaneval.json: for tests only.
+
+    Raises CorpusError where the set is not there, and where a known solution does not pass.
+    """
+    found = problems.humaneval(data)
+    rows, report = label(found, plan, balance=False)
+    lost = {each.problem for each in found} - {row.problem for row in rows}
+    if lost:
+        raise CorpusError(f"{len(lost)} known solutions of HumanEval do not pass here, {min(lost)} among them")
+    records.write(folder / "humaneval.jsonl", rows)
+    report["side"] = _counts(rows)
+    (folder / "humaneval.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    return report
+
+
+def read(path: Path) -> list[Program]:
+    """The programs of one side, as the builders wrote them; errors as `corpus.records.read`."""
+    return records.read(path, Program)
+
+
+# -- labels ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    problem: Problem
+    kind: str
+    operator: str
+    base: str
+    source: str
+
+
+def label(found: Sequence[Problem], plan: Plan, balance: bool = True) -> tuple[list[Program], dict[str, Any]]:
+    """Programs of all problems whose known solution passes, in their order, and what was seen on the way."""
+    rows: list[Program] = []
+    executed: list[tuple[_Version, Outcome]] = []
+    dropped: Counter[str] = Counter()
+    missing: dict[str, str] = {}
+    used: Counter[str] = Counter()
+    by_cell: dict[str, list[Problem]] = defaultdict(list)
+    for problem in found:
+        by_cell[_cell(problem)].append(problem)
+    for name, group in by_cell.items():
+        with Sandbox(plan.cells) as sandbox:
+            missing |= sandbox.missing
+            right = _confirmed(group, sandbox, plan, dropped)
+            outcomes = _execute([*_written(right, plan)], right, sandbox, plan, f"{name} rewrites")
+            passing = [version for version, outcome in outcomes if outcome.passed]
+            outcomes += _execute([*_mutated(passing, plan, used)], right, sandbox, plan, f"{name} mutants")
+            executed += outcomes
+    order = {problem.problem: place for place, problem in enumerate(found)}
+    executed.sort(key=lambda each: order[each[0].problem.problem])
+    seen: set[str] = set()
+    for version, outcome in executed:
+        row = _program(version, outcome)
+        if row.digest in seen or outcome.is_doubtful or outcome.reason.startswith(("unready", "import", "arguments")):
+            dropped["copy" if row.digest in seen else outcome.reason.split()[0]] += 1
+            continue
+        seen.add(row.digest)
+        rows.append(row)
+    report = {
+        "problems": dict(Counter(row.origin for row in rows if row.kind == "canonical")),
+        "executed": len(executed),
+        "dropped": dict(dropped),
+        "missing_walls": missing,
+        "kinds": _kinds(executed),
+        "kill_rate": _rates(executed, "mutant", passed=False),
+        "rewrites_passed": _rates(executed, "rewrite", passed=True),
+        "reasons": dict(Counter(outcome.reason.split()[0] for _, outcome in executed if outcome.reason)),
+    }
+    return (balanced(rows, plan.seed) if balance else rows), report
+
+
+def balanced(rows: Iterable[Program], seed: int) -> list[Program]:
+    """As many failing as passing programs of each way of writing each function, in the order given.
+
+    A way of writing is the known solution or one rewrite of it, with the mutants of it; submissions are another one.
+    Where one side has more, which of them stay is drawn by `seed`.
+    """
+    ways: dict[tuple[str, str], dict[bool, list[Program]]] = defaultdict(lambda: {True: [], False: []})
+    kept: list[Program] = list(rows)
+    for row in kept:
+        ways[row.problem, _way(row)][row.passed].append(row)
+    chosen: set[str] = set()
+    for way, sides in ways.items():
+        rng = random.Random(f"{seed} {way}")
+        count = min(map(len, sides.values()))
+        for side in sides.values():
+            # What is written by a person or a rewrite stays before what survived a mutation.
+            rng.shuffle(side)
+            side.sort(key=lambda row: row.kind == "mutant")
+            chosen.update(row.digest for row in side[:count])
+    return [row for row in kept if row.digest in chosen]
+
+
+def _way(row: Program) -> str:
+    if row.kind == "submission":
+        return row.kind
+    return row.operator if row.kind == "rewrite" else row.base
+
+
+def _confirmed(group: Sequence[Problem], sandbox: Sandbox, plan: Plan, dropped: Counter[str]) -> dict[Problem, Outcome]:
+    """Problems whose known solution passes; a doctest's also in another hash order, and not without its body."""
+    first = labels.run_all(sandbox, [each.task(each.solution) for each in group], plan.memory)
+    right = {problem: outcome for problem, outcome in zip(group, first, strict=True) if outcome.passed}
+    dropped.update(f"solution {each.reason.split()[0]}" for each in first if not each.passed)
+    asked = [each for each in right if isinstance(each.template, Doctest)]
+    if not asked:
+        return right
+    emptied = labels.run_all(sandbox, [each.task(doctests.gutted(each.solution)) for each in asked], plan.memory)
+    with Sandbox(plan.cells, hash_seed=1) as other:
+        again = labels.run_all(other, [each.task(each.solution) for each in asked], plan.memory)
+    for problem, hollow, repeated in zip(asked, emptied, again, strict=True):
+        if hollow.passed or not repeated.passed:
+            dropped["solution not-reached" if hollow.passed else "solution not-stable"] += 1
+            del right[problem]
+    return right
+
+
+def _written(right: Mapping[Problem, Outcome], plan: Plan) -> Iterator[_Version]:
+    """The known solution, others' solutions, and rewrites of it."""
+    for problem in right:
+        yield _Version(problem, "canonical", "", "", problem.solution)
+        for source in problem.submissions:
+            yield _Version(problem, "submission", "", "", source)
+        rng = random.Random(f"{plan.seed} {problem.problem}")
+        operators = list(rewrites.OPERATORS)
+        rng.shuffle(operators)
+        made = 0
+        for operator in operators:
+            if made == plan.rewrites:
+                break
+            source = rewrites.rewrite(problem.solution, operator, rng)
+            if source is not None:
+                made += 1
+                yield _Version(problem, "rewrite", operator, "", source)
+
+
+def _mutated(passing: Sequence[_Version], plan: Plan, used: Counter[str]) -> Iterator[_Version]:
+    for version in passing:
+        if version.kind == "submission":
+            continue
+        rng = random.Random(f"{plan.seed} {version.problem.problem} {version.operator}")
+        try:
+            made = defects.mutants(version.source, rng, plan.mutants, used)
+        except (ValueError, RecursionError):
+            continue
+        for defect in made:
+            yield _Version(version.problem, "mutant", defect.operator, version.operator, defect.source)
+
+
+def _execute(
+    versions: Sequence[_Version], right: Mapping[Problem, Outcome], sandbox: Sandbox, plan: Plan, name: str
+) -> list[tuple[_Version, Outcome]]:
+    tasks = [each.problem.task(each.source, _limits(each.problem.template, right[each.problem])) for each in versions]
+    return list(zip(versions, labels.run_all(sandbox, tasks, plan.memory, _progress(name, len(tasks))), strict=True))
+
+
+def _limits(template: Task, known: Outcome) -> Limits:
+    """CPU time by that of the known solution, in powers of two, so that a second measurement gives the same limit."""
+    wanted = known.cpu_ms * _PATIENCE
+    steps = _LEAST_MS
+    while steps < min(wanted, template.limits.cpu_ms):
+        steps *= 2
+    return Limits(steps, template.limits.wall_ms, template.limits.memory, template.limits.file_bytes)
+
+
+def _program(version: _Version, outcome: Outcome) -> Program:
+    problem = version.problem
+    identity = f"{problem.problem}\0{version.source}"
+    return Program(
+        digest=hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:16],
+        problem=problem.problem,
+        group=problem.group,
+        origin=problem.origin,
+        kind=version.kind,
+        operator=version.operator,
+        base=version.base,
+        source=version.source,
+        passed=outcome.passed,
+        reason=outcome.reason,
+    )
+
+
+def _cell(problem: Problem) -> str:
+    """Doctests of one distribution share cells, which have it imported."""
+    return problem.problem.partition(":")[0] if isinstance(problem.template, Doctest) else problem.origin
+
+
+# -- sides -----------------------------------------------------------------------------------------
+
+
+def split(rows: Sequence[Program], seed: int) -> dict[str, list[Program]]:
+    """{"train", "dev", "test"}: whole groups, 70/15/15 of the groups of each origin, drawn by `seed`."""
+    groups: dict[str, dict[str, None]] = defaultdict(dict)
+    for row in rows:
+        if row.origin == TEST_ONLY:
+            raise CorpusError(f'"{row.problem}" is of HumanEval, which is for tests only and is never split')
+        groups[row.origin][row.group] = None
+    side_of: dict[str, str] = {}
+    for origin, names in groups.items():
+        order = sorted(names)
+        random.Random(f"{seed} {origin}").shuffle(order)
+        bounds = [round(_SHARES["train"] * len(order)), round((_SHARES["train"] + _SHARES["dev"]) * len(order))]
+        for place, name in enumerate(order):
+            side_of[name] = SIDES[sum(place >= bound for bound in bounds)]
+    sides: dict[str, list[Program]] = {side: [] for side in SIDES}
+    for row in rows:
+        sides[side_of[row.group]].append(row)
+    return sides
+
+
+def _without_copies(found: Iterable[Problem], taken: Iterable[str]) -> list[Problem]:
+    """Problems whose solution has a structure of its own, the first of equal ones; none that is in `taken`."""
+    seen = set(taken)
+    kept = []
+    for problem in found:
+        digest = problem.ast_hash
+        if digest not in seen:
+            seen.add(digest)
+            kept.append(problem)
+    return kept
+
+
+def _test_only_hashes(data: Path | None) -> set[str]:
+    """Structures of HumanEval's solutions where the set is here; elsewhere nothing is judged on it."""
+    if data is None or not (data / problems.HUMANEVAL.local).is_file():
+        return set()
+    return {each.ast_hash for each in problems.humaneval(data)}
+
+
+# -- what was seen ---------------------------------------------------------------------------------
+
+
+def _counts(rows: Sequence[Program]) -> dict[str, Any]:
+    return {
+        "programs": len(rows),
+        "passed": sum(row.passed for row in rows),
+        "problems": len({row.problem for row in rows}),
+        "groups": len({row.group for row in rows}),
+        "origins": dict(Counter(row.origin for row in rows)),
+        "kinds": dict(Counter(f"{row.kind} {'passed' if row.passed else 'failed'}" for row in rows)),
+    }
+
+
+def _kinds(executed: Sequence[tuple[_Version, Outcome]]) -> dict[str, dict[str, int]]:
+    table: dict[str, dict[str, int]] = defaultdict(lambda: {"passed": 0, "failed": 0})
+    for version, outcome in executed:
+        table[f"{version.problem.origin} {version.kind}"]["passed" if outcome.passed else "failed"] += 1
+    return dict(table)
+
+
+def _rates(executed: Sequence[tuple[_Version, Outcome]], kind: str, passed: bool) -> dict[str, list[int]]:
+    """Operator -> [how many ended so, of how many]."""
+    table: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for version, outcome in executed:
+        if version.kind == kind:
+            table[version.operator][0] += outcome.passed is passed
+            table[version.operator][1] += 1
+    return dict(sorted(table.items()))
+
+
+def _progress(name: str, total: int) -> Callable[[int], None] | None:
+    if not sys.stderr.isatty():
+        return None
+    return lambda done: print(f"\rcorpus: {name}: {done:,}/{total:,} programs", end="", file=sys.stderr)

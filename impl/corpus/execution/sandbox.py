@@ -1,0 +1,311 @@
+"""Tasks in, outcomes out: the caller's side of running programs that nobody vouches for.
+
+A `Sandbox` owns cells, one for each program that runs at a time, and replaces a cell that a program took down with
+it. Whatever a program does is an outcome, never an exception; only what is wrong with this machine or the caller's
+task raises. It must never run, import or parse a program in this process.
+"""
+
+import contextlib
+import queue
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from corpus.errors import CorpusError
+from corpus.execution.channel import Channel, Closed
+from corpus.execution.confinement import MISSING, SPACES
+from corpus.execution.examiner import CANDIDATE
+
+__all__ = ["CANDIDATE", "Call", "Doctest", "Example", "Limits", "Outcome", "Sandbox", "Script", "Task"]
+
+_ROOT: Final = Path(__file__).parents[2]
+_START_SECONDS: Final = 60.0
+_GRACE_SECONDS: Final = 30.0  # beyond its wall clock: a busy machine, and the import of a large package
+_END_SECONDS: Final = 3.0
+_KILLED: Final = "killed"
+_ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one program may use: CPU and wall clock in milliseconds, memory beyond the interpreter, bytes of a file.
+
+    CPU time is what cuts off an endless loop, since it does not depend on what else the machine does; the wall clock
+    is for those who sleep. Threads and processes: none.
+    """
+
+    cpu_ms: int = 1_000
+    wall_ms: int = 15_000
+    memory: int = 512 * 2**20
+    file_bytes: int = 16 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function against assertions.
+
+    `source` is the module that defines `entry`. The examiner executes `context`, binds `entry` and CANDIDATE to a
+    stand-in for the program's function, and executes `test`, which must call it and raise where an answer is wrong.
+    """
+
+    source: str
+    entry: str
+    test: str
+    context: str = ""
+    limits: Limits = Limits()
+
+    def steps(self) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+        program = {"kind": "call", "source": self.source, "entry": self.entry, "preload": ()}
+        yield program, {"kind": "call", "entry": self.entry, "context": self.context, "test": self.test}
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One example of a docstring: a statement and the text that it must show, or the last line of its traceback."""
+
+    source: str
+    want: str
+    error: str | None = None
+    flags: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Doctest:
+    """A function of an installed module against the examples of its docstring; `source` None is the module's own."""
+
+    source: str | None
+    module: str
+    qualname: str
+    examples: tuple[Example, ...]
+    preload: tuple[str, ...] = ()
+    limits: Limits = Limits()
+
+    def steps(self) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+        program = {
+            "kind": "doctest",
+            "source": self.source,
+            "module": self.module,
+            "qualname": self.qualname,
+            "preload": self.preload,
+        }
+        examples = [(each.source, each.want, each.error, each.flags) for each in self.examples]
+        yield program, {"kind": "doctest", "examples": examples}
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A program that reads stdin and writes stdout, once for each case (stdin, stdout); words are compared."""
+
+    source: str
+    cases: tuple[tuple[str, str], ...]
+    limits: Limits = Limits()
+
+    def steps(self) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+        for stdin, stdout in self.cases:
+            program = {"kind": "script", "source": self.source, "stdin": stdin, "preload": ()}
+            yield program, {"kind": "script", "stdout": stdout}
+
+
+Task = Call | Doctest | Script
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one task.
+
+    `reason` is empty where it passed, else one of: wrong-answer, raised NAME, misfit NAME (the tests could not use
+    the answer), unready NAME (it failed before it could be asked), exited, timeout, no-value, output, arguments (the
+    tests ask with what is no plain data), untested, import NAME, killed (it took its cell down). `cpu_ms` is the
+    program's own.
+    """
+
+    passed: bool
+    reason: str = ""
+    cpu_ms: float = field(default=0.0, compare=False)
+
+    @property
+    def is_doubtful(self) -> bool:
+        """No verdict was reached: another machine, or another day, may give one."""
+        return self.reason == _KILLED
+
+
+class Sandbox:
+    """Cells that run programs, `cells` at a time. Use as a context manager, or call `close`; safe to use by threads.
+
+    Args:
+        cells: how many programs run at once; each has two processes, of which one waits.
+        hash_seed: PYTHONHASHSEED of the cells, so that the order of a set is the same in every run.
+        spaces: names of the namespaces to try; none leaves the walls that need no namespace.
+
+    Raises CorpusError where not even a Python process can be started.
+    """
+
+    def __init__(self, cells: int = 2, hash_seed: int = 0, spaces: Iterable[str] = SPACES) -> None:
+        self._spaces = tuple(spaces)
+        self.hash_seed = hash_seed
+        self._all: list[_Cell] = []
+        self._free: queue.LifoQueue[_Cell] = queue.LifoQueue()
+        try:
+            for _ in range(cells):
+                self._free.put(self._start())
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> "Sandbox":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all cells, and with them everything that runs in them."""
+        for cell in self._all:
+            cell.close()
+        self._all.clear()
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """Protections that this system did not give, by name, with what it means; empty where all hold."""
+        names = {name for cell in self._all for name in cell.missing}
+        return {name: text for name, text in MISSING.items() if name in names}
+
+    def run(self, task: Task) -> Outcome:
+        """Run one task; it waits for a free cell."""
+        spent = 0.0
+        for program, tests in task.steps():
+            outcome = self._step(program, tests, task.limits)
+            if outcome.reason == _KILLED:  # not on the word of one cell: it may have been an earlier program's doing
+                outcome = self._step(program, tests, task.limits)
+            spent += outcome.cpu_ms
+            if not outcome.passed:
+                return Outcome(False, outcome.reason, spent)
+        return Outcome(True, "", spent)
+
+    def _step(self, program: dict[str, Any], tests: dict[str, Any], limits: Limits) -> Outcome:
+        cell = self._free.get()
+        try:
+            outcome = cell.run({**program, "limits": asdict(limits)}, tests, limits)
+            if not cell.alive:
+                cell.close()
+                self._all.remove(cell)
+                cell = self._start()
+            return outcome
+        finally:
+            self._free.put(cell)
+
+    def run_all(self, tasks: Sequence[Task], progress: Callable[[int], None] | None = None) -> list[Outcome]:
+        """Outcomes in the order of the tasks, as many at a time as there are cells."""
+        outcomes: list[Outcome] = []
+        with ThreadPoolExecutor(max(1, len(self._all))) as pool:
+            for outcome in pool.map(self.run, tasks):
+                outcomes.append(outcome)
+                if progress is not None:
+                    progress(len(outcomes))
+        return outcomes
+
+    def _start(self) -> "_Cell":
+        try:
+            cell = _Cell(self._spaces, self.hash_seed)
+        except CorpusError:
+            if "files" not in self._spaces:
+                raise
+            # Some systems grant the namespace and refuse the mounts.
+            self._spaces = tuple(name for name in self._spaces if name != "files")
+            cell = _Cell(self._spaces, self.hash_seed)
+        self._all.append(cell)
+        return cell
+
+
+class _Cell:
+    """The handle on one cell process and its scratch folder."""
+
+    def __init__(self, spaces: Iterable[str], hash_seed: int) -> None:
+        self._scratch = tempfile.TemporaryDirectory(prefix="cell-", ignore_cleanup_errors=True)
+        near, far = socket.socketpair()
+        self._control = Channel(near)
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
+        arguments = [str(far.fileno()), self._scratch.name, *spaces]
+        environment = {
+            "PATH": "/usr/bin:/bin",
+            "LANG": "C.UTF-8",
+            "HOME": self._scratch.name,
+            "PYTHONPATH": str(_ROOT),
+            "PYTHONHASHSEED": str(hash_seed),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **dict.fromkeys(_ONE_THREAD, "1"),
+        }
+        with far:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-s", "-m", "corpus.execution.cell", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._errors,
+                env=environment,
+                pass_fds=[far.fileno()],
+                start_new_session=True,
+            )
+        self.alive = True
+        near.settimeout(_START_SECONDS)
+        try:
+            self.missing: list[str] = self._control.receive()["missing"]
+        except Closed:
+            words = self._last_words()
+            self.close()
+            raise CorpusError(f"no cell could be started to run programs in: {words}") from None
+
+    def run(self, program: dict[str, Any], tests: dict[str, Any], limits: Limits) -> Outcome:
+        near, far = socket.socketpair()
+        verdict = Channel(near)
+        patience = limits.wall_ms / 1000 + _GRACE_SECONDS
+        near.settimeout(patience)
+        self._control.end.settimeout(patience)
+        with near:
+            try:
+                with far:
+                    self._control.send(program, (far.fileno(),))
+                with contextlib.suppress(Closed):  # an examiner that cannot start reads nothing: the cell says why
+                    verdict.send(tests)
+                report = self._control.receive()
+            except Closed:
+                self.alive = False
+                return Outcome(False, _KILLED)
+            self.alive = not report["last"]
+            spent = report["cpu"] * 1000
+            if report["reason"]:
+                return Outcome(False, report["reason"], spent)
+            try:
+                passed, reason = verdict.receive()
+            except Closed:
+                return Outcome(False, _KILLED, spent)
+            return Outcome(passed is True, str(reason), spent)
+
+    def close(self) -> None:
+        """End the cell and whatever runs in it, and wait until it has gone: nothing is left to be reaped."""
+        self.alive = False
+        self._control.close()  # a cell that works ends by itself, its programs first
+        try:
+            self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.terminate()
+            try:
+                self._process.wait(_END_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._errors.close()
+        with contextlib.suppress(RecursionError):
+            self._scratch.cleanup()
+
+    def _last_words(self) -> str:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_SECONDS)
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else f"exit status {self._process.returncode}"
