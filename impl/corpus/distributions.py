@@ -66,7 +66,11 @@ _LARGEST_FILE: Final = 2_000_000  # bytes; larger files are left to the reader, 
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """One pinned source of code: `files` are absolute, sorted, and lie under `root`."""
+    """One pinned source of code: `files` are absolute, sorted, and lie under `root`.
+
+    `tests` are its test suite, where it ships one; it is no part of `files`. Of an installed distribution the path of a
+    file is the name of its module; in a project `folder` the packages have to be looked for.
+    """
 
     name: str
     version: str
@@ -74,6 +78,8 @@ class Distribution:
     root: Path
     files: tuple[Path, ...]
     left_out: Mapping[str, int] = field(default_factory=dict, compare=False)
+    tests: tuple[Path, ...] = field(default=(), compare=False)
+    folder: bool = False
 
     def relative(self, file: Path) -> str:
         """`file` as records and manifests name it: POSIX, under the root, the same on every machine."""
@@ -138,8 +144,8 @@ def is_generated(content: bytes) -> bool:
 def _standard_library() -> Distribution:
     root = Path(sysconfig.get_path("stdlib"))
     files = (file for file in _walk(root) if not file.startswith("config-"))
-    kept, left_out = _select(root, files)
-    return Distribution(STANDARD_LIBRARY, platform.python_version(), "PSF-2.0", root, kept, left_out)
+    kept, left_out, tests = _select(root, files)
+    return Distribution(STANDARD_LIBRARY, platform.python_version(), "PSF-2.0", root, kept, left_out, tests)
 
 
 def _walk(root: Path) -> Iterator[str]:
@@ -152,10 +158,10 @@ def _walk(root: Path) -> Iterator[str]:
 
 def _installed(name: str) -> Distribution:
     found, root, listed = _listed(name)
-    kept, left_out = _select(root, listed)
+    kept, left_out, tests = _select(root, listed)
     if not kept:
         raise CorpusError(f'distribution "{name}" {found.version} has no Python code; take it off the list')
-    return Distribution(name, found.version, _licence(found), root, kept, left_out)
+    return Distribution(name, found.version, _licence(found), root, kept, left_out, tests)
 
 
 def _listed(name: str) -> tuple[importlib.metadata.Distribution, Path, list[str]]:
@@ -179,8 +185,9 @@ def _listed(name: str) -> tuple[importlib.metadata.Distribution, Path, list[str]
     return found, Path(str(found.locate_file(""))), sorted(listed)
 
 
-def _select(root: Path, files: Iterable[str]) -> tuple[tuple[Path, ...], dict[str, int]]:
+def _select(root: Path, files: Iterable[str]) -> tuple[tuple[Path, ...], dict[str, int], tuple[Path, ...]]:
     kept: list[str] = []
+    tests: list[str] = []
     left_out: Counter[str] = Counter()
     for file in files:
         reason = _reason(root, file)
@@ -188,7 +195,10 @@ def _select(root: Path, files: Iterable[str]) -> tuple[tuple[Path, ...], dict[st
             kept.append(file)
         else:
             left_out[reason] += 1
-    return tuple(root / file for file in sorted(kept)), dict(sorted(left_out.items()))
+            if reason == "test":
+                tests.append(file)
+    absolute = (tuple(root / file for file in sorted(chosen)) for chosen in (kept, tests))
+    return next(absolute), dict(sorted(left_out.items())), next(absolute)
 
 
 def _reason(root: Path, file: str) -> str | None:

@@ -19,14 +19,13 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from corpus.distributions import Distribution, module_name
-from corpus.parsing import FunctionNode, function_node, parse, unparse
+from corpus.parsing import UNREADABLE, FunctionNode, content_of, function_node, parse, reason_of, unparse
 from corpus.scopes import Analysis, Occurrence, TooLargeError, add_imports
 
 MIN_NODES: Final = 10  # below: stubs and one-word accessors, the same in every package
 MAX_NODES: Final = 600  # above: 1 % of functions, a fifth of all nodes, and too slow for a 10 ms answer
 MIN_STATEMENTS: Final = 2
 MIN_NODES_OF_ONE_STATEMENT: Final = 15  # a single statement this large does something: a comprehension, a call
-MAX_BYTES: Final = 2_000_000  # larger files are tables
 
 _PLACEHOLDER: Final = "__import_bound_{}__"
 _PLACEHOLDERS: Final = re.compile(r"__import_bound_(\d+)__")
@@ -208,9 +207,8 @@ def _read_all(work: Sequence[_Job], processes: int) -> Iterator[tuple[list[Funct
 
 def _read(job: _Job) -> tuple[list[Function], list[Skipped]]:
     skipped: list[Skipped] = []
-    reason = ""
     try:
-        content = _content(Path(job.path))
+        content = content_of(Path(job.path))
         found = from_text(
             content,
             file=job.file,
@@ -221,33 +219,8 @@ def _read(job: _Job) -> tuple[list[Function], list[Skipped]]:
             documented=job.documented,
         )
         return found, skipped
-    except _UnreadableError as error:
-        reason = str(error)
-    except SyntaxError as error:
-        reason = "encoding" if "codec" in str(error) or "encoding" in str(error) else "syntax"
-    except (RecursionError, MemoryError):
-        reason = "nesting"
-    except (UnicodeError, LookupError):
-        reason = "encoding"
-    except ValueError:
-        reason = "null-bytes"
-    return [], [*skipped, Skipped(job.distribution, job.file, "", reason)]
-
-
-class _UnreadableError(Exception):
-    pass
-
-
-def _content(path: Path) -> bytes:
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise _UnreadableError("too-large")
-        content = path.read_bytes()
-    except OSError:
-        raise _UnreadableError("unreadable") from None
-    if b"\0" in content:
-        raise _UnreadableError("null-bytes")
-    return content
+    except UNREADABLE as error:
+        return [], [*skipped, Skipped(job.distribution, job.file, "", reason_of(error))]
 
 
 def _definitions(

@@ -10,9 +10,20 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+
+MAX_BYTES: Final = 2_000_000  # larger files are tables
+
+
+class UnreadableError(Exception):
+    """A file that is not even parsed; the text is the reason in one word."""
+
+
+UNREADABLE: Final = (UnreadableError, SyntaxError, RecursionError, MemoryError, UnicodeError, LookupError, ValueError)
+"""What reading and parsing a foreign file may raise; `reason_of` has a word for each."""
 
 # Warning filters are the process's: two threads that change them at once could leave them changed for good.
 _FILTERS: Final = threading.Lock()
@@ -22,6 +33,30 @@ def parse(text: str | bytes) -> ast.Module:
     """The tree of a file. Raises SyntaxError, ValueError, RecursionError, MemoryError as `ast.parse`."""
     with _silence():
         return ast.parse(text)
+
+
+def content_of(path: Path) -> bytes:
+    """The bytes of a file. Raises UnreadableError: too-large, unreadable, null-bytes."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UnreadableError("too-large")
+        content = path.read_bytes()
+    except OSError:
+        raise UnreadableError("unreadable") from None
+    if b"\0" in content:
+        raise UnreadableError("null-bytes")
+    return content
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a file could not be read, in one word."""
+    if isinstance(error, UnreadableError):
+        return str(error)
+    if isinstance(error, SyntaxError):
+        return "encoding" if "codec" in str(error) or "encoding" in str(error) else "syntax"
+    if isinstance(error, RecursionError | MemoryError):
+        return "nesting"
+    return "encoding" if isinstance(error, UnicodeError | LookupError) else "null-bytes"
 
 
 def compiles(tree: ast.Module) -> bool:

@@ -1,0 +1,100 @@
+"""A project folder as a distribution: its Python files, their module names, its name, version and licence.
+
+A folder is walked without following links to folders, so that loops end; environments, caches, vendored and generated
+files are left out and counted.
+"""
+
+import os
+import tomllib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from corpus.distributions import Distribution, is_generated, normalised, reason_to_leave_out
+from corpus.errors import CorpusError
+
+_SKIPPED: Final = frozenset({"__pycache__", "node_modules", "site-packages", "dist-packages", "build", "dist"})
+_LARGEST: Final = 2_000_000
+
+
+def distribution(path: Path) -> Distribution:
+    """The folder, or the one file, as a distribution; tests apart.
+
+    Raises CorpusError where there is nothing at `path`, or no Python or Java file in it.
+    """
+    if not path.exists():
+        raise CorpusError(f"{path}: no such file or folder")
+    path = path.resolve()
+    root = path if path.is_dir() else path.parent
+    files = _walk(root) if path.is_dir() else [path.name]
+    kept: list[str] = []
+    tests: list[str] = []
+    left_out: Counter[str] = Counter()
+    for file in files:
+        reason = _reason(root, file) if path.is_dir() else None
+        if reason is None:
+            kept.append(file)
+        elif reason == "test":
+            tests.append(file)
+        else:
+            left_out[reason] += 1
+    if not kept and not tests:
+        raise CorpusError(f"{path}: no Python file here; name a project folder or a .py file")
+    name, version, licence = _identity(root)
+    return Distribution(
+        name, version, licence, root,
+        tuple(root / file for file in sorted(kept)), dict(sorted(left_out.items())),
+        tuple(root / file for file in sorted(tests)), folder=True,
+    )  # fmt: skip
+
+
+def module_name(root: Path, file: str) -> str:
+    """Dotted name of a file: from the folder above its outermost package, as an import would find it."""
+    parts = list(Path(file).with_suffix("").parts)
+    start = len(parts) - 1
+    while start > 0 and (root.joinpath(*parts[:start]) / "__init__.py").is_file():
+        start -= 1
+    inside = parts[start:]
+    if inside[-1] == "__init__" and len(inside) > 1:
+        inside = inside[:-1]
+    return ".".join(inside)
+
+
+def _walk(root: Path) -> Iterator[str]:
+    for folder, folders, files in os.walk(root, followlinks=False):
+        place = Path(folder)
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".") and name not in _SKIPPED and not (place / name / "pyvenv.cfg").is_file()
+        )
+        relative = place.relative_to(root)
+        yield from ((relative / name).as_posix() for name in sorted(files) if name.endswith(".py"))
+
+
+def _reason(root: Path, file: str) -> str | None:
+    reason = reason_to_leave_out(file)
+    if reason is not None:
+        return reason
+    path = root / file
+    try:
+        if path.stat().st_size <= _LARGEST and is_generated(path.read_bytes()):
+            return "generated"
+    except OSError:
+        return "unreadable"
+    return None
+
+
+def _identity(root: Path) -> tuple[str, str, str]:
+    """Name, version and licence: of [project] in pyproject.toml where there is one."""
+    try:
+        table: Any = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8")).get("project", {})
+    except (OSError, ValueError):
+        table = {}
+    table = table if isinstance(table, dict) else {}
+    licence = table.get("license", "unknown")
+    if isinstance(licence, dict):
+        licence = licence.get("text", "unknown")
+    name = normalised(str(table.get("name") or root.name)) or "project"
+    return name, str(table.get("version", "0")), str(licence).strip().split("\n")[0][:100] or "unknown"
