@@ -1,16 +1,23 @@
-"""Command line of the corpus: `python -m corpus manifest|tokenizer`.
+"""Command line of the corpus: `python -m corpus manifest|tokenizer|kg|callgraph`.
 
 A thin edge over the package; a user's mistake is one line on stderr and exit status 2, never a traceback.
 """
 
 import argparse
+import json
+import os
 import sys
-from collections.abc import Sequence
+import tomllib
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
-from corpus import distributions, manifest, tokenizer
+from corpus import distributions, folders, manifest, tokenizer
+from corpus.distributions import Distribution
 from corpus.errors import CorpusError
 from corpus.functions import functions_of
+
+_SPEC: Final = Path(__file__).resolve().parents[2] / "spec/corpus.toml"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,10 +35,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--distributions", metavar="A,B,C", required=True, help="comma-separated names: the training side, no other"
     )
     command.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="where to write JSON")
+    command = commands.add_parser("kg", help="write the knowledge graph of projects or distributions")
+    command.add_argument("paths", metavar="PATH", nargs="*", type=Path, help="project folders or .py files")
+    command.add_argument(
+        "--distributions",
+        metavar="A,B,C",
+        help='installed distributions, "all" for every one (default without PATH: those of spec/corpus.toml)',
+    )
+    command.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="FILE.jsonl or FILE.parquet")
+    command.add_argument("--processes", metavar="N", type=_positive, default=os.cpu_count() or 1)
+    command = commands.add_parser("callgraph", help="who calls whom in a project")
+    command.add_argument("path", metavar="PATH", type=Path, help="a project folder or a .py file")
+    command.add_argument("--json", action="store_true", help='{"pkg.mod.f": ["pkg.mod.g", ...]}')
     options = parser.parse_args(arguments)
     try:
         if options.command == "tokenizer":
             return _tokenizer(options.distributions, options.output)
+        if options.command == "kg":
+            return _graph(options.paths, options.distributions, options.output, options.processes)
+        if options.command == "callgraph":
+            return _callgraph(options.path, options.json)
         return _manifest(options.distributions, options.output)
     except CorpusError as error:
         print(f"corpus: {error}", file=sys.stderr)
@@ -59,6 +82,65 @@ def _tokenizer(names: str, output: Path) -> int:
     seen = len(trained.seen(texts)) / len(trained)
     print(f"{len(trained):,} entries from {len(texts):,} texts, {seen:.2%} of them seen, digest {trained.digest}")
     return 0
+
+
+def _graph(paths: Sequence[Path], names: str | None, output: Path, processes: int) -> int:
+    from rich.console import Console
+
+    from corpus import graph, summary
+
+    found = [folders.distribution(path) for path in paths]
+    if names is not None or not paths:
+        wanted = distributions.installed() if names == "all" else _default() if names is None else _names(names)
+        found += distributions.find(wanted)
+    built = graph.build(found, output, processes=processes, say=_progress())
+    picture = output.with_suffix(".svg")
+    summary.picture(built.summary, picture)
+    summary.render(built.summary, Console())
+    print(f"wrote {built.triples}, {built.entities.name}, {built.manifest.name}, {picture.name}")
+    return 0
+
+
+def _callgraph(path: Path, as_json: bool) -> int:
+    from corpus import callgraph
+
+    found: list[Distribution] = [folders.distribution(path)]
+    adjacency = callgraph.adjacency(found)
+    if as_json:
+        print(json.dumps(adjacency, indent=1))
+        return 0
+    for caller, callees in adjacency.items():
+        if callees:
+            print(caller, *(f"  {name}" for name in callees), sep="\n")
+    edges = sum(map(len, adjacency.values()))
+    print(f"{edges:,} calls of {len(adjacency):,} functions", file=sys.stderr)
+    return 0
+
+
+def _default() -> list[str]:
+    """The distributions that the specification names as the default corpus."""
+    try:
+        names: list[str] = tomllib.loads(_SPEC.read_text(encoding="utf-8"))["data"]["corpus"]["distributions"]
+    except (OSError, KeyError, ValueError):
+        raise CorpusError(f"{_SPEC} names no default corpus; give a PATH or --distributions") from None
+    return names
+
+
+def _progress() -> Callable[[str], None]:
+    """One rewritten line on a terminal, nothing elsewhere."""
+
+    def say(text: str) -> None:
+        if sys.stderr.isatty():
+            print(f"\r\x1b[2K  {text}" if text != "merging" else "\r\x1b[2K", end="", file=sys.stderr, flush=True)
+
+    return say
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is no number of processes")
+    return number
 
 
 def _names(text: str) -> list[str]:

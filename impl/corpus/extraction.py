@@ -366,6 +366,9 @@ class _File:
             return self._invoke(head, self.resolver.class_attribute(symbol[1], symbol[2], "__call__"), span)
         if kind in ("b", "bm", "o"):
             tail = self._entity(symbol)
+            if symbol == ("b", "type"):  # type(x) asks; what it makes with three arguments has no name
+                self._add(head, "uses", tail, span)
+                return True
             makes = tail[1] in ("Type", "ExceptionType", "Annotation")
             self._add(head, "instantiates" if makes else "calls", tail, span)
             return True

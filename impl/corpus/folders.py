@@ -27,7 +27,9 @@ def distribution(path: Path) -> Distribution:
         raise CorpusError(f"{path}: no such file or folder")
     path = path.resolve()
     root = path if path.is_dir() else path.parent
-    files = _walk(root) if path.is_dir() else [path.name]
+    while (root / "__init__.py").is_file() and root != root.parent:
+        root = root.parent  # a package inside a project keeps its full name
+    files = _walk(root, path) if path.is_dir() else [path.relative_to(root).as_posix()]
     kept: list[str] = []
     tests: list[str] = []
     left_out: Counter[str] = Counter()
@@ -41,7 +43,7 @@ def distribution(path: Path) -> Distribution:
             left_out[reason] += 1
     if not kept and not tests:
         raise CorpusError(f"{path}: no Python file here; name a project folder or a .py file")
-    name, version, licence = _identity(root)
+    name, version, licence = _identity(path if path.is_dir() else root)
     return Distribution(
         name, version, licence, root,
         tuple(root / file for file in sorted(kept)), dict(sorted(left_out.items())),
@@ -61,8 +63,8 @@ def module_name(root: Path, file: str) -> str:
     return ".".join(inside)
 
 
-def _walk(root: Path) -> Iterator[str]:
-    for folder, folders, files in os.walk(root, followlinks=False):
+def _walk(root: Path, below: Path) -> Iterator[str]:
+    for folder, folders, files in os.walk(below, followlinks=False):
         place = Path(folder)
         folders[:] = sorted(
             name
