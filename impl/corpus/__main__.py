@@ -1,4 +1,4 @@
-"""Command line of the corpus: `python -m corpus manifest|tokenizer|kg|callgraph`.
+"""Command line of the corpus: `python -m corpus manifest|tokenizer|kg|callgraph|programs`.
 
 A thin edge over the package; a user's mistake is one line on stderr and exit status 2, never a traceback.
 """
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from corpus import distributions, folders, manifest, tokenizer
+from corpus import distributions, folders, hub, manifest, programs, tokenizer
 from corpus.distributions import Distribution
 from corpus.errors import CorpusError
 from corpus.functions import functions_of
@@ -47,8 +47,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = commands.add_parser("callgraph", help="who calls whom in a project")
     command.add_argument("path", metavar="PATH", type=Path, help="a project folder or a .py file")
     command.add_argument("--json", action="store_true", help='{"pkg.mod.f": ["pkg.mod.g", ...]}')
+    command = commands.add_parser("programs", help="execute versions of functions in a sandbox and label them")
+    origins = ",".join((*programs.TRAINING_ORIGINS, programs.TEST_ONLY))
+    command.add_argument(
+        "--origins", metavar="A,B", default="doctest", help=f"of {origins}, the last alone (default: doctest)"
+    )
+    command.add_argument(
+        "--distributions", metavar="A,B,C", default="python", help="whose doctests are read (default: python)"
+    )
+    command.add_argument("--rewrites", type=_positive, default=2, metavar="N", help="of each function (default: 2)")
+    command.add_argument("--mutants", type=_positive, default=3, metavar="N", help="of each version of it (default: 3)")
+    command.add_argument("--contests", type=_positive, default=1000, metavar="N", help="of CodeContests, at most")
+    command.add_argument("--seed", type=int, default=0, metavar="N")
+    command.add_argument("--memory", type=Path, metavar="FILE", help="outcomes that are known already, kept and used")
+    command.add_argument("-o", "--output", metavar="DIR", type=Path, required=True, help="where to write JSON Lines")
     options = parser.parse_args(arguments)
     try:
+        if options.command == "programs":
+            return _programs(options)
         if options.command == "tokenizer":
             return _tokenizer(options.distributions, options.output)
         if options.command == "kg":
@@ -139,8 +155,32 @@ def _progress() -> Callable[[str], None]:
 def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is no number of processes")
+        raise argparse.ArgumentTypeError(f"{number} is not a positive number")
     return number
+
+
+def _programs(options: argparse.Namespace) -> int:
+    origins = [name.strip() for name in options.origins.split(",") if name.strip()]
+    plan = programs.Plan(options.seed, options.rewrites, options.mutants, memory=options.memory)
+    if programs.TEST_ONLY in origins and len(origins) > 1:
+        raise CorpusError("HumanEval is for tests only: build it by itself, with --origins humaneval")
+    try:
+        if origins == [programs.TEST_ONLY]:
+            report = programs.build_humaneval(options.output, plan, hub.folder())
+            sides = {"humaneval": report["side"]}
+        else:
+            names = _names(options.distributions)
+            report = programs.build(options.output, origins, plan, names, hub.folder(), options.contests)
+            sides = report["sides"]
+    except OSError as error:
+        raise CorpusError(
+            f"cannot write into {options.output}: {error.strerror}; choose another place with -o"
+        ) from None
+    for name, text in report["missing_walls"].items():
+        print(f"corpus: this system gives no protection of {name}: {text}", file=sys.stderr)
+    for side, counts in sides.items():
+        print(f"{side}: {counts['programs']} programs of {counts['problems']} problems, {counts['passed']} passed")
+    return 0
 
 
 def _names(text: str) -> list[str]:

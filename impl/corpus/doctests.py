@@ -8,10 +8,14 @@ network or the machine are left out beforehand.
 import doctest
 import re
 from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
+from corpus.distributions import Distribution
 from corpus.execution.sandbox import Doctest, Example
-from corpus.functions import Function
+from corpus.functions import Function, functions_of
+from corpus.parsing import function_node, parse, unparse
 from corpus.problems import Problem
 
 GUTTED: Final = "raise RuntimeError"
@@ -25,6 +29,19 @@ _LEFT_OUT: Final = re.compile(
     r"|asyncio|tempfile|mkdtemp|Path|unlink|remove|rmdir|makedirs|plt|pyplot|show|cuda|id|hash)\b"
 )
 _ADDRESS: Final = re.compile(r"\bat 0x[0-9a-fA-F]+")
+
+
+def candidates(found: Iterable[Distribution], processes: int = 2) -> list[Problem]:
+    """`problems` of all files that hold a prompt."""
+    asked = [replace(each, files=tuple(file for file in each.files if _has_prompt(file))) for each in found]
+    return problems(functions_of(asked, processes))
+
+
+def _has_prompt(file: Path) -> bool:
+    try:
+        return b">>>" in file.read_bytes()
+    except OSError:
+        return False
 
 
 def problems(functions: Iterable[Function]) -> list[Problem]:
@@ -50,8 +67,6 @@ def problems(functions: Iterable[Function]) -> list[Problem]:
 
 def gutted(source: str) -> str:
     """`source` with its body taken away."""
-    from corpus.parsing import function_node, parse, unparse
-
     node = function_node(source)
     node.body = parse(GUTTED).body
     return unparse(node)

@@ -46,14 +46,14 @@ def rows(source: Source, data: Path | None) -> Iterator[dict[str, Any]]:
     Raises CorpusError where it is neither local nor on the hub, naming both places and the way out; and where a file
     is damaged, naming it.
     """
-    for path in locate(source, data):
+    for path in files(source, data):
         yield from read(path)
 
 
-def locate(source: Source, data: Path | None) -> list[Path]:
-    """The files of the data set on this machine, downloaded where they are not here yet."""
+def files(source: Source, data: Path | None) -> Iterator[Path]:
+    """The files of the data set, in the order of their names; from the hub each is fetched when it is its turn."""
     local = [] if data is None else sorted(path for path in data.glob(source.local) if path.is_file())
-    return local or _download(source, data)
+    yield from local or _download(source, data)
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
@@ -80,7 +80,7 @@ def _parquet(path: Path) -> Iterator[dict[str, Any]]:
         yield from batch.to_pylist()
 
 
-def _download(source: Source, data: Path | None) -> list[Path]:
+def _download(source: Source, data: Path | None) -> Iterator[Path]:
     place = f"{data / source.local}" if data is not None else f"the folder that {VARIABLE} names (it names none)"
     way_out = f"put it there, or allow the hub: pip install huggingface_hub, and unset HF_HUB_OFFLINE ({source.title})"
     try:
@@ -92,18 +92,15 @@ def _download(source: Source, data: Path | None) -> list[Path]:
     try:
         listed = huggingface_hub.list_repo_files(source.repository, repo_type="dataset", revision=source.revision)
         names = sorted(fnmatch.filter(listed, source.files))
-        paths = [
-            Path(
+        for name in names:
+            yield Path(
                 huggingface_hub.hf_hub_download(source.repository, name, repo_type="dataset", revision=source.revision)
             )
-            for name in names
-        ]
     except Exception as error:  # the client raises whatever its transport does
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
         raise CorpusError(
             f'data set "{source.name}" is not in {place}, and the hub has not given "{source.repository}"'
             f" ({reason}); {way_out}"
         ) from None
-    if not paths:
+    if not names:
         raise CorpusError(f'the hub\'s "{source.repository}" has no file {source.files}; its layout has changed')
-    return paths

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from corpus import defects, distributions, doctests, functions, problems, records, rewrites
+from corpus import defects, distributions, doctests, problems, records, rewrites
 from corpus.errors import CorpusError
 from corpus.execution import labels
 from corpus.execution.sandbox import Doctest, Limits, Outcome, Sandbox, Task
@@ -96,7 +96,7 @@ def build(
             raise CorpusError(f'unknown origin "{origin}"; known: {", ".join(TRAINING_ORIGINS)}')
     found: list[Problem] = []
     if "doctest" in origins:
-        found += doctests.problems(functions.functions_of(distributions.find(names)))
+        found += doctests.candidates(distributions.find(names))
     if "mbpp" in origins:
         found += problems.mbpp(data)
     if "code_contests" in origins:

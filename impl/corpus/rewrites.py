@@ -11,7 +11,7 @@ originals, so the way of writing tells nothing about the label.
     comprehension  a loop that only appends becomes a comprehension, one that only finds becomes any() or all()
     loop           a comprehension that is assigned or returned becomes a loop that appends
     reassociate    a + b + c -> a + (b + c), and back; the same for *
-    commute        a * b -> b * a, a + b -> b + a, where neither side calls anything nor is a text or a display
+    commute        a * b -> b * a, a + 1 -> 1 + a: no calls, and for + one side that can only be a number
     flip           a < b -> b > a
     augment        x += y -> x = x + y, and back
     name_result    return e -> result = e; return result, and back
@@ -360,10 +360,28 @@ def _turn(outer: ast.BinOp, inner: ast.BinOp) -> _Site:
 
 def _commute(node: FunctionNode, rng: random.Random) -> Iterator[_Site]:
     for each in ast.walk(node):
-        if isinstance(each, ast.BinOp) and isinstance(each.op, ast.Add | ast.Mult) and not _is_text(each):
-            if _acts(each.left) or _acts(each.right) or same(each.left, each.right):
-                continue
+        if not isinstance(each, ast.BinOp) or not (isinstance(each.op, ast.Mult) or _is_sum(each)):
+            continue
+        if not (_is_text(each) or _acts(each.left) or _acts(each.right) or same(each.left, each.right)):
             yield _exchange(each)
+
+
+def _is_sum(node: ast.BinOp) -> bool:
+    """An addition of what can only be numbers: texts and lists are added, too, and do not commute."""
+    return isinstance(node.op, ast.Add) and any(map(_is_number, (node.left, node.right)))
+
+
+def _is_number(node: ast.expr) -> bool:
+    match node:
+        case ast.Constant(value=int() | float()) | ast.UnaryOp(op=ast.USub()):
+            return True
+        case ast.BinOp(op=ast.Sub() | ast.Div() | ast.FloorDiv() | ast.Pow()):
+            return True
+        case ast.BinOp(op=ast.Add(), left=left, right=right):
+            return _is_number(left) or _is_number(right)
+        case ast.Call(func=ast.Name(id="len" | "int" | "float" | "abs" | "ord")):
+            return True
+    return False
 
 
 def _exchange(node: ast.BinOp) -> _Site:
@@ -447,9 +465,23 @@ def _names(node: ast.AST) -> set[str]:
 
 
 def _names_outside(function: FunctionNode, part: ast.AST) -> set[str]:
-    inside = {id(each) for each in ast.walk(part)}
-    found = {each.id for each in ast.walk(function) if isinstance(each, ast.Name) and id(each) not in inside}
-    return found | {each.arg for each in ast.walk(function) if isinstance(each, ast.arg) and id(each) not in inside}
+    """Names that the function uses elsewhere than in `part`; those that another comprehension binds are its own."""
+    found: set[str] = set()
+    pending: list[ast.AST] = [function]
+    while pending:
+        each = pending.pop()
+        if each is part:
+            continue
+        if isinstance(each, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+            own = set().union(*(_names(generator.target) for generator in each.generators))
+            found |= (_names(each) - own) | _names(each.generators[0].iter)
+            continue
+        if isinstance(each, ast.Name):
+            found.add(each.id)
+        elif isinstance(each, ast.arg):
+            found.add(each.arg)
+        pending.extend(ast.iter_child_nodes(each))
+    return found
 
 
 def _has(node: ast.AST, *kinds: type[ast.AST]) -> bool:

@@ -51,6 +51,7 @@ _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 4, 22, 36, 38
 
 _NOBODY: Final = 65534
+_USERS: Final = 4096
 _OWN_USERS: Final = 61184  # where systemd, too, takes users that exist only while something runs
 SCRATCH: Final = "/scratch"
 """The only folder that can be written in a root of its own."""
@@ -91,8 +92,9 @@ def enter(scratch: str, spaces: Collection[str] = tuple(SPACES)) -> Walls:
         os.chdir(scratch)
         return Walls([name for name in missing if name not in ("tasks", "memory")], None)
     was_root = os.geteuid() == 0
+    own_user = _OWN_USERS + os.getpid() % _USERS
     os.chmod(scratch, 0o777)  # this process may soon be another user
-    gained = _unshare(spaces)
+    gained = _unshare(spaces, own_user)
     if "processes" in gained:
         _become_first()
     statm = os.open("/proc/self/statm", os.O_RDONLY)  # there is no /proc inside
@@ -104,7 +106,7 @@ def enter(scratch: str, spaces: Collection[str] = tuple(SPACES)) -> Walls:
     else:
         os.chdir(scratch)
     # The user comes after the mounts, which need privileges, and before the death signal, which a change clears.
-    is_other = "user" in gained or (os.geteuid() != 0 and was_root) or (was_root and _become_nobody())
+    is_other = "user" in gained or (os.geteuid() != 0 and was_root) or (was_root and _become_other(own_user))
     if is_other or "processes" in gained:
         gained.add("signals")
     if os.geteuid() != 0:
@@ -220,13 +222,13 @@ def _give_up(message: str) -> None:
     os._exit(3)
 
 
-def _unshare(spaces: Collection[str]) -> set[str]:
+def _unshare(spaces: Collection[str], own_user: int) -> set[str]:
     """New namespaces, as many as can be had: as root directly, else inside a user namespace of its own."""
     libc = _libc()
     gained = set()
     if os.geteuid() == 0:
         gained = {name for name in spaces if libc.unshare(SPACES[name]) == 0}
-        if gained or not spaces or not _become_nobody():
+        if gained or not spaces or not _become_other(own_user):
             return gained
     if not spaces:
         return gained
@@ -329,9 +331,9 @@ def _lies_in(path: str, folders: Iterable[str]) -> bool:
 # -- user and privileges ---------------------------------------------------------------------------
 
 
-def _become_nobody() -> bool:
+def _become_other(own_user: int) -> bool:
     """From root to a user that owns nothing, one for each cell; False where Python's files would be out of reach."""
-    for user in (_OWN_USERS + os.getpid() % 4096, _NOBODY):
+    for user in (own_user, _NOBODY):
         if not _could_read(user):
             continue
         try:

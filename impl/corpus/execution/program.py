@@ -32,6 +32,10 @@ def run(task: Mapping[str, Any], channel: Channel) -> None:
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)
     _open_streams()
+    # What this project has loaded here is not for the program, nor is the cell's own module.
+    for name in [name for name in sys.modules if name.partition(".")[0] == __package__.partition(".")[0]]:
+        del sys.modules[name]
+    sys.modules["__main__"] = types.ModuleType("__main__")
     if task["kind"] == "script":
         _script(task, channel)
         return

@@ -29,6 +29,7 @@ _START_SECONDS: Final = 60.0
 _GRACE_SECONDS: Final = 30.0  # beyond its wall clock: a busy machine, and the import of a large package
 _END_SECONDS: Final = 3.0
 _KILLED: Final = "killed"
+_EXITED: Final = "exited"
 _ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -278,13 +279,15 @@ class _Cell:
                 return Outcome(False, _KILLED)
             self.alive = not report["last"]
             spent = report["cpu"] * 1000
-            if report["reason"]:
+            if report["reason"] not in ("", _EXITED):
                 return Outcome(False, report["reason"], spent)
             try:
                 passed, reason = verdict.receive()
             except Closed:
                 return Outcome(False, _KILLED, spent)
-            return Outcome(passed is True, str(reason), spent)
+            # A script whose output is right has to end well, too.
+            reason = str(reason) or report["reason"]
+            return Outcome(passed is True and not reason, reason, spent)
 
     def close(self) -> None:
         """End the cell and whatever runs in it, and wait until it has gone: nothing is left to be reaped."""
