@@ -57,12 +57,18 @@ def rows(request: pytest.FixtureRequest) -> int:
     return 2_000 if request.config.getoption("benchmark_disable") else 100_000
 
 
-@pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory, rows: int) -> Ledger:
-    built = Ledger(tmp_path_factory.mktemp("ledger") / "ledger.db")
+def filled(path: Path, rows: int) -> Ledger:
+    """A ledger of that many rows of real size, at `path`."""
+    built = Ledger(path)
     distinct = [_evidence(number) for number in range(4 * REQUIREMENTS)]
     texts = [(*evidence.key, _canonical(evidence)) for evidence in distinct]
     built._write(texts[number % len(texts)] for number in range(rows))
+    return built
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory, rows: int) -> Ledger:
+    built = filled(tmp_path_factory.mktemp("ledger") / "ledger.db", rows)
     time.sleep(0.2)  # so that the times below are those of a ledger at rest
     return built
 

@@ -103,6 +103,35 @@ class Training:
         return time.process_time() - begun[0], time.perf_counter() - begun[1]
 
 
+def alternating(model_type: Any, updates: int, folder: Path, settle: int = SETTLED) -> tuple[list[float], list[float]]:
+    """Processor seconds of settled steps without and with the recorder, in turns, on one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        times = turns(model_type, settle + updates, FlightRecorder(folder))
+    finally:
+        torch.set_num_threads(threads)
+    plain, watched = ([seconds for seconds, _ in each[settle:]] for each in times)
+    return plain, watched
+
+
+def turns(
+    model_type: Any, updates: int, recorder: FlightRecorder
+) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    """(processor, wall) seconds of each step without the recorder, and of the same step with it."""
+    plain: list[tuple[float, float]] = []
+    watched: list[tuple[float, float]] = []
+    unseen = Training(model_type)  # an optimizer from before the recorder
+    with recorder:
+        seen = Training(model_type)
+        for number in range(updates):
+            for training, times in ((unseen, plain), (seen, watched))[:: 1 if number % 2 else -1]:
+                recorder._active = training is seen  # hooks and patches of a resting recorder pass through
+                times.append(training.step(number))
+        recorder._active = True
+    return plain, watched
+
+
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
@@ -117,21 +146,8 @@ def test_overhead_of_a_step(
 ) -> None:
     timed = benchmark.enabled
     updates = SETTLED + 2 * 50 if timed else 3
-    plain: list[tuple[float, float]] = []
-    watched: list[tuple[float, float]] = []
-    unseen = Training(model_type)  # an optimizer from before the recorder
     recorder = FlightRecorder(tmp_path)
-
-    def run() -> None:
-        with recorder:
-            seen = Training(model_type)
-            for number in range(updates):
-                for training, times in ((unseen, plain), (seen, watched))[:: 1 if number % 2 else -1]:
-                    recorder._active = training is seen  # hooks and patches of a resting recorder pass through
-                    times.append(training.step(number))
-            recorder._active = True
-
-    benchmark.pedantic(run, rounds=1, iterations=1)
+    plain, watched = benchmark.pedantic(turns, args=(model_type, updates, recorder), rounds=1, iterations=1)
 
     record = recorder.flight()
     assert record["updates"] == len(record["losses"]) == updates

@@ -97,7 +97,7 @@ class Code:
     """
 
     HARNESS = "assay"
-    """The judge's own package is in nobody's closure; what a row owes to it is added by name."""
+    """The judge's own package is in the closure of no subject but itself; what a row owes to it is added by name."""
 
     def __init__(self, roots: Sequence[Path], cache: Path | None = None) -> None:
         self.roots = [root.resolve() for root in roots]
@@ -114,14 +114,16 @@ class Code:
     def closure(self, module: str) -> dict[str, str]:
         """Name -> digest of the module and everything under the roots that it imports, at any depth.
 
-        External distributions that the closure imports appear as "name (version)" entries.
+        External distributions that the closure imports appear as "name (version)" entries. The harness is followed
+        only where it is asked for itself: then it is the subject.
         """
+        itself = _package(module) == self.HARNESS
         found: dict[str, str] = {}
         seen: set[str] = set()
         queue = [module]
         while queue:
             name = queue.pop()
-            if name in seen or name.partition(".")[0] == self.HARNESS:
+            if name in seen or (_package(name) == self.HARNESS and not itself):
                 continue
             seen.add(name)
             parent = name.rpartition(".")[0]
@@ -135,7 +137,7 @@ class Code:
             package = name if path.name == "__init__.py" else parent
             for target in imports:
                 queue.extend(self._resolve(target, package))
-        for name in {name.partition(".")[0] for name in seen} - set(found):
+        for name in {_package(name) for name in seen} - set(found):
             version = _version(name)
             if version:
                 found[f"{name} (version)"] = version
@@ -159,7 +161,7 @@ class Code:
                 beside = _beside(file, label, module)
                 if beside is not None and self.find(module) is None:
                     queue.append(beside)
-                elif module not in followed:
+                elif module not in followed and _package(module) != self.HARNESS:
                     followed.add(module)
                     result |= self.closure(module)
         return result
@@ -219,6 +221,10 @@ class Code:
             yield module
         if name and name != "*":  # a module or an attribute: the caller finds out
             yield f"{module}.{name}" if module else name
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]
 
 
 def _chain(module: str) -> list[str]:

@@ -21,6 +21,8 @@ class Comparison(Frozen):
     value: float | None
     difference: float | None = None
     interval: Pair | None = None
+    needed: str = ""
+    """What would show a lead that is not shown yet: "about 12 more groups (240 items)"."""
 
     @property
     def beaten(self) -> bool:

@@ -19,7 +19,7 @@ from assay.evidence import CheckResult, Comparison, Evidence, SliceValue
 from assay.metrics import Metric
 from assay.project import harness_digest
 from assay.session import Session
-from assay.statistics import Interval
+from assay.statistics import Estimate, Interval
 from assay.subject import Artifact, Dataset, Flight, Predictions, Subject, Timings
 from assay.verdict import Verdict
 
@@ -91,7 +91,7 @@ class Judge:
         read = [] if artifact is None or isinstance(observed, Predictions) else _read_everything(artifact)
         found["checks"] = (*found.get("checks", ()), *read, *checks)
         found["details"] = {**found.get("details", {}), **(details or {})}
-        entry = observed.method if isinstance(observed, Predictions) and artifact is None else ""
+        entry = observed.method if isinstance(observed, Predictions | Timings) and artifact is None else ""
         evidence = self._evidence(subject, artifact, [*subject.datasets, *datasets], found, entry)
         verdict = self.session.record(self.spec, self.requirement, evidence)
         self._fail_unless_passed(verdict)
@@ -140,6 +140,7 @@ class Judge:
         *,
         gold: Any,
         baselines: Mapping[str, Callable[[Subject], Predictions]],
+        groups: Sequence[Any] | None = None,
         datasets: Sequence[Dataset] = (),
         details: Mapping[str, Any] | None = None,
     ) -> Verdict:
@@ -150,8 +151,9 @@ class Judge:
             ask: a variant -> its predictions on the items.
             gold: as in a single judgement.
             baselines: name -> the control's predictions for the same seed; compared pairwise by seed.
+            groups: (N,) the unit that was sampled; every item on its own by default.
 
-        The interval is over seeds, not over items: it speaks of the way of training.
+        Seeds and groups are crossed random effects: the interval speaks of the way of training, on new items.
         """
         self._expects("predictions")
         options = self.requirement.options
@@ -163,26 +165,24 @@ class Judge:
         if len(distinct) < len(observed):
             detail = f"{len(observed)} seeds gave {len(distinct)} different weights: the seed has no effect"
             checks.append(CheckResult(name="seeds-differ", ok=False, detail=detail))
-        values = [self.metric.compute(one.values, gold, **options) for one in observed]
-        sign = -1.0 if self.metric.direction == "lower" else 1.0
+        runs = [one.values for one in observed]
         compared = {}
         for name, control in baselines.items():
             relative, margin = self._margins(name)
-            theirs = [self.metric.compute(control(v).values, gold, **options) for v in variants]
-            gaps = [
-                sign * (mine - other * (1 + sign * relative)) - margin
-                for mine, other in zip(values, theirs, strict=True)
-            ]
-            interval = statistics.seed_interval(gaps)
-            compared[name] = Comparison(
-                value=float(np.mean(theirs)), difference=float(np.mean(gaps)), interval=_pair(interval)
-            )
-        over = statistics.seed_interval(values)
+            theirs = [control(variant).values for variant in variants]
+            lead = statistics.seeded(
+                self.metric, runs, gold, groups,
+                controls=theirs, relative=relative, margin=margin, options=options,
+            )  # fmt: skip
+            mean = float(np.mean([self.metric.compute(one, gold, **options) for one in theirs]))
+            compared[name] = _comparison(mean, lead)
+        over = statistics.seeded(self.metric, runs, gold, groups, options=options)
         first = observed[0]
         found = {
-            "value": float(np.mean(values)),
-            "interval": _pair(over),
-            "method": over.method if over else "too few seeds for an interval",
+            "value": over.estimate,
+            "interval": _pair(over.interval),
+            "method": over.interval.method if over.interval else over.reason,
+            "needed": self._needed(over.estimate, over.interval),
             "n": len(first.items),
             "groups": len(variants),
             "seeds": tuple(one.artifact.seed for one in observed if one.artifact),
@@ -287,7 +287,7 @@ class Judge:
         paired = statistics.paired_difference(
             self.metric, values, other, gold, units, relative=relative, margin=margin, options=options
         )
-        return Comparison(value=theirs, difference=paired.estimate, interval=_pair(paired.interval))
+        return _comparison(theirs, paired)
 
     def _slice(self, values: Any, gold: Any, units: Sequence[Any], column: Sequence[Any]) -> dict[str, SliceValue]:
         result: dict[str, SliceValue] = {}
@@ -311,7 +311,7 @@ class Judge:
             return ""
         if not bound.holds(value):
             return ""
-        return statistics.needed_text(value, interval, bound)
+        return statistics.needed(value, interval, bound)
 
     def _flight(self, observed: Flight, declared: Mapping[str, Any]) -> dict[str, Any]:
         known = {
@@ -446,6 +446,14 @@ def _counted(value: float, n: int) -> dict[str, Any]:
         "n": n,
         "groups": 1,
     }
+
+
+def _comparison(value: float, lead: Estimate) -> Comparison:
+    """Another policy's value, the subject's lead over it, and what would settle a lead that is not shown."""
+    found = lead.interval
+    open_ = found is not None and lead.estimate > 0 and found.low <= 0
+    needed = statistics.needed_beyond(lead.estimate, found) if open_ and found is not None else ""
+    return Comparison(value=value, difference=lead.estimate, interval=_pair(found), needed=needed)
 
 
 def _pair(interval: Interval | None) -> tuple[float, float] | None:

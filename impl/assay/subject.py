@@ -135,11 +135,13 @@ class Timings:
     """(calls,) float64."""
     sizes: np.ndarray
     """(calls,) items answered by each call."""
-    artifact: Artifact
+    artifact: Artifact | None
+    """None for what needs no trained weights; then `method` is the entry point that was timed."""
     threads: int | None
     honest: bool
     """False when the parent's own clock disagrees with the sum of the worker's."""
     detail: str
+    method: str = ""
 
 
 @dataclass(frozen=True)

@@ -136,11 +136,14 @@ def _scarce(requirement: Requirement, evidence: Evidence) -> str:
     if evidence.n == 0:
         return "no items were measured"
     if evidence.n < requirement.minimum_n:
-        return f"{evidence.n:,} items measured, the spec demands {requirement.minimum_n:,}"
+        more = requirement.minimum_n - evidence.n
+        return f"{evidence.n:,} items measured, the spec demands {requirement.minimum_n:,}; {more:,} more items"
     if evidence.groups < requirement.minimum_groups:
-        return f"{evidence.groups} groups measured, the spec demands {requirement.minimum_groups}"
-    if requirement.seeds > 1 and len(set(evidence.seeds)) < requirement.seeds:
-        return f"{len(set(evidence.seeds))} seeds measured, the spec demands {requirement.seeds}"
+        more = requirement.minimum_groups - evidence.groups
+        return f"{evidence.groups} groups measured, the spec demands {requirement.minimum_groups}; {more:,} more groups"
+    seeds = len(set(evidence.seeds))
+    if 1 < requirement.seeds > seeds:
+        return f"{seeds} seeds measured, the spec demands {requirement.seeds}; {requirement.seeds - seeds:,} more seeds"
     if absent := [name for name in _named(requirement) if not _compared(evidence.baselines.get(name))]:
         return f"baseline {', '.join(absent)} is named in the spec and was not measured on the same items"
     if blank := [name for name, control in evidence.controls.items() if not _compared(control)]:
@@ -211,10 +214,12 @@ def _undecided(requirement: Requirement, evidence: Evidence) -> str:
         low, high = evidence.interval
         if not bound.holds(low, high):
             return f"{evidence.value:.4g} is right of {bound} but [{low:.4g}, {high:.4g}] is not{needed}"
-    open_ = [name for name in _named(requirement) if not evidence.baselines[name].beaten]
-    open_ += [name for name, control in evidence.controls.items() if not control.beaten]
+    others = [(name, evidence.baselines[name]) for name in _named(requirement)] + list(evidence.controls.items())
+    open_ = [(name, other.needed) for name, other in others if not other.beaten]
     if open_:
-        return f"ahead of {', '.join(open_)} by less than the paired interval can tell{needed}"
+        settle = "; ".join(f"{name}: {more}" for name, more in open_ if more)
+        more = f"; {settle}" if settle else needed
+        return f"ahead of {', '.join(name for name, _ in open_)} by less than the paired interval can tell{more}"
     return ""
 
 

@@ -350,12 +350,69 @@ def test_slow_phases_of_the_machine_widen_the_mean() -> None:
     assert found.error > 3 * stats.sem(seconds * 1e3)
 
 
-def test_seeds() -> None:
-    found = statistics.seed_interval([0.70, 0.72, 0.74])
+def test_seeds_alone_give_the_t_interval() -> None:
+    """Where every item agrees, only seeds differ: the t interval of their values."""
+    runs = [np.full(40, value) for value in (0.70, 0.72, 0.74)]
+    found = statistics.seeded(mean, runs, None, None).interval
     expected = stats.t.interval(0.95, 2, 0.72, 0.02 / math.sqrt(3))
     assert found is not None
     assert (found.low, found.high) == pytest.approx(expected)
-    assert statistics.seed_interval([0.7, 0.7]) is None
+    assert statistics.seeded(mean, runs[:2], None, None).interval is None
+    assert statistics.seeded(mean, [runs[0]] * 3, None, None).interval is None
+
+
+def test_items_alone_give_the_jackknife() -> None:
+    """Where every seed gives the same predictions, only items differ."""
+    values = np.random.default_rng(0).normal(size=(12, 5))
+    groups = np.repeat(np.arange(12), 5)
+    once = statistics.interval(mean, values.ravel(), None, groups)
+    thrice = statistics.seeded(mean, [values.ravel()] * 3, None, groups).interval
+    assert once is not None
+    assert thrice is not None
+    assert (thrice.low, thrice.high) == pytest.approx((once.low, once.high))
+
+
+def test_noise_of_seed_and_item_together_is_counted_once() -> None:
+    """Independent draws: the variance of the grand mean is s^2 / (seeds x items), which both parts hold."""
+    rng = np.random.default_rng(1)
+    errors = []
+    for _ in range(300):
+        found = statistics.seeded(mean, list(rng.normal(size=(5, 40))), None, None).interval
+        assert found is not None
+        errors.append(found.error**2)
+    assert 0.9 / 200 < np.mean(errors) < 1.5 / 200  # twice would be 2 / 200
+
+
+def test_controls_are_paired_by_seed() -> None:
+    """What a seed does to both arms cancels."""
+    rng = np.random.default_rng(2)
+    shared = rng.normal(0, 1, 5)
+    arms = [np.full(30, s) + rng.normal(0, 0.01, 30) for s in shared]
+    controls = [np.full(30, s - 0.5) + rng.normal(0, 0.01, 30) for s in shared]
+    found = statistics.seeded(mean, arms, None, None, controls=controls, margin=0.1)
+    assert found.estimate == pytest.approx(0.4, abs=0.01)
+    assert found.interval is not None
+    assert found.interval.error < 0.01
+    with pytest.raises(ValueError, match="4 controls for 5 runs"):
+        statistics.seeded(mean, arms, None, None, controls=controls[:4])
+
+
+def test_what_settles_seeds_is_seeds_or_items_whichever_are_scarce() -> None:
+    rng = np.random.default_rng(3)
+    scattered = [np.full(400, x) + rng.normal(0, 0.1, 400) for x in (0.1, 0.5, 0.9)]
+    found = statistics.seeded(mean, scattered, None, None)
+    assert found.interval is not None
+    assert found.interval.low < 0
+    assert statistics.needed_beyond(found.estimate, found.interval).endswith(("more seed", "more seeds"))
+    rng = np.random.default_rng(1)
+    noise = rng.normal(0.25, 1, 60)
+    alike = [noise + rng.normal(0, 0.01, 60) for _ in range(3)]
+    found = statistics.seeded(mean, alike, None, None)
+    assert found.interval is not None
+    assert found.interval.low < 0 < found.interval.high
+    text = statistics.needed_beyond(found.estimate, found.interval)
+    assert text.startswith("more seeds would not; about ")
+    assert text.endswith("more items would")
 
 
 # ------------------------------------------------------------------------------ what would settle it
@@ -367,7 +424,7 @@ def found(error: float, groups: int = 20, n: int = 400, **changes: Any) -> stati
 
 
 def test_the_nearer_the_bound_the_more_is_needed() -> None:
-    counts = [statistics.samples_needed(0.7, found(0.05), 0.7 - gap) for gap in (0.2, 0.1, 0.05, 0.02)]
+    counts = [statistics.samples_needed(0.7, found(0.05), 0.7 - gap) for gap in (0.2, 0.1, 0.07, 0.05)]
     assert all(isinstance(count, int) for count in counts)
     assert counts == sorted(counts, key=lambda count: int(count))
     assert counts[0] < counts[-1]  # type: ignore[operator]
@@ -375,7 +432,7 @@ def test_the_nearer_the_bound_the_more_is_needed() -> None:
 
 def test_power_of_the_plain_case_by_hand() -> None:
     """Known error, gap of 1.5 standard errors: P(|N(1.5, 1 + r^2)| > 1.96 r) = 0.8 for new/present = 1/r^2."""
-    more = statistics.samples_needed(0.7, found(0.05, 1000, 1000, freedom=math.inf), 0.625)
+    more = statistics.samples_needed(0.7, found(0.05, 1000, 1000, freedom=math.inf), 0.625, power=0.8)
     assert isinstance(more, int)
     ratio = math.sqrt(1000 / more)
     spread = math.sqrt(1 + ratio**2)
@@ -412,13 +469,13 @@ def test_all_right_needs_the_rule_of_three() -> None:
 
 def test_what_is_needed_is_said_in_the_units_at_hand() -> None:
     bound = Bound(at_least=0.6)
-    assert statistics.needed_text(0.7, found(0.05), bound).startswith("about ")
-    assert "more groups (" in statistics.needed_text(0.7, found(0.05), bound)
-    assert statistics.needed_text(0.7, found(0.05, 400, 400), bound).endswith("more items")
+    assert statistics.needed(0.7, found(0.05), bound).startswith("about ")
+    assert "more groups (" in statistics.needed(0.7, found(0.05), bound)
+    assert statistics.needed(0.7, found(0.05, 400, 400), bound).endswith("more items")
     calls = statistics.quantile_interval(np.random.default_rng(0).random(2000), 0.95)
     assert calls is not None
-    assert statistics.needed_text(calls.high * 0.99, calls, Bound(below=calls.high * 0.995)).endswith("more calls")
-    assert "exactly on" in statistics.needed_text(0.6, found(0.05), bound)
+    assert statistics.needed(calls.low, calls, Bound(below=calls.high * 0.995)).endswith("more calls")
+    assert "exactly on" in statistics.needed(0.6, found(0.05), bound)
     narrow = found(0.05, low=0.5, high=0.72)
-    near = statistics.needed_text(0.6, narrow, Bound(within=(0.45, 0.7)))
-    assert near == statistics.needed_text(0.6, narrow, Bound(at_most=0.7))
+    near = statistics.needed(0.6, narrow, Bound(within=(0.45, 0.7)))
+    assert near == statistics.needed(0.6, narrow, Bound(at_most=0.7))

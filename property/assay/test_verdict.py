@@ -423,7 +423,7 @@ def may_pass(requirement: Requirement, evidence: Evidence, world: World) -> bool
             if rule.bound
             for part in evidence.slices[rule.by].values()
         ),
-        lambda: all(control.difference > 0 for control in evidence.controls.values()),
+        lambda: all(c.difference > 0 and 0 < c.interval[0] <= c.interval[1] for c in evidence.controls.values()),
         lambda: not world.moves or requirement.reason.startswith("0.7 is"),
     ]
     try:
@@ -522,7 +522,7 @@ def test_the_json_of_a_board_is_its_contract() -> None:
     (system,) = json.loads(json.dumps(Board(systems=(board,)).as_json()))["systems"]
     first, second = system.pop("requirements")
     assert system == {
-        "name": "s", "title": "S", "target": "cpu", "done": False, "problems": ["p"], "dropped": ["c: why"]
+        "name": "s", "title": "S", "target": "cpu", "done": False, "problems": ["p"], "dropped": ["c: why"], "attested": [],
     }  # fmt: skip
     rival = {"value": 0.6, "difference": [pytest.approx(0.04), pytest.approx(0.06)], "beaten": True}
     part = {"x": {"value": 0.78, "interval": [0.75, 0.81], "n": 50}}

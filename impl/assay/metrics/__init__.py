@@ -5,7 +5,18 @@ The public face is `get`, `names`, `register` and `Metric`; the families registe
 
 from __future__ import annotations
 
-from assay.metrics import artifact, calibration, classification, features, geometry, latency, ranking, text, training
+from assay.metrics import (
+    artifact,
+    calibration,
+    classification,
+    counting,
+    features,
+    geometry,
+    latency,
+    ranking,
+    text,
+    training,
+)
 from assay.metrics.metric import (
     InvalidOptionError,
     InvalidPredictionsError,
@@ -25,6 +36,7 @@ __all__ = [
     "calibration",
     "catalogue",
     "classification",
+    "counting",
     "features",
     "geometry",
     "get",

@@ -6,7 +6,7 @@ A percentile needs enough calls to exist: no P99 from 100 calls. Warm-up is left
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,52 @@ def throughput(timings: Any, sizes: Any = None) -> float:
     return float(counts.sum() / seconds.sum())
 
 
+def _pairs(predictions: Any) -> tuple[Floats, Floats]:
+    if not isinstance(predictions, Mapping) or set(predictions) != {"with", "without"}:
+        raise InvalidPredictionsError('pairs are given as {"with": N seconds, "without": N seconds}')
+    return _seconds(predictions["with"], 5, "an overhead"), _seconds(predictions["without"], 5, "an overhead")
+
+
+def overhead(predictions: Any, gold: Any = None) -> float:
+    """By what share a thing lengthens what it is added to: all seconds with it / all seconds without it - 1.
+
+    Args:
+        predictions: {"with": N seconds, "without": N seconds}, taken in turns in one run, so that both see the same
+            machine.
+    """
+    longer, plain = _pairs(predictions)
+    return float(longer.sum() / plain.sum() - 1)
+
+
+def overhead_ms(predictions: Any, gold: Any = None) -> Floats:
+    """(N,) milliseconds that a thing adds, pair by pair; arguments as for `overhead`."""
+    longer, plain = _pairs(predictions)
+    return (longer - plain) * 1e3
+
+
+register(
+    Metric(
+        name="latency.overhead",
+        direction="lower",
+        range=(-1.0, math.inf),
+        source="all seconds with / all seconds without - 1, taken in turns",
+        formula=overhead,
+        consumes="outputs",
+        reference="hand computation",
+    )
+)
+register(
+    Metric(
+        name="latency.overhead_ms",
+        direction="lower",
+        range=(-math.inf, math.inf),
+        source="mean of the paired differences",
+        per_item=overhead_ms,
+        consumes="outputs",
+        unit="ms",
+        reference="scipy.stats.ttest_rel",
+    )
+)
 register(
     Metric(
         name="latency.mean_ms",
