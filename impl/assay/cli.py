@@ -228,15 +228,18 @@ def contract_check(
     file: Annotated[Path, typer.Argument(help="Data to check: .jsonl, .json, .csv, .tsv, .parquet (.gz).")],
     contract: Annotated[str, typer.Option("--contract", help="Name in spec/contracts/, or a path.")],
     as_json: JsonOption = False,
+    output: ReportOption = Path("contract.html"),
 ) -> None:
-    """Check a file against a data contract. Exit 0 when it holds, 1 when it does not."""
+    """Check a file against a data contract, write a report page. Exit 0 when it holds, 1 when it does not."""
     from assay import contracts
+    from assay.report import contract as page
 
     path = Path(contract)
     if path.suffix != ".json":
         path = _project().root / "spec" / "contracts" / f"{contract}.json"
     result = contracts.check(path, file)
-    print(json.dumps(result.as_json(), indent=1) if as_json else result.describe())
+    page.render(result, file, output)
+    print(json.dumps(result.as_json(), indent=1) if as_json else f"{result.describe()}\nreport: {output}")
     raise typer.Exit(0 if result.success else 1)
 
 

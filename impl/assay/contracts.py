@@ -41,6 +41,7 @@ ROWS = 20
 _SUITE_KEYS = ("name", "expectations", "meta", "id", "notes", "suite_parameters")
 _EXPECTATION_KEYS = ("type", "kwargs", "meta", "id", "description", "notes", "severity")
 _READABLE = ".jsonl, .json, .csv, .tsv, .parquet (each also with .gz)"
+_BESIDE = "$beside"
 _DOMAIN = ("column", "row_condition", "condition_parser")
 _NO_VALUE = "nothing was observed: all values are missing, or the row condition selects none"
 _TEXT_LENGTH = 200
@@ -84,6 +85,8 @@ class ContractResult:
     failed: tuple[Failure, ...]
     unit: str = "row"
     """What the row numbers of the failures count: "line" or "row"."""
+    held: tuple[str, ...] = ()
+    """The expectations that hold, in words."""
 
     def as_json(self) -> dict[str, Any]:
         """The contract of `assay contract check --json`."""
@@ -102,11 +105,17 @@ class ContractResult:
         return "\n".join([head, *(f"  {failure.describe(self.unit)}" for failure in self.failed)])
 
 
-def check(contract: Path, data: Path | pandas.DataFrame) -> ContractResult:
+def check(
+    contract: Path, data: Path | pandas.DataFrame, beside: Mapping[str, pandas.DataFrame] | None = None
+) -> ContractResult:
     """Holds the contract against the data.
 
     Cells that are lists or objects are seen by the expectations as canonical JSON text, so that they can be
     compared and matched against a JSON schema; lengths of such cells are refused as misleading.
+
+    Where a contract writes `{"$beside": "entities", "column": "name"}` for a list of values, they are those of that
+    column of the table `beside["entities"]`, or of the file that lies beside the data: `kg.entities.jsonl` for
+    `kg.jsonl`. An expectation whose table is empty or absent fails.
 
     Raises:
         ContractError: when the contract or the data cannot be read, with file, line and way out.
@@ -114,6 +123,8 @@ def check(contract: Path, data: Path | pandas.DataFrame) -> ContractResult:
     suite = _read_contract(Path(contract))
     table = _read_table(Path(data)) if isinstance(data, str | os.PathLike) else _from_frame(data)
     with _great_expectations():
+        if table.rows:
+            _fill_in(Path(contract), suite, data if isinstance(data, Path | str) else None, beside or {})
         expectations = _expectations(Path(contract), suite)
         if not table.rows:
             failed = [Failure(FLOOR, None, (0,), 1)]
@@ -122,7 +133,13 @@ def check(contract: Path, data: Path | pandas.DataFrame) -> ContractResult:
     failures = tuple(outcome for outcome in outcomes if isinstance(outcome, Failure))
     evaluated = sum(1 for outcome in outcomes if not isinstance(outcome, _NotEvaluated))
     success = not failures and evaluated == len(suite["expectations"]) > 0
-    return ContractResult(suite["name"], success, len(table.rows), evaluated, failures, table.unit)
+    held = tuple(_in_words(e) for e, outcome in zip(suite["expectations"], outcomes, strict=True) if outcome is None)
+    return ContractResult(suite["name"], success, len(table.rows), evaluated, failures, table.unit, held)
+
+
+def _in_words(expectation: Mapping[str, Any]) -> str:
+    columns = ", ".join(_columns(expectation["kwargs"]))
+    return f"{expectation['type']}({columns})" if columns else str(expectation["type"])
 
 
 class _NotEvaluated(Failure):
@@ -208,6 +225,38 @@ def _known_keys(table: Mapping[str, Any], known: Sequence[str], place: str) -> N
 
 def _lines_of_types(text: str) -> list[int]:
     return [n for n, line in enumerate(text.splitlines(), 1) for _ in re.finditer(r'"type"\s*:\s*"expect', line)]
+
+
+def _fill_in(
+    path: Path, suite: Mapping[str, Any], data: Path | str | None, beside: Mapping[str, pandas.DataFrame]
+) -> None:
+    """Replaces references to a table beside the data by the distinct values of its column."""
+    tables: dict[str, _Table] = {}
+    for expectation in suite["expectations"]:
+        for key, value in expectation["kwargs"].items():
+            if not isinstance(value, dict) or _BESIDE not in value:
+                continue
+            name, column = value[_BESIDE], value.get("column")
+            if name not in tables:
+                tables[name] = _table_beside(path, name, data, beside)
+            table = tables[name]
+            if column not in table.columns:
+                raise ContractError(f'{path}: the table "{name}" has no column "{column}"; it has {table.columns}')
+            place = table.columns.index(column)
+            expectation["kwargs"][key] = list(dict.fromkeys(row[place] for row in table.rows))
+
+
+def _table_beside(path: Path, name: str, data: Path | str | None, beside: Mapping[str, pandas.DataFrame]) -> _Table:
+    if name in beside:
+        return _from_frame(beside[name])
+    if data is None:
+        raise ContractError(f'{path}: it refers to the table "{name}"; pass it as beside["{name}"]')
+    data = Path(data)
+    stem, dot, suffix = data.name.partition(".")
+    file = data.with_name(f"{stem}.{name}{dot}{suffix}")
+    if not file.exists():
+        raise ContractError(f'{data}: contract {path.stem} refers to the table "{name}"; put {file.name} beside it')
+    return _read_table(file)
 
 
 def _expectations(path: Path, suite: Mapping[str, Any]) -> list[Any]:
