@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from corpus import distributions, folders, hub, manifest, programs, tokenizer
+from corpus import archives, distributions, folders, hub, manifest, programs, tokenizer
 from corpus.distributions import Distribution
 from corpus.errors import CorpusError
 from corpus.functions import functions_of
@@ -36,12 +36,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     command.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="where to write JSON")
     command = commands.add_parser("kg", help="write the knowledge graph of projects or distributions")
-    command.add_argument("paths", metavar="PATH", nargs="*", type=Path, help="project folders or .py files")
+    command.add_argument("paths", metavar="PATH", nargs="*", type=Path, help="project folders, .py or .java files")
     command.add_argument(
         "--distributions",
         metavar="A,B,C",
         help='installed distributions, "all" for every one (default without PATH: those of spec/corpus.toml)',
     )
+    command.add_argument("--archives", metavar="A,B,C", help="Java sources: pinned source archives, or mbjp")
     command.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="FILE.jsonl or FILE.parquet")
     command.add_argument("--processes", metavar="N", type=_positive, default=os.cpu_count() or 1)
     command = commands.add_parser("callgraph", help="who calls whom in a project")
@@ -68,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "tokenizer":
             return _tokenizer(options.distributions, options.output)
         if options.command == "kg":
-            return _graph(options.paths, options.distributions, options.output, options.processes)
+            return _graph(options)
         if options.command == "callgraph":
             return _callgraph(options.path, options.json)
         return _manifest(options.distributions, options.output)
@@ -100,16 +101,23 @@ def _tokenizer(names: str, output: Path) -> int:
     return 0
 
 
-def _graph(paths: Sequence[Path], names: str | None, output: Path, processes: int) -> int:
+def _graph(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from corpus import graph, summary
 
-    found = [folders.distribution(path) for path in paths]
-    if names is not None or not paths:
-        wanted = distributions.installed() if names == "all" else _default() if names is None else _names(names)
-        found += distributions.find(wanted)
-    built = graph.build(found, output, processes=processes, say=_progress())
+    output: Path = options.output
+    found = [folders.distribution(path) for path in options.paths]
+    names = None if options.distributions in (None, "all") else _names(options.distributions)
+    sources = [] if options.archives is None else _names(options.archives)
+    if options.distributions == "all":
+        names = distributions.installed()
+    if names is None and not found and not sources:
+        default = _default()
+        names, sources = default["distributions"], default.get("archives", [])
+    found += distributions.find(names or [])
+    found += [archives.find(name) for name in sources]
+    built = graph.build(found, output, processes=options.processes, say=_progress())
     picture = output.with_suffix(".svg")
     summary.picture(built.summary, picture)
     summary.render(built.summary, Console())
@@ -133,10 +141,11 @@ def _callgraph(path: Path, as_json: bool) -> int:
     return 0
 
 
-def _default() -> list[str]:
-    """The distributions that the specification names as the default corpus."""
+def _default() -> dict[str, list[str]]:
+    """The distributions and archives that the specification names as the default corpus."""
     try:
-        names: list[str] = tomllib.loads(_SPEC.read_text(encoding="utf-8"))["data"]["corpus"]["distributions"]
+        names: dict[str, list[str]] = tomllib.loads(_SPEC.read_text(encoding="utf-8"))["data"]["corpus"]
+        names["distributions"]
     except (OSError, KeyError, ValueError):
         raise CorpusError(f"{_SPEC} names no default corpus; give a PATH or --distributions") from None
     return names

@@ -1,4 +1,4 @@
-"""A project folder as a distribution: its Python files, their module names, its name, version and licence.
+"""A project folder as a distribution: its Python and Java files, their module names, its name, version and licence.
 
 A folder is walked without following links to folders, so that loops end; environments, caches, vendored and generated
 files are left out and counted.
@@ -42,7 +42,7 @@ def distribution(path: Path) -> Distribution:
         else:
             left_out[reason] += 1
     if not kept and not tests:
-        raise CorpusError(f"{path}: no Python file here; name a project folder or a .py file")
+        raise CorpusError(f"{path}: no Python or Java file here; name a project folder or one such file")
     name, version, licence = _identity(path if path.is_dir() else root)
     return Distribution(
         name, version, licence, root,
@@ -72,7 +72,7 @@ def _walk(root: Path, below: Path) -> Iterator[str]:
             if not name.startswith(".") and name not in _SKIPPED and not (place / name / "pyvenv.cfg").is_file()
         )
         relative = place.relative_to(root)
-        yield from ((relative / name).as_posix() for name in sorted(files) if name.endswith(".py"))
+        yield from ((relative / name).as_posix() for name in sorted(files) if name.endswith((".py", ".java")))
 
 
 def _reason(root: Path, file: str) -> str | None:

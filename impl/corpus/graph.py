@@ -26,6 +26,7 @@ from corpus import extraction, folders, manifest, metadata, syntax, triples
 from corpus.distributions import Distribution
 from corpus.errors import CorpusError
 from corpus.extraction import repository
+from corpus.java import extraction as java
 from corpus.modules import ModuleTable, Place, Source
 from corpus.parsing import UNREADABLE, content_of, reason_of
 from corpus.triples import Entity, Provenance, Triple
@@ -33,12 +34,14 @@ from corpus.triples import Entity, Provenance, Triple
 FORMAT: Final = "corpus-graph-1"
 SHARD_BYTES: Final = 2_000_000
 
+JAVA: Final = ".java"
+
 _TABLE: Final = "table"
 _COUNTED: Final = ("relations", "types", "languages", "distributions", "sites", "unresolved")
 
 _CODE: Final = (
     "distributions", "extraction", "folders", "graph", "manifest", "metadata", "modules", "parsing", "resolution",
-    "syntax", "triples",
+    "syntax", "triples", "java/declarations", "java/extraction", "java/platform",
 )  # fmt: skip
 
 
@@ -101,11 +104,18 @@ def build(
         table = _Table.of(plan, reads, extensions)
         (work / _TABLE).write_bytes(pickle.dumps(table))
         parts = pool.run("resolving", _resolve_part, plan)
-        say("merging")
+        files = [(shard.file(".triples.jsonl"), shard.file(".entities.jsonl")) for shard in plan]
         skipped = [*taken, *(one for read in reads for one in read.skipped)]
+        if any(path.suffix == JAVA for each in distributions for path in (*each.files, *each.tests)):
+            say("reading Java")
+            files.append((work / "java.triples.jsonl", work / "java.entities.jsonl"))
+            counted, missed = java_part(distributions, frozenset(table.places), *files[-1])
+            parts.append(counted)
+            skipped += missed
+        say("merging")
         head = _metadata_graph(distributions, told, table.modules())
         summary = _summarise(distributions, inputs, key, parts, head, skipped)
-        _merge(result, plan, head, summary.pop("outside"))
+        _merge(result, files, head, summary.pop("outside"))
         summary["outputs"] = {path.name: _sha256(path.read_bytes()) for path in (result.triples, result.entities)}
         triples.write_text(result.manifest, json.dumps(summary, indent=1) + "\n")
         shutil.rmtree(work)
@@ -125,6 +135,8 @@ def sources_of(distributions: Sequence[Distribution]) -> tuple[list[Source], lis
     for each in sorted(distributions, key=lambda one: one.name):
         tests = set(each.tests)
         for path in sorted({*each.files, *each.tests}, key=each.relative):
+            if path.suffix == JAVA:
+                continue
             file = each.relative(path)
             module = folders.module_name(each.root, file) if each.folder else installed.module_name(file)
             if module in names:
@@ -210,6 +222,47 @@ def resolve_shard(
             counts["languages"]["python"] += len(found.triples)
             counts["distributions"][sources[module].distribution] += len(found.triples)
     return {"outside": types, **counts}
+
+
+def java_part(
+    distributions: Sequence[Distribution], modules: frozenset[str], triples_out: Path, entities_out: Path
+) -> tuple[dict[str, Any], list[tuple[str, str, str]]]:
+    """Triples and entities of all Java files as JSON lines, in the order of the graph; what was counted, and skipped.
+
+    Types see each other across distributions; `modules` are the names that Python modules have taken.
+    """
+    types: dict[str, str] = {}
+    counts: dict[str, Counter[str]] = {name: Counter() for name in _COUNTED}
+    files: dict[str, list[int]] = {}
+    skipped: list[tuple[str, str, str]] = []
+    wanted: list[tuple[java.Place, bytes | Path, bool]] = []
+    for each in sorted(distributions, key=lambda one: one.name):
+        tests = set(each.tests)
+        for path in sorted({*each.files, *each.tests}, key=each.relative):
+            if path.suffix == JAVA:
+                place = java.Place(each.name, each.version, each.relative(path), each.licence)
+                wanted.append((place, path, path in tests))
+    with (
+        triples_out.open("w", encoding="ascii", newline="\n") as edges,
+        entities_out.open("w", encoding="ascii", newline="\n") as nodes,
+    ):
+        for place, found in java.results(wanted, modules):
+            if isinstance(found, str):
+                skipped.append((place.distribution, place.file, found))
+                continue
+            edges.writelines(map(triples.triple_line, found.triples))
+            nodes.writelines(map(triples.entity_line, found.entities))
+            types |= found.outside
+            counts["sites"].update(found.sites)
+            counts["unresolved"].update({f"{relation}\t{why}": n for (relation, why), n in found.unresolved.items()})
+            counts["relations"].update(one.relation for one in found.triples)
+            counts["types"].update(one.type for one in found.entities)
+            counts["languages"]["java"] += len(found.triples)
+            counts["distributions"][place.distribution] += len(found.triples)
+            calls = found.sites["calls"]
+            missed = sum(count for (relation, _), count in found.unresolved.items() if relation == "calls")
+            files[f"{place.distribution}/{place.file}"] = [calls - missed, calls]
+    return {"outside": types, "language": "java", "files": files, **counts}, skipped
 
 
 # -- parts that a later run takes up ---------------------------------------------------------------
@@ -403,9 +456,11 @@ def _summarise(
 ) -> dict[str, Any]:
     """The manifest: everything counted, nothing of time or place, so that the same graph has the same manifest."""
     tables: dict[str, Counter[str]] = {name: Counter() for name in _COUNTED}
-    outside = dict(head.outside)
+    outside = {name: (type_, "python") for name, type_ in head.outside.items()}
     for part in parts:
-        outside |= part["outside"]
+        language = part.get("language", "python")
+        named = {name: (type_, language) for name, type_ in part["outside"].items()}
+        outside = {**named, **outside} if language == "java" else {**outside, **named}
         for name, table in tables.items():
             table.update(part[name])
     for triple in head.triples:
@@ -413,7 +468,7 @@ def _summarise(
         tables["languages"][triple.language] += 1
         tables["distributions"][triple.provenance.distribution] += 1
     tables["types"].update(entity.type for entity in head.entities)
-    tables["types"].update(outside.values())
+    tables["types"].update(type_ for type_, _ in outside.values())
     tables["unresolved"].update(head.unresolved)
     unresolved: dict[str, dict[str, int]] = {}
     for name, count in tables["unresolved"].most_common():
@@ -450,17 +505,19 @@ def _summarise(
     }
 
 
-def _merge(result: Graph, plan: Sequence[_Shard], head: _Edges, outside: Mapping[str, str]) -> None:
-    """Head, parts in order, then what lies outside, by name."""
-    others = [Entity(name, type_, "python", None) for name, type_ in sorted(outside.items())]
+def _merge(
+    result: Graph, files: Sequence[tuple[Path, Path]], head: _Edges, outside: Mapping[str, tuple[str, str]]
+) -> None:
+    """Head, parts in order (triples and entities of each), then what lies outside, by name."""
+    others = [Entity(name, type_, language, None) for name, (type_, language) in sorted(outside.items())]
     if result.triples.suffix == ".parquet":
-        edges = (one for shard in plan for one in triples.read_triples(shard.file(".triples.jsonl")))
-        nodes = (one for shard in plan for one in triples.read_entities(shard.file(".entities.jsonl")))
+        edges = (one for part, _ in files for one in triples.read_triples(part))
+        nodes = (one for _, part in files for one in triples.read_entities(part))
         triples.write_triples(result.triples, itertools.chain(head.triples, edges))
         triples.write_entities(result.entities, itertools.chain(head.entities, nodes, others))
         return
-    triples.join(result.triples, head.triples, [shard.file(".triples.jsonl") for shard in plan], [])
-    triples.join(result.entities, head.entities, [shard.file(".entities.jsonl") for shard in plan], others)
+    triples.join(result.triples, head.triples, [part for part, _ in files], [])
+    triples.join(result.entities, head.entities, [part for _, part in files], others)
 
 
 # -- identity --------------------------------------------------------------------------------------
@@ -491,7 +548,8 @@ def _inputs(
         manifest.Row(one.distribution, one.version, one.licence, one.file, *_digest(Path(one.path))) for one in sources
     ]
     for each in distributions:
-        for file in told[each.name].files:
+        others = [each.relative(path) for path in (*each.files, *each.tests) if path.suffix == JAVA]
+        for file in (*told[each.name].files, *others):
             rows.append(manifest.Row(each.name, each.version, each.licence, file, *_digest(each.root / file)))
     return sorted(rows)
 
@@ -506,7 +564,7 @@ def _digest(path: Path) -> tuple[str, int]:
 
 def _key(inputs: Sequence[manifest.Row], targets: Mapping[str, Any]) -> str:
     """What the bytes of a graph depend on: inputs, compiled extensions, this code, and the parser."""
-    code = [_sha256(Path(__file__).with_name(f"{name}.py").read_bytes()) for name in _CODE]
+    code = [_sha256(Path(__file__).parent.joinpath(f"{name}.py").read_bytes()) for name in _CODE]
     rows = [list(asdict(row).values()) for row in inputs]
     names = sorted((name, one.name) for name, found in targets.items() for one in found)
     return _sha256(json.dumps([FORMAT, code, rows, names, sys.version_info[:2]]).encode())

@@ -1,12 +1,14 @@
 """Laws of Java extraction: the triples of small files are those that a reader finds by hand, and nothing is invented."""
 
+import json
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from corpus import ontology
+from corpus import folders, graph, ontology, triples
 from corpus.java import declarations
 from corpus.java.extraction import Found, Place, results
 
@@ -390,3 +392,35 @@ def test_a_type_is_written_in_many_ways() -> None:
     assert kind.methods[0].signature == "g(int[],String[])"
     assert kind.methods[0].varargs
     assert [kind.methods[0].takes(n) for n in range(4)] == [False, True, True, True]
+
+
+def test_java_and_python_of_one_folder_make_one_graph(tmp_path: Path) -> None:
+    """Both languages with one ontology, the same bytes for every number of shards, JSON lines and Parquet alike."""
+    project = tmp_path / "project"
+    for place, content, _ in FILES:
+        path = project / place.file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    (project / "broken.java").write_text("class {")
+    (project / "tool.py").write_text("def f(): return g()\ndef g(): raise ValueError\n")
+    (project / "pyproject.toml").write_text('[project]\nname = "shop"\nversion = "1.0"\nlicense = "MIT"\n')
+    shop = folders.distribution(project)
+    built = [graph.build([shop], tmp_path / f"{n}" / "kg.jsonl", processes=1, shards=n) for n in (1, 2, 7)]
+    assert len({(one.triples.read_bytes(), one.entities.read_bytes(), one.manifest.read_bytes()) for one in built}) == 1
+    found = list(triples.read_triples(built[0].triples))
+    assert {one.language for one in found} == {"java", "python"}
+    summary = built[0].summary
+    assert summary["languages"] == dict(Counter(one.language for one in found))
+    assert summary["skipped"] == {"syntax": 1}
+    assert len({one.content for one in found}) == len(found) == summary["triples"]
+    entities = {one.name: one for one in triples.read_entities(built[0].entities)}
+    assert {one.head for one in found} | {one.tail for one in found} <= entities.keys()
+    assert entities["java.lang.String"].language == "java"
+    assert entities["builtins.ValueError"].language == "python"
+    assert entities[S + "Shape"].definition is not None
+    assert {"src/main/Shape.java", "tool.py"} <= {row[3] for row in summary["inputs"]}
+    whole = graph.build([shop], tmp_path / "kg.parquet", processes=1)
+    assert list(triples.read_triples(whole.triples)) == found
+    (project / "src" / "main" / "Tools.java").write_text("package shop.tools; class Tools {}")
+    again = graph.build([shop], tmp_path / "1" / "kg.jsonl", processes=1)
+    assert json.loads(again.manifest.read_text())["key"] != summary["key"]

@@ -356,10 +356,10 @@ class Index:
 
     def __init__(self) -> None:
         self.types: dict[str, Type] = {}
-        self.packages: dict[str, str] = {}  # package -> first file that is in it
+        self.packages: dict[str, tuple[str, str]] = {}  # package -> distribution and file that are first in it
         self._named: dict[str, str] = {}  # written package -> package of the graph
 
-    def add(self, unit: Unit, file: str) -> None:
+    def add(self, unit: Unit, file: tuple[str, str]) -> None:
         """Of two types of one name the first stays."""
         self.packages.setdefault(unit.package, file)
         if unit.written_package:

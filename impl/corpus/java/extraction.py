@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from corpus.java import declarations
 from corpus.java.declarations import TYPES, Field, Import, Index, Meaning, Method, Type, TypeName, Unit, span, text
 from corpus.java.platform import PRIMITIVES
+from corpus.parsing import UnreadableError, content_of, reason_of
 from corpus.triples import Entity, Provenance, Span, Triple
 
 if TYPE_CHECKING:
@@ -154,7 +156,7 @@ class _File:
         repository = (f"repo:{self.place.distribution}", "Repository")
         self._define(file, whole)
         self._add(repository, "contains", file, whole)
-        if self.index.packages.get(self.unit.package) == self.place.file:
+        if self.index.packages.get(self.unit.package) == (self.place.distribution, self.place.file):
             self._define(package, whole)
             parent = self.unit.package.rpartition(".")[0]
             inside = parent and parent in self.index.packages
@@ -1024,37 +1026,39 @@ _EXPRESSIONS: Final[dict[str, Callable[[_File, Node, _Body], Value]]] = {
 
 
 def results(
-    files: Sequence[tuple[Place, bytes, bool]], taken: frozenset[str] = frozenset()
+    files: Sequence[tuple[Place, bytes | Path, bool]], taken: frozenset[str] = frozenset()
 ) -> Iterator[tuple[Place, Found | str]]:
     """Each file in order with what it gives, or with the word why it was skipped; two passes over all of them.
 
-    `taken` are names of Python modules in the same graph.
+    A file is its place, its content or where that lies, and whether it is test code. `taken` are names of Python
+    modules in the same graph.
     """
     index = Index()
-    units: dict[str, Unit | str] = {}
+    units: list[Unit | str] = []
     told: set[tuple[str, str, str]] = set()  # of packages, which many files share
     for place, content, is_test in files:
         try:
-            unit = declarations.read(content, place.distribution, place.file, is_test=is_test, taken=taken)
-        except UnicodeDecodeError:
-            units[place.file] = "encoding"
+            unit = declarations.read(_bytes(content), place.distribution, place.file, is_test=is_test, taken=taken)
         except declarations.JavaSyntaxError:
-            units[place.file] = "syntax"
-        except RecursionError:
-            units[place.file] = "nesting"
+            units.append("syntax")
+        except (UnreadableError, UnicodeError, RecursionError) as error:
+            units.append(reason_of(error))
         else:
-            units[place.file] = unit
-            index.add(unit, place.file)
-    for place, content, _ in files:
-        known = units[place.file]
+            units.append(unit)
+            index.add(unit, (place.distribution, place.file))
+    for (place, content, _), known in zip(files, units, strict=True):
         if isinstance(known, str):
             yield place, known
             continue
         try:
-            found = extract(content, place, known, index)
-        except RecursionError:
-            yield place, "nesting"
+            found = extract(_bytes(content), place, known, index)
+        except (UnreadableError, RecursionError) as error:
+            yield place, reason_of(error)
             continue
         found.triples = [one for one in found.triples if one.content not in told]
         told.update(one.content for one in found.triples if one.head_type == "Module")
         yield place, found
+
+
+def _bytes(content: bytes | Path) -> bytes:
+    return content_of(content) if isinstance(content, Path) else content
