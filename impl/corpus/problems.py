@@ -170,12 +170,14 @@ def code_contests(data: Path | None, limit: int | None = None, cases: int = 10, 
     right is for its tests to say.
     """
     found: list[Problem] = []
+    if limit == 0:
+        return found
     for row in hub.rows(CODE_CONTESTS, data):
-        if limit is not None and len(found) >= limit:
-            break
         problem = _contest(row, cases, submissions)
         if problem is not None:
             found.append(problem)
+        if len(found) == limit:  # before the next file is fetched
+            break
     return found
 
 

@@ -24,6 +24,7 @@ from corpus.execution.channel import Channel, Closed
 
 NAME: Final = "program"
 _FILE: Final = "<program>"
+_SHORT: Final = {"np": "numpy", "pd": "pandas", "nx": "networkx"}
 
 
 def run(task: Mapping[str, Any], channel: Channel) -> None:
@@ -83,7 +84,7 @@ def _examples(task: Mapping[str, Any]) -> Callable[[str], list[str]]:
     module = importlib.import_module(task["module"])
     if task["source"] is not None:
         replace(module, task["qualname"], task["source"])
-    namespace = {**vars(module), "__name__": "__main__"}
+    namespace = {**_at_hand(task["module"]), **vars(module), "__name__": "__main__"}
 
     def show(request: str) -> list[str]:
         out = io.StringIO()
@@ -97,6 +98,12 @@ def _examples(task: Mapping[str, Any]) -> Callable[[str], list[str]]:
         return ["shown", out.getvalue(), raised]
 
     return show
+
+
+def _at_hand(module: str) -> dict[str, Any]:
+    """What examples take for granted: the module itself, its package, and the short names that everybody uses."""
+    names = {module.partition(".")[0]: module.partition(".")[0], module.rpartition(".")[2]: module, **_SHORT}
+    return {name: sys.modules[full] for name, full in names.items() if full in sys.modules}
 
 
 def replace(module: types.ModuleType, qualname: str, source: str) -> None:
