@@ -43,6 +43,8 @@ class SystemBoard(Frozen):
     """Requirements that the lock remembers and the spec no longer demands, with the reason."""
     problems: tuple[str, ...] = ()
     """What keeps the whole board from being trusted (a broken ledger)."""
+    moved: tuple[str, ...] = ()
+    """Data tables of the specification that are other than when the lock took them in: shown, never judged."""
     attested: tuple[str, ...] = ()
     """What committed attestations say of the system, on this target or on others, as far as it still stands."""
 
@@ -95,6 +97,7 @@ def _system(system: SystemBoard) -> dict[str, Any]:
         "done": system.done,
         "problems": list(system.problems),
         "dropped": list(system.dropped),
+        "moved": list(system.moved),
         "attested": list(system.attested),
         "requirements": [_row(row) for row in system.rows],
     }

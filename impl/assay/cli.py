@@ -171,11 +171,15 @@ def spec_check() -> None:
                 print(f"{spec.path}: {requirement.id}: {move}")
                 if not move.explained_by(requirement.reason):
                     problems.append(f"{spec.path}: {requirement.id}: {move}: write a reason that names the new value")
+        kept = project.locked.tables.get(name, {})
+        for move in lock.table_moves(spec, kept):
+            print(f"{spec.path}: {move}")
         for gone, reason in lock.dropped(spec, locked).items():
             print(f"{spec.path}: {gone} was dropped: {reason or '(no reason given)'}")
             if not reason:
                 problems.append(f"{spec.path}: {gone} was dropped; write [[dropped]] with a reason")
-        if locked != lock.tightened(spec, locked) and not problems:
+        taken = locked == lock.tightened(spec, locked) and kept == lock.kept_tables(spec, kept)
+        if not taken and not problems:
             problems.append(f"{spec.path}: stricter than {lock.NAME}; run `assay spec lock`")
     project.check_claims(project.specs)
     if problems:
@@ -191,10 +195,11 @@ def spec_lock() -> None:
     from assay.project import SPEC_FOLDER
 
     project = _project()
-    entries = dict(project.locked)
+    entries, tables = dict(project.locked), dict(project.locked.tables)
     for name, spec in project.specs.items():
         entries[name] = lock.tightened(spec, project.locked.get(name, {}))
-    lock.write(project.root / SPEC_FOLDER, entries)
+        tables[name] = lock.kept_tables(spec, tables.get(name, {}))
+    lock.write(project.root / SPEC_FOLDER, entries, tables)
     print(f"{project.root / SPEC_FOLDER / lock.NAME}: {sum(map(len, entries.values()))} requirements")
 
 

@@ -56,6 +56,15 @@ class Hardware(Frozen):
     platform: str = ""
 
 
+class Goalposts(Frozen):
+    """What the ledger remembers of a requirement from row to row, whatever becomes of `spec.lock`."""
+
+    strictest: dict[str, Any] = {}
+    """The strictest form it was ever measured in (`lock.entry`)."""
+    since: dict[str, float] = {}
+    """Move -> seconds since the epoch when it was first measured that way."""
+
+
 class Evidence(Frozen):
     """One measurement of one requirement on one target."""
 
@@ -92,6 +101,7 @@ class Evidence(Frozen):
     hardware: Hardware
     measured_at: float
     """Seconds since the epoch, UTC."""
+    goalposts: Goalposts = Goalposts()
     details: dict[str, Any] = {}
     """What the report shows beside the number: sampled predictions, percentiles, curves. Never judged."""
 

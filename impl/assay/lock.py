@@ -1,26 +1,32 @@
-"""Goalposts: `spec/spec.lock` remembers the strictest form that each requirement ever had.
+"""Goalposts: `spec/spec.lock` remembers the strictest form that each requirement ever had, and its data tables.
 
-It is generated, committed and only ever tightened; a requirement that is looser than its lock says so on the board.
+It is generated, committed and only ever tightened; a requirement that is looser than its lock says so on the board. The
+ledger remembers the same from measurement to measurement, so that a lock made anew hides nothing from it.
 """
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from assay.errors import SpecError
-from assay.spec import Bound, Frozen, Requirement, Spec
+from assay.evidence import Goalposts
+from assay.spec import SMOKE, Bound, Frozen, Requirement, Spec
 from assay.verdict import Move
 
 NAME = "spec.lock"
 
 Entry = dict[str, Any]
 """What is kept of one requirement; plain JSON."""
+
+Tables = dict[str, dict[str, Any]]
+"""`[data.X]` -> its keys, as first taken in."""
 
 
 class _Row(Frozen):
@@ -46,22 +52,32 @@ class _Row(Frozen):
 class _File(Frozen):
     version: Literal[1]
     systems: dict[str, dict[str, _Row]]
+    tables: dict[str, Tables] = {}
 
 
-def read(folder: Path) -> dict[str, dict[str, Entry]]:
-    """System -> requirement -> entry of `folder/spec.lock`; empty when there is no lock yet.
+class Locked(dict[str, dict[str, Entry]]):
+    """System -> requirement -> entry; beside it the data tables of each system."""
+
+    tables: dict[str, Tables]
+
+    def __init__(self, systems: Mapping[str, dict[str, Entry]], tables: Mapping[str, Tables] | None = None) -> None:
+        super().__init__(systems)
+        self.tables = dict(tables or {})
+
+
+def read(folder: Path) -> Locked:
+    """What `folder/spec.lock` holds; empty when there is no lock yet.
 
     Raises:
         SpecError: when the file is there and cannot be read.
     """
     path = folder / NAME
     if not path.exists():
-        return {}
+        return Locked({})
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         _File.model_validate(content)
-        systems: dict[str, dict[str, Entry]] = content["systems"]
-        return systems
+        return Locked(content["systems"], content.get("tables"))
     except ValidationError as error:
         first = error.errors()[0]
         reason = f"{'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}"
@@ -73,10 +89,11 @@ def read(folder: Path) -> dict[str, dict[str, Entry]]:
     )
 
 
-def write(folder: Path, entries: Mapping[str, Mapping[str, Entry]]) -> None:
+def write(folder: Path, entries: Mapping[str, Mapping[str, Entry]], tables: Mapping[str, Tables] | None = None) -> None:
     """Write the lock, atomically and with stable bytes."""
     path = folder / NAME
-    text = json.dumps({"version": 1, "systems": entries}, indent=1, sort_keys=True) + "\n"
+    content = {"version": 1, "systems": entries, "tables": tables or {}}
+    text = json.dumps(content, indent=1, sort_keys=True) + "\n"
     temporary = path.with_suffix(f".{os.getpid()}")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
@@ -159,6 +176,68 @@ def tightened(spec: Spec, locked: Mapping[str, Entry]) -> dict[str, Entry]:
         if before is None or not moves(requirement, before):
             result[requirement.id] = entry(requirement)
     return result
+
+
+def remembered(
+    requirement: Requirement, locked: Entry | None, tables: tuple[Move, ...], before: Goalposts | None, now: float
+) -> Goalposts:
+    """What the next row of the ledger remembers, given what the last one did.
+
+    Args:
+        locked: the entry of `spec.lock`.
+        tables: changes of the system's data tables.
+        before: goalposts of the last row; None for the first.
+        now: seconds since the epoch.
+    """
+    last = before or Goalposts()
+    moved = moves(requirement, last.strictest or None)
+    strictest = last.strictest if moved else entry(requirement)
+    every = {_key(move) for move in (*moves(requirement, locked), *moved, *tables)}
+    return Goalposts(strictest=strictest, since={key: last.since.get(key, now) for key in sorted(every)})
+
+
+def moved(requirement: Requirement, locked: Entry | None, known: Goalposts | None) -> tuple[Move, ...]:
+    """Everything in which the requirement is looser than its lock or than the ledger remembers it, and since when."""
+    known = known or Goalposts()
+    found = {move.field: move for move in moves(requirement, known.strictest or None)}
+    found |= {move.field: move for move in moves(requirement, locked)}
+    return dated(found.values(), known)
+
+
+def dated(found: Iterable[Move], known: Goalposts) -> tuple[Move, ...]:
+    """The moves with the day on which each was first measured; none for those not measured yet."""
+    return tuple(move.model_copy(update={"when": _day(known.since.get(_key(move)))}) for move in found)
+
+
+def tables(spec: Spec) -> Tables:
+    """The data tables of a specification as the lock keeps them: without what is for smoke runs."""
+    kept = {name: {k: v for k, v in table.items() if k != SMOKE} for name, table in spec.data.items()}
+    result: Tables = json.loads(json.dumps(kept, default=str))
+    return result
+
+
+def kept_tables(spec: Spec, locked: Tables) -> Tables:
+    """The tables of a system after its spec is taken in: new ones and new keys added, none changed."""
+    return {name: {**table, **locked.get(name, {})} for name, table in {**locked, **tables(spec)}.items()}
+
+
+def table_moves(spec: Spec, locked: Tables) -> tuple[Move, ...]:
+    """Keys of the data tables that are other than when they were taken in: a protocol has no looser and stricter."""
+    now = tables(spec)
+    return tuple(
+        Move(field=f"[data.{name}] {key}", before=_text(value), after=_text(now.get(name, {}).get(key)))
+        for name, table in locked.items()
+        for key, value in table.items()
+        if now.get(name, {}).get(key) != value
+    )
+
+
+def _key(move: Move) -> str:
+    return f"{move.field}: {move.before} -> {move.after}"
+
+
+def _day(seconds: float | None) -> str:
+    return "" if seconds is None else datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%d")
 
 
 def _text(value: Any) -> str:

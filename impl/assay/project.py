@@ -18,7 +18,7 @@ from assay.artifacts import Store, recorded_weights_digest
 from assay.attest import AttestedRow, Statement
 from assay.board import Board, Row, SystemBoard
 from assay.errors import AttestError, ClaimError, SpecError, did_you_mean
-from assay.evidence import Evidence
+from assay.evidence import Evidence, Goalposts
 from assay.ledger import Entry, Ledger
 from assay.spec import Requirement, Spec
 from assay.verdict import Verdict, World, judge
@@ -99,7 +99,7 @@ class Project:
         return Ledger(self.root / STATE_FOLDER / "ledger.db")
 
     @cached_property
-    def locked(self) -> dict[str, dict[str, lock.Entry]]:
+    def locked(self) -> lock.Locked:
         return lock.read(self.root / SPEC_FOLDER)
 
     @cached_property
@@ -162,6 +162,14 @@ class Project:
         """The verdict on one requirement given its latest ledger entry."""
         evidence = found.evidence if found else None
         return judge(requirement, evidence, self._world(spec, requirement, target, found, {}))
+
+    def goalposts(self, spec: Spec, requirement: Requirement, target: str) -> Goalposts:
+        """What the next ledger row of a requirement remembers of its goalposts."""
+        found = self.ledger.latest().get((spec.name, requirement.id, target))
+        before = found.evidence.goalposts if found else None
+        locked = self.locked.get(spec.name, {}).get(requirement.id)
+        tables = lock.table_moves(spec, self.locked.tables.get(spec.name, {}))
+        return lock.remembered(requirement, locked, tables, before, time.time())
 
     def current_code(self, spec: Spec, name: str) -> str | None:
         """The digest now of whatever an evidence row names under `code`."""
@@ -242,7 +250,11 @@ class Project:
             title=spec.system.title,
             target=target,
             rows=tuple(rows),
-            dropped=tuple(f"{name}: {reason or 'no reason given'}" for name, reason in gone.items()),
+            dropped=tuple(
+                f"{name}: {reason or 'no reason given'}{_last_seen(entries, spec.name, name)}"
+                for name, reason in gone.items()
+            ),
+            moved=self._moved_tables(spec, [row.evidence for row in rows if row.evidence]),
             attested=tuple(self._summary(spec, statement, known_data) for statement in statements),
             problems=(
                 *problems,
@@ -277,7 +289,11 @@ class Project:
             changed_data=self._changed_data(evidence, known_data) if evidence else (),
             changed_weights=self._changed_weights(evidence) if evidence else "",
             tampered=found.tampered if found else "",
-            moves=lock.moves(requirement, self.locked.get(spec.name, {}).get(requirement.id)),
+            moves=lock.moved(
+                requirement,
+                self.locked.get(spec.name, {}).get(requirement.id),
+                evidence.goalposts if evidence else None,
+            ),
         )
 
     def _foreign_world(
@@ -307,8 +323,17 @@ class Project:
             code={**code, **same},
             changed_data=self._changed_data(here, known_data),
             changed_weights=self._changed_weights(evidence) if has_weights else "",
-            moves=lock.moves(requirement, self.locked.get(spec.name, {}).get(requirement.id)),
+            moves=lock.moved(requirement, self.locked.get(spec.name, {}).get(requirement.id), evidence.goalposts),
         )
+
+    def _moved_tables(self, spec: Spec, evidence: Iterable[Evidence]) -> tuple[str, ...]:
+        """Changes of the data tables, each with the first day on which any row was measured that way."""
+        since: dict[str, float] = {}
+        for row in evidence:
+            for key, seconds in row.goalposts.since.items():
+                since[key] = min(seconds, since.get(key, seconds))
+        found = lock.table_moves(spec, self.locked.tables.get(spec.name, {}))
+        return tuple(str(move) for move in lock.dated(found, Goalposts(since=since)))
 
     def _statements(self, spec: Spec) -> tuple[list[Statement], tuple[str, ...]]:
         """The committed statements on a system, and the faults of those that contradict themselves."""
@@ -429,6 +454,12 @@ def _waiver_text(spec: Spec, requirement: Requirement) -> str:
         return ""
     state = "expired" if waiver.until < datetime.datetime.now(datetime.UTC).date() else "until"
     return f"waived, {state} {waiver.until}: {waiver.reason}"
+
+
+def _last_seen(entries: dict[tuple[str, str, str], Entry], system: str, requirement: str) -> str:
+    """When a dropped requirement was last measured."""
+    times = [e.evidence.measured_at for key, e in entries.items() if key[:2] == (system, requirement)]
+    return f" (last measured {attest.stamp(max(times))[:10]})" if times else ""
 
 
 def _same_version(name: str, old: str, new: str | None) -> bool:

@@ -150,7 +150,8 @@ class Session:
         if self.smoke:
             verdict = Verdict(kind="UNPROVEN", reason="smoke profile: mechanics only, never evidence")
         else:
-            self.project.ledger.append(evidence)
+            goalposts = self.project.goalposts(spec, requirement, self.target)
+            self.project.ledger.append(evidence.model_copy(update={"goalposts": goalposts}))
             found = self.project.ledger.latest().get(evidence.key)
             verdict = self.project.verdict(spec, requirement, self.target, found)
         self._verdicts[name], self._values[name] = verdict, evidence.value
@@ -182,6 +183,7 @@ class Session:
                 requirement_digest=requirement.digest,
                 hardware=machine,
                 measured_at=time.time(),
+                goalposts=self.project.goalposts(spec, requirement, self.target),
             )
         )
 

@@ -18,11 +18,12 @@ _WORDS = re.compile(r"\d+(?:[.,]\d+)*|\w+")
 
 
 class Move(Frozen):
-    """A goalpost that stands elsewhere than at its strictest: field, before, after."""
+    """A goalpost that stands elsewhere than at its strictest: field, before, after, and since when it was measured."""
 
     field: str
     before: str
     after: str
+    when: str = ""
 
     def explained_by(self, reason: str) -> bool:
         """Whether the written reason speaks of this move: it names the new value, so that it covers no later move."""
@@ -32,7 +33,7 @@ class Move(Frozen):
 
     def __str__(self) -> str:
         what = "" if self.field == "bound" else f"{self.field} "
-        return f"goalpost moved {what}{self.before} -> {self.after}"
+        return f"goalpost moved {what}{self.before} -> {self.after}{f', since {self.when}' if self.when else ''}"
 
 
 class World(Frozen):

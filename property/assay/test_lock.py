@@ -340,3 +340,103 @@ def test_bytes_that_are_no_lock_are_refused(tmp_path: Path, content: bytes) -> N
     """Law: no bytes that a lock was not written as are read as one."""
     with pytest.raises(SpecError):
         read(tmp_path, content)
+
+
+# ------------------------------------------------------------------------------------------------ since when
+
+
+def at_least(x: float, **more: object) -> Requirement:
+    raw = {"id": "a", "statement": "The first thing holds", "metric": "classification.accuracy", "at_least": x, **more}
+    return Requirement.model_validate(raw)
+
+
+def test_the_ledger_remembers_what_a_new_lock_forgets() -> None:
+    """Measured at 0.9, loosened, the lock made anew: the ledger still tells, and since when."""
+    first = lock.remembered(at_least(0.9), lock.entry(at_least(0.9)), (), None, 100.0)
+    assert first.since == {}
+    loose = at_least(0.85)
+    second = lock.remembered(loose, lock.entry(loose), (), first, 86_400.0 * 3)
+    third = lock.remembered(loose, lock.entry(loose), (), second, 86_400.0 * 9)
+    for known in (second, third):
+        (move,) = lock.moved(loose, lock.entry(loose), known)
+        assert str(move) == "goalpost moved >= 0.9 -> >= 0.85, since 1970-01-04"
+    assert lock.moved(at_least(0.9), lock.entry(loose), third) == ()
+
+
+def test_a_move_not_measured_yet_has_no_day() -> None:
+    first = lock.remembered(at_least(0.9), lock.entry(at_least(0.9)), (), None, 100.0)
+    (move,) = lock.moved(at_least(0.85), lock.entry(at_least(0.9)), first)
+    assert str(move) == "goalpost moved >= 0.9 -> >= 0.85"
+
+
+def test_a_clone_without_history_dates_the_move_by_its_own_first_measurement() -> None:
+    known = lock.remembered(at_least(0.85), lock.entry(at_least(0.9)), (), None, 86_400.0)
+    (move,) = lock.moved(at_least(0.85), lock.entry(at_least(0.9)), known)
+    assert move.when == "1970-01-02"
+
+
+@given(st.lists(st.sampled_from([0.5, 0.6, 0.7, 0.8, 0.9]), min_size=1, max_size=8))
+def test_the_ledger_holds_the_strictest_bound_it_ever_saw(bounds: list[float]) -> None:
+    """Law: after any history, the move shown is from the largest bound to the last, and from the day it last became so."""
+    known = None
+    for day, bound in enumerate(bounds):
+        known = lock.remembered(at_least(bound), None, (), known, 86_400.0 * day)
+    shown = lock.moved(at_least(bounds[-1]), None, known)
+    if bounds[-1] == max(bounds):
+        assert shown == ()
+        return
+    (move,) = shown
+    assert (move.before, move.after) == (f">= {max(bounds)}", f">= {bounds[-1]}")
+    run = len(bounds) - 1
+    while run > 0 and bounds[run - 1] == bounds[-1] and max(bounds[:run]) == max(bounds):
+        run -= 1
+    assert move.when == f"1970-01-{run + 1:02}"
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"minimum_n": 10}, "minimum_n"),
+        ({"minimum_groups": 2}, "minimum_groups"),
+        ({"beats": []}, "beats majority"),
+        ({"beats": [{"baseline": "majority", "margin": 0.01}]}, "beats majority"),
+        ({"not_worse": []}, "not worse than bm25"),
+        ({"metric": "classification.auroc"}, "metric"),
+        ({"data": "easier"}, "data"),
+        ({"split": "by-row"}, "split"),
+        ({"slices": []}, "slice operator"),
+        ({"control": False}, "control"),
+    ],
+)
+def test_every_way_to_loosen_is_dated(change: dict[str, object], field: str) -> None:
+    strict: dict[str, object] = {
+        "minimum_n": 1000, "minimum_groups": 10, "data": "heldout", "split": "by-distribution",
+        "beats": [{"baseline": "majority", "margin": 0.05}], "not_worse": [{"than": "bm25", "margin": 0.01}],
+        "slices": ["operator"],
+    }  # fmt: skip
+    first = lock.remembered(at_least(0.9, **strict), None, (), None, 0.0)
+    loose = at_least(0.9, **{**strict, **change})
+    second = lock.remembered(loose, None, (), first, 86_400.0)
+    (move,) = lock.moved(loose, None, second)
+    assert (move.field, move.when) == (field, "1970-01-02")
+
+
+def data_spec(**tables: dict[str, object]) -> Spec:
+    system = {"name": "demo", "title": "A demonstration", "targets": ["cpu"]}
+    return Spec.model_validate({"system": system, "data": tables})
+
+
+def test_a_changed_data_table_is_told_and_the_lock_keeps_the_first() -> None:
+    kept = lock.kept_tables(data_spec(pairs={"n": 4000, "seed": 1, "smoke": {"n": 4}}), {})
+    now = data_spec(pairs={"n": 40, "seed": 1, "fresh": True, "smoke": {"n": 2}})
+    assert [str(move) for move in lock.table_moves(now, kept)] == ["goalpost moved [data.pairs] n 4000 -> 40"]
+    kept = lock.kept_tables(now, kept)
+    assert kept == {"pairs": {"n": 4000, "seed": 1, "fresh": True}}
+    gone = lock.table_moves(data_spec(), kept)
+    assert [move.after for move in gone] == ["none"] * 3
+
+
+def test_the_lock_file_keeps_tables(tmp_path: Path) -> None:
+    lock.write(tmp_path, {}, {"demo": {"pairs": {"n": 4000}}})
+    assert lock.read(tmp_path).tables == {"demo": {"pairs": {"n": 4000}}}
+    assert lock.read(tmp_path) == {}

@@ -522,7 +522,8 @@ def test_the_json_of_a_board_is_its_contract() -> None:
     (system,) = json.loads(json.dumps(Board(systems=(board,)).as_json()))["systems"]
     first, second = system.pop("requirements")
     assert system == {
-        "name": "s", "title": "S", "target": "cpu", "done": False, "problems": ["p"], "dropped": ["c: why"], "attested": [],
+        "name": "s", "title": "S", "target": "cpu", "done": False, "problems": ["p"], "dropped": ["c: why"],
+            "moved": [], "attested": [],
     }  # fmt: skip
     rival = {"value": 0.6, "difference": [pytest.approx(0.04), pytest.approx(0.06)], "beaten": True}
     part = {"x": {"value": 0.78, "interval": [0.75, 0.81], "n": 50}}
