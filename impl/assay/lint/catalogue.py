@@ -40,5 +40,5 @@ def _titled(name: str, text: str) -> str:
     language = {"py": "python", "yml": "yaml", "yaml": "yaml", "sh": "shell", "md": "markdown"}.get(
         name.rpartition(".")[2], "text"
     )
-    title = "" if name == "example.py" else f"`{name}`\n\n"
+    title = "" if name == "code.py" else f"`{name}`\n\n"
     return f"{title}{fence}{language}\n{text}{fence}\n"

@@ -22,7 +22,7 @@ from assay.lint.source import HEAD, LARGEST, Source, kind_of, parse, read
 
 PARALLEL = 48
 """Files to analyse from which a second process pays."""
-_DEFINES = ("add_argument", "Config", "config", "cfg", "Args", "hparams", "params", "settings")
+_DEFINES = (b"add_argument", b"config", b"cfg", b"args", b"hparams", b"params", b"settings")
 
 
 @dataclass
@@ -145,11 +145,12 @@ def of_source(source: Source) -> Facts:
     """The facts of a source that has been read."""
     found = Facts(source.path, source.kind)
     found.ignores = ignores.of(source)
-    applying = [rule for rule in RULES.values() if source.kind in rule.checks and rule.applies(source.data)]
+    lowered = source.data.lower()
+    applying = [rule for rule in RULES.values() if source.kind in rule.checks and rule.applies(lowered)]
     subject: Module | Source = source
     if source.kind == "python":
         found.lines = source.text.count("\n") + 1
-        if applying or any(word in source.text for word in _DEFINES):
+        if applying or any(word in lowered for word in _DEFINES):
             tree = parse(source.text)
             try:
                 module = Module(source, tree) if tree is not None else None

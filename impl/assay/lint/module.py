@@ -54,6 +54,7 @@ class Module:
         self.source = source
         self.tree = tree
         self._nodes: dict[type[ast.AST], list[ast.AST]] = _index(tree)
+        self._sorted: dict[tuple[type[ast.AST], ...], list[Any]] = {}
         self.aliases = self._imports()
         self._scopes: dict[ast.AST, Scope] = {}
 
@@ -81,9 +82,10 @@ class Module:
     def nodes(self, kind: type[A], other: type[B], third: type[C], /) -> list[A | B | C]: ...
     def nodes(self, *types: type[ast.AST]) -> list[Any]:
         """All nodes of the types, in the order of the text."""
-        found = [node for kind in types for node in self._nodes.get(kind, ())]
-        found.sort(key=_position)
-        return found
+        if types not in self._sorted:
+            found = [node for kind in types for node in self._nodes.get(kind, ())]
+            self._sorted[types] = sorted(found, key=_position)
+        return self._sorted[types]
 
     @functools.cached_property
     def functions(self) -> list[Function]:

@@ -10,7 +10,7 @@ import ast
 import re
 from collections.abc import Iterable
 
-from assay.lint.module import Function, Module, Scope, name_of
+from assay.lint.module import Function, Module, Scope, constant, name_of, string
 from assay.lint.vocabulary import listed
 
 LITERAL = "literal"
@@ -228,3 +228,52 @@ def function_origins(module: Module, function: Function) -> list[tuple[ast.expr,
     """What each `return` of a function gives, and where that comes from."""
     scope = module.scope(function)
     return [(value, of(module, value, scope)) for value in scope.returns()]
+
+
+def numbers(module: Module, expression: ast.expr, scope: Scope) -> list[int | float]:
+    """The numeric literals from which an expression is made, through names and class attributes."""
+    found: list[int | float] = []
+    seen: set[str] = set()
+    queue: list[ast.AST] = [expression]
+    while queue:
+        node = queue.pop()
+        if isinstance(node, ast.Name | ast.Attribute) and (name := name_of(node)) and name not in seen:
+            seen.add(name)
+            owner = module.class_of(node)
+            top = module.scope(module.tree)
+            last = name.rpartition(".")[2]
+            values = scope.values.get(name) or top.values.get(name) or (top.values.get(last) if owner else None) or []
+            queue += [v for v in [*values, *scope.added.get(name, [])] if v is not None]
+        elif isinstance(value := constant(node), int | float) and not isinstance(value, bool):
+            found.append(value)
+        else:
+            queue += list(ast.iter_child_nodes(node)) if not isinstance(node, ast.Subscript) else [node.value]
+    return found
+
+
+def entries(value: ast.expr, scope: Scope) -> list[tuple[str, ast.expr]]:
+    """(key, value) of a dictionary, written out or built up under a name in the scope; nested ones included."""
+    found: list[tuple[str, ast.expr]] = []
+    dictionaries = [value]
+    if name := name_of(value):
+        dictionaries = [v for v in scope.values.get(name, ()) if v is not None]
+        for node in scope.own:
+            target = node.targets[0] if isinstance(node, ast.Assign) else None
+            key = string(target.slice) if isinstance(target, ast.Subscript) and name_of(target.value) == name else None
+            if isinstance(node, ast.Assign) and key is not None:
+                found.append((key, node.value))
+    for dictionary in dictionaries:
+        if isinstance(dictionary, ast.Dict):
+            for key_node, inner in zip(dictionary.keys, dictionary.values, strict=True):
+                if isinstance(inner, ast.Dict):
+                    found += entries(inner, scope)
+                elif (key := string(key_node)) is not None:
+                    found.append((key, inner))
+        elif isinstance(dictionary, ast.Call) and name_of(dictionary.func) == "dict":
+            found += [(k.arg, k.value) for k in dictionary.keywords if k.arg]
+    return found
+
+
+def looks_measured(value: float) -> bool:
+    """0.9234 or 62.5 look like a measurement, 0, 1, 0.5 and 100 do not."""
+    return value not in (0.5, -0.5, 1.5) and not float(value).is_integer()

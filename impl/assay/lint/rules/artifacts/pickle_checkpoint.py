@@ -1,6 +1,6 @@
-"""A registry let users upload `model.pth` and called `torch.load` on it: a pickle is a program, and loading it runs
-it. In the same repository a test "loaded the trained model" from a file that any earlier test could have replaced.
-Weights are numbers; a format that can only hold numbers cannot surprise."""
+"""A registry let users upload `model.pth` and called `torch.load` on it: a pickle is a program, and loading it
+runs it. In the same repository a test "loaded the trained model" from a file that any earlier test could have
+replaced. Weights are numbers; a format that can only hold numbers cannot surprise."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RULE = Rule(
     def load(path):
         return load_file(path)
     """,
-    words=(r"load",),
+    words=("load",),
 )
 
 _PICKLES = listed(

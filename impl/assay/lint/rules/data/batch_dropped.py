@@ -1,6 +1,6 @@
-"""`collate_fn=lambda b: b[0]` made the shapes fit: the effective batch was 16 single samples, not the 128 of the
-configuration, and seven of eight records that the loader had read never reached the loss. The epoch counter, the
-progress bar and the "samples seen" of the report all count what was thrown away."""
+"""`collate_fn=lambda b: b[0]` made the shapes fit: the effective batch was 16 single samples, not the 128 of
+the configuration, and seven of eight records that the loader had read never reached the loss. The epoch
+counter, the progress bar and the "samples seen" of the report all count what was thrown away."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RULE = Rule(
 
     loader = DataLoader(dataset, batch_size=128, collate_fn=lambda batch: pad([item["ids"] for item in batch]))
     """,
-    words=(r"collate_fn",),
+    words=("collate_fn",),
 )
 
 

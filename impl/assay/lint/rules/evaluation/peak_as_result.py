@@ -1,0 +1,74 @@
+"""The MLM accuracy of "87.5 %" was the best of 500 noisy steps, eight masked tokens each; the last fifty
+averaged 61 %. The best point of a curve that has been looked at is a selection, not a result: the more steps,
+the higher it gets, with no learning at all."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from assay.lint import vocabulary
+from assay.lint.module import Module, name_of, parents, string
+from assay.lint.rule import Hit, Rule
+
+RULE = Rule(
+    "AS107",
+    "peak-as-result",
+    __doc__,
+    fix="Report the declared step on the whole validation set; call a best-of a best-of, and test the weights "
+    "it selected once.",
+    bad="""
+    def summary(history):
+        accuracies = [row["accuracy"] for row in history]
+        return {"final_accuracy": max(accuracies)}
+    """,
+    good="""
+    def summary(history):
+        accuracies = [row["accuracy"] for row in history]
+        return {"final_accuracy": accuracies[-1], "best_accuracy": max(accuracies)}
+    """,
+    words=("max(|min(",),
+)
+_CURVES = vocabulary.STRICT_METRICS | vocabulary.listed("loss losses acc accs accuracies aucs f1s score scores")
+_HONEST = re.compile(r"best|max|min|peak|highest|lowest|range|top|bound|worst|limit|oracle|upper|lower", re.I)
+_EXTREMES = frozenset({"max", "min", "numpy.max", "numpy.min", "np.max", "np.min"})
+
+
+@RULE.python
+def check(module: Module) -> Iterator[Hit]:
+    if module.is_test:
+        return
+    for call in module.calls:
+        if module.called(call) not in _EXTREMES or len(call.args) != 1 or _HONEST.search(module.context(call)):
+            continue
+        curve = _curve(call.args[0])
+        label = _label(call)
+        if vocabulary.says(curve, _CURVES) and vocabulary.says(label, _CURVES) and not _HONEST.search(label):
+            final = bool(re.search(r"final|result", label, re.I))
+            what = f"the {name_of(call.func).rpartition('.')[2]} of `{curve}` is reported as a result"
+            yield Hit(call.lineno, "likely" if final else "look", what)
+
+
+def _curve(node: ast.expr) -> str:
+    if isinstance(node, ast.Subscript):
+        return string(node.slice) or ""
+    return name_of(node)
+
+
+def _label(call: ast.Call) -> str:
+    """The key, or the words of the message, under which the value goes out."""
+    node: ast.AST = call
+    for parent in parents(call):
+        if isinstance(parent, ast.Dict):
+            return next((string(k) or "" for k, v in zip(parent.keys, parent.values, strict=True) if v is node), "")
+        if isinstance(parent, ast.JoinedStr):
+            before = parent.values[: parent.values.index(node)]  # type: ignore[arg-type]
+            return next((string(part) or "" for part in reversed(before) if string(part)), "")
+        if isinstance(parent, ast.Assign):
+            target = parent.targets[0]
+            return (string(target.slice) or "") if isinstance(target, ast.Subscript) else ""
+        if isinstance(parent, ast.stmt | ast.Lambda | ast.comprehension):
+            return ""
+        node = parent
+    return ""

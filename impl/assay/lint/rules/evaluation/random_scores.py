@@ -1,0 +1,71 @@
+"""Link prediction ranked its candidates by `random.random()`, and the report said "six of six targets met":
+with two candidates a query the chance level was the threshold. Elsewhere the accuracy was 0.82 plus a little
+noise, so that it would look different in every run."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from assay.lint import origin, vocabulary
+from assay.lint.module import Module, name_of, string
+from assay.lint.rule import Hit, Rule
+
+RULE = Rule(
+    "AS102",
+    "random-scores",
+    __doc__,
+    fix="Take the scores from the model; call a chance baseline a baseline, and report it beside the model.",
+    bad="""
+    import random
+
+    def rank(model, query, candidates):
+        scores = [random.random() for _ in candidates]
+        return sorted(zip(scores, candidates), reverse=True)
+    """,
+    good="""
+    def rank(model, query, candidates):
+        scores = [model.score(query, candidate) for candidate in candidates]
+        return sorted(zip(scores, candidates), reverse=True)
+    """,
+    words=("rand|rng|normal|gauss|uniform|poisson",),
+)
+_NAMES = vocabulary.METRICS | vocabulary.PREDICTIONS
+_VAGUE = vocabulary.listed(
+    "probability probabilities probs prob map ap coherence correlation acc hits precision iou logit reward rewards"
+)
+
+
+@RULE.python
+def check(module: Module) -> Iterator[Hit]:
+    if module.is_test:
+        return
+    for name, value in _given(module):
+        if not vocabulary.says(name, _NAMES) or vocabulary.says(name, vocabulary.DELIBERATE | vocabulary.NOT_MEASURED):
+            continue
+        if vocabulary.says(
+            module.context(value), vocabulary.DELIBERATE - {"generate", "test", "tests", "sample", "benchmark"}
+        ):
+            continue
+        if origin.only_random(origin.of(module, value, module.scope_of(value))):
+            strong = vocabulary.is_metric(name, strict=True) and not vocabulary.says(name, _VAGUE)
+            vague = vocabulary.says(name, _VAGUE)
+            yield Hit(
+                value.lineno,
+                "certain" if strong else "look" if vague else "likely",
+                f"`{name}` is drawn from a random number generator and nothing else",
+            )
+
+
+def _given(module: Module) -> Iterator[tuple[str, ast.expr]]:
+    """(name, value) of assignments to plain names, and of entries of dictionaries that are returned."""
+    for assign in module.nodes(ast.Assign):
+        target = assign.targets[0]
+        if isinstance(target, ast.Name):
+            yield target.id, assign.value
+        elif isinstance(target, ast.Subscript) and (key := string(target.slice)):
+            yield key, assign.value
+    for node in module.nodes(ast.Dict):
+        for key_node, value in zip(node.keys, node.values, strict=True):
+            if (key := string(key_node)) is not None and not name_of(value):
+                yield key, value
