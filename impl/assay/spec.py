@@ -309,7 +309,8 @@ class Spec(Written):
             raise SpecError(f"{self.path}: no table [data.{name}]{did_you_mean(name, self.data)}")
         table = self.data[name]
         override = table.get(profile)
-        plain = {k: v for k, v in table.items() if k not in self.profile}
+        profiles = {*self.profile, *HARDWARE, SMOKE}  # a system that trains nothing declares none
+        plain = {k: v for k, v in table.items() if not (k in profiles and isinstance(v, dict))}
         return {**plain, **override} if isinstance(override, dict) else plain
 
 

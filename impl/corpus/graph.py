@@ -202,6 +202,7 @@ def resolve_shard(
     """Second pass: triples and entities of each file as JSON lines; what was counted comes back."""
     sources = {source.module: source for source in shard}
     types: dict[str, str] = {}
+    files: dict[str, list[int]] = {}
     counts: dict[str, Counter[str]] = {name: Counter() for name in _COUNTED}
     with (
         facts.open("rb") as file,
@@ -215,13 +216,16 @@ def resolve_shard(
             edges.writelines(triples.triple_line(one) for one in found.triples)
             nodes.writelines(triples.entity_line(one) for one in found.entities)
             types |= found.outside
+            calls = found.sites["calls"]
+            missed = sum(count for (relation, _), count in found.unresolved.items() if relation == "calls")
+            files[f"{sources[module].distribution}/{sources[module].file}"] = [calls - missed, calls]
             counts["sites"].update(found.sites)
             counts["unresolved"].update({f"{relation}\t{why}": n for (relation, why), n in found.unresolved.items()})
             counts["relations"].update(one.relation for one in found.triples)
             counts["types"].update(one.type for one in found.entities)
             counts["languages"]["python"] += len(found.triples)
             counts["distributions"][sources[module].distribution] += len(found.triples)
-    return {"outside": types, **counts}
+    return {"outside": types, "files": files, **counts}
 
 
 def java_part(
@@ -456,11 +460,13 @@ def _summarise(
 ) -> dict[str, Any]:
     """The manifest: everything counted, nothing of time or place, so that the same graph has the same manifest."""
     tables: dict[str, Counter[str]] = {name: Counter() for name in _COUNTED}
+    files: dict[str, list[int]] = {}
     outside = {name: (type_, "python") for name, type_ in head.outside.items()}
     for part in parts:
         language = part.get("language", "python")
         named = {name: (type_, language) for name, type_ in part["outside"].items()}
         outside = {**named, **outside} if language == "java" else {**outside, **named}
+        files |= part["files"]
         for name, table in tables.items():
             table.update(part[name])
     for triple in head.triples:
@@ -500,6 +506,7 @@ def _summarise(
             }
             for each in sorted(distributions, key=lambda one: one.name)
         },
+        "files": files,  # call sites resolved, and all
         "inputs": [list(asdict(row).values()) for row in inputs],
         "outside": outside,
     }

@@ -537,6 +537,13 @@ def test_a_profile_overrides_single_keys_of_a_data_table(tmp_path: Path) -> None
     assert load(tmp_path, GOOD).table("defects", "cpu") == {"pairs": 4000}
 
 
+def test_a_system_that_trains_nothing_has_data_for_a_profile_without_declaring_it(tmp_path: Path) -> None:
+    text = '[system]\nname = "t"\ntitle = "t"\ntargets = ["cpu"]\n[data.d]\nn = 9\nsmoke = 1\n[data.d.cpu]\nn = 8\n'
+    loaded = load(tmp_path, text)
+    assert loaded.table("d", "cpu") == {"n": 8, "smoke": 1}
+    assert loaded.table("d", "smoke") == {"n": 9, "smoke": 1}
+
+
 # ----------------------------------------------------------------------------------------- corruption
 
 

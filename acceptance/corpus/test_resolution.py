@@ -1,0 +1,102 @@
+"""How many calls are resolved, and does an independent resolver agree?"""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from acceptance.corpus.conftest import DISTRIBUTION, FILE, LINE, RELATION, TAIL
+from corpus import bridge
+
+
+@pytest.mark.requirement("corpus/kg.resolution")
+def test_most_calls_are_resolved(judge, corpus, labels, chosen):
+    counted = corpus.outputs("corpus.bridge:call_sites", labels, **chosen)
+    sites = counted.values["sites"]
+    items = [index for index, count in enumerate(sites) if count]
+
+    def columns(found):
+        return {"part": [found["resolved"][i] for i in items], "whole": [found["sites"][i] for i in items]}
+
+    distributions = [labels[index].partition("/")[0] for index in items]
+    judge(
+        counted.map(columns, items=items),
+        groups=distributions,
+        slices={"distribution": distributions},
+        details={"call expressions": sum(sites)},
+    )
+
+
+def build_answers(out: Path, sites: list[list[Any]]) -> None:
+    """What jedi says of each call: the full name of the definition behind the last name of the callee, or None."""
+    import jedi
+
+    answers = []
+    for path, line, column, name in sites:
+        text = Path(path).read_text(encoding="utf-8", errors="replace")
+        place = _last_name(text, line, column, name)
+        found = jedi.Script(text, path=path).goto(*place, follow_imports=True) if place else []
+        answers.append(sorted({one.full_name for one in found if one.full_name}))
+    (out / "answers.json").write_text(json.dumps(answers))
+
+
+def _last_name(text: str, line: int, column: int, name: str) -> tuple[int, int] | None:
+    """Where the name of what is called ends, for the call expression that starts at (line, column)."""
+    import ast
+
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call) and (node.lineno, node.col_offset) == (line, column):
+            function = node.func
+            written = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+            if written == name:
+                row, end = function.end_lineno, function.end_col_offset
+                prefix = text.split("\n")[row - 1].encode()[:end].decode(errors="replace")
+                return row, len(prefix) - 1
+    return None
+
+
+@pytest.fixture(scope="session")
+def sampled(edges, tables, chosen):
+    """(row, [path, line, column, name]) of resolved calls, drawn evenly over what calls and what instantiates."""
+    roots = {each.name: each.root for each in bridge.chosen(**chosen)}
+    rows = [row for row in edges.rows if row[RELATION] in ("calls", "instantiates")]
+    count = tables("resolver")["sites"]
+    rows = random.Random(tables("resolver")["seed"]).sample(rows, min(len(rows), count))
+    return [
+        (row, [str(roots[row[DISTRIBUTION]] / row[FILE]), row[LINE], row[LINE + 1], row[TAIL].rpartition(".")[2]])
+        for row in rows
+    ]
+
+
+@pytest.fixture(scope="session")
+def answers(dataset, sampled):
+    sources = {site[0]: Path(site[0]) for _, site in sampled}
+    return dataset("jedi", build_answers, sources=sources, tables=["resolver"], sites=[site for _, site in sampled])
+
+
+@pytest.mark.requirement("corpus/kg.precision")
+def test_an_independent_resolver_agrees(judge, edges, sampled, answers, tables):
+    said = json.loads(answers.path("answers.json").read_text())
+    one_answer = [(row, names[0]) for (row, _), names in zip(sampled, said, strict=True) if len(names) == 1]
+    compared = one_answer[: tables("resolver")["compared"]]
+    ours = [_as_jedi_names(row[TAIL]) for row, _ in compared]
+    gold = [name for _, name in compared]
+    judge(
+        edges.observed.map(lambda found: ours, items=ours),
+        gold=gold,
+        slices={"relation": [row[RELATION] for row, _ in compared]},
+        datasets=[answers],
+        details={
+            "sites for which jedi has no answer, or several": len(said) - len(one_answer),
+            "differ": [f"{a} / {b}" for a, b in zip(ours, gold, strict=True) if a != b][:20],
+        },
+    )
+
+
+def _as_jedi_names(name: str) -> str:
+    """jedi writes neither <locals> nor the colon that sets a module apart."""
+    return name.replace(".<locals>", "").replace(":", ".")
