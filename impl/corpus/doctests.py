@@ -58,6 +58,7 @@ def problems(functions: Iterable[Function]) -> list[Problem]:
             module=function.module,
             qualname=function.qualname,
             examples=examples,
+            version=function.version,
             preload=(function.module,),
         )
         name = f"{function.distribution}:{function.module}.{function.qualname}"

@@ -5,6 +5,7 @@ pass, or harm the host, if the wall that it names were not there.
 """
 
 import os
+import sqlite3
 import subprocess
 import sys
 import time
@@ -320,6 +321,17 @@ def test_law_nothing_is_run_twice(tmp_path: Path) -> None:
         assert len(ran) == 1
     assert len({labels.digest(task) for task in tasks}) == 2
     assert labels.digest(tasks[0]) != labels.digest(tasks[0], hash_seed=1)
+
+
+def test_law_what_depends_on_the_machine_is_not_remembered(tmp_path: Path) -> None:
+    sleeper = call(ATTACKS["sleeps"], limits=Limits(cpu_ms=200, wall_ms=200))
+    memory = tmp_path / "known.sqlite"
+    with Sandbox(1) as cells:
+        (outcome,) = labels.run_all(cells, [sleeper], memory)
+    assert outcome == Outcome(False, "stalled")
+    assert outcome.is_doubtful
+    with sqlite3.connect(memory) as store:
+        assert store.execute("SELECT count(*) FROM outcomes").fetchone() == (0,)
 
 
 def test_example_a_damaged_memory_is_named(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ class _Cell:
             if alive in ready:
                 return ""
             if time.monotonic() - started > limits["wall_ms"] / 1000:
-                return "timeout"
+                return "stalled"
             if any(_cpu(pid) > limits["cpu_ms"] / 1000 for pid in pids):
                 return "timeout"
 
@@ -138,7 +138,7 @@ class _Cell:
             if found is not None:
                 return "" if found.si_code == os.CLD_EXITED and found.si_status == 0 else "exited"
             time.sleep(_LOOK)
-        return "timeout"
+        return "stalled"
 
     def _end(self, *pids: int) -> float:
         """Kill and reap both with all that they started; the CPU seconds of the first."""

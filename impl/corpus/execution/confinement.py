@@ -11,14 +11,16 @@ mount_setattr(2), capabilities(7), user_namespaces(7), seccomp(2), prctl(2).
 import contextlib
 import ctypes
 import errno
+import mmap
 import os
 import platform
 import resource
 import signal
 import site
+import socket
 import sys
 import sysconfig
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -90,7 +92,7 @@ def enter(scratch: str, spaces: Collection[str] = tuple(SPACES)) -> Walls:
     missing = dict.fromkeys(MISSING)
     if sys.platform != "linux":
         os.chdir(scratch)
-        return Walls([name for name in missing if name not in ("tasks", "memory")], None)
+        return Walls([name for name in missing if name not in _held()], None)
     was_root = os.geteuid() == 0
     own_user = _OWN_USERS + os.getpid() % _USERS
     os.chmod(scratch, 0o777)  # this process may soon be another user
@@ -109,16 +111,12 @@ def enter(scratch: str, spaces: Collection[str] = tuple(SPACES)) -> Walls:
     is_other = "user" in gained or (os.geteuid() != 0 and was_root) or (was_root and _become_other(own_user))
     if is_other or "processes" in gained:
         gained.add("signals")
-    if os.geteuid() != 0:
-        gained.add("tasks")  # the limit on tasks does not count for root
     if _drop_privileges():
         gained.add("privileges")
-    if _can_filter():
-        gained |= _FILTERED
+    gained |= _held()
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     _prctl(_PR_SET_DUMPABLE, 0)  # no program may open the memory or the files of its cell
-    gained.add("memory")
     return Walls([name for name in missing if name not in gained], statm)
 
 
@@ -147,7 +145,6 @@ def restrict(memory: int, seconds: int, file_bytes: int, size: int) -> None:
 
 # -- forbidden system calls ------------------------------------------------------------------------
 
-_FILTERED: Final = {"network", "signals", "tasks"}
 _FORBIDDEN: Final[Mapping[str, tuple[int, tuple[int, ...]]]] = {
     # The audit number of an architecture, and what is refused there: socket; kill, tkill, tgkill, both sigqueueinfo,
     # pidfd_send_signal; ptrace, process_vm_readv and _writev, pidfd_getfd; io_uring_setup (it opens sockets, too);
@@ -193,11 +190,42 @@ def _filter() -> bool:
     return bool(_libc().prctl(_PR_SET_SECCOMP, ctypes.c_ulong(2), ctypes.byref(wanted), 0, 0) == 0)
 
 
-def _can_filter() -> bool:
+def _held() -> set[str]:
+    """Which of the walls that need no namespace hold: a child puts them up, and runs against each."""
     pid = os.fork()
     if pid == 0:
-        os._exit(0 if _filter() else 1)
-    return os.waitpid(pid, 0)[1] == 0
+        held = 0
+        try:
+            restrict(memory=_TRIAL, seconds=5, file_bytes=_TRIAL, size=_TRIAL)
+            held = sum(1 << place for place, attempt in enumerate(_ATTEMPTS.values()) if _is_refused(attempt))
+        finally:
+            os._exit(held)
+    held = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return {name for place, name in enumerate(_ATTEMPTS) if held > 0 and held & 1 << place}
+
+
+def _is_refused(attempt: Callable[[], object]) -> bool:
+    try:
+        attempt()
+    except (OSError, MemoryError):
+        return True
+    return False
+
+
+def _fork_once() -> None:
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+
+_TRIAL: Final = 2**30
+_ATTEMPTS: Final[Mapping[str, Callable[[], object]]] = {
+    "network": socket.socket,
+    "signals": lambda: os.kill(os.getpid(), 0),
+    "tasks": _fork_once,
+    "memory": lambda: mmap.mmap(-1, 4 * _TRIAL).close(),
+}
 
 
 # -- namespaces ------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -30,6 +30,7 @@ _GRACE_SECONDS: Final = 30.0  # beyond its wall clock: a busy machine, and the i
 _END_SECONDS: Final = 3.0
 _KILLED: Final = "killed"
 _EXITED: Final = "exited"
+_STALLED: Final = "stalled"
 _ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -78,12 +79,16 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Doctest:
-    """A function of an installed module against the examples of its docstring; `source` None is the module's own."""
+    """A function of an installed module against the examples of its docstring; `source` None is the module's own.
+
+    `version` is that of its distribution: an outcome is known for this version only.
+    """
 
     source: str | None
     module: str
     qualname: str
     examples: tuple[Example, ...]
+    version: str = ""
     preload: tuple[str, ...] = ()
     limits: Limits = Limits()
 
@@ -93,6 +98,7 @@ class Doctest:
             "source": self.source,
             "module": self.module,
             "qualname": self.qualname,
+            "version": self.version,
             "preload": self.preload,
         }
         examples = [(each.source, each.want, each.error, each.flags) for each in self.examples]
@@ -121,9 +127,9 @@ class Outcome:
     """What became of one task.
 
     `reason` is empty where it passed, else one of: wrong-answer, raised NAME, misfit NAME (the tests could not use
-    the answer), unready NAME (it failed before it could be asked), exited, timeout, no-value, output, arguments (the
-    tests ask with what is no plain data), untested, import NAME, killed (it took its cell down). `cpu_ms` is the
-    program's own.
+    the answer), unready NAME (it failed before it could be asked), exited, timeout (of CPU), no-value, output,
+    arguments (the tests ask with what is no plain data), untested, import NAME, stalled (by the wall clock), killed
+    (it took its cell down). `cpu_ms` is the program's own.
     """
 
     passed: bool
@@ -132,8 +138,8 @@ class Outcome:
 
     @property
     def is_doubtful(self) -> bool:
-        """No verdict was reached: another machine, or another day, may give one."""
-        return self.reason == _KILLED
+        """No verdict was reached: another machine, or a quieter day, may give one."""
+        return self.reason in (_KILLED, _STALLED)
 
 
 class Sandbox:
@@ -201,15 +207,14 @@ class Sandbox:
         finally:
             self._free.put(cell)
 
-    def run_all(self, tasks: Sequence[Task], progress: Callable[[int], None] | None = None) -> list[Outcome]:
+    def run_all(self, tasks: Sequence[Task]) -> list[Outcome]:
         """Outcomes in the order of the tasks, as many at a time as there are cells."""
-        outcomes: list[Outcome] = []
         with ThreadPoolExecutor(max(1, len(self._all))) as pool:
-            for outcome in pool.map(self.run, tasks):
-                outcomes.append(outcome)
-                if progress is not None:
-                    progress(len(outcomes))
-        return outcomes
+            try:
+                return list(pool.map(self.run, tasks))
+            except BaseException:  # an interrupted run does not wait for what has not begun
+                pool.shutdown(cancel_futures=True)
+                raise
 
     def _start(self) -> "_Cell":
         try:
