@@ -127,6 +127,19 @@ def test_law_no_attack_earns_a_pass_or_harms_the_host(
 
 
 @pytest.mark.parametrize(
+    ("attack", "reason"),
+    [
+        ("loops", "timeout"),
+        ("sleeps", "stalled"),
+        ("takes 10 GB", "raised MemoryError"),
+        ("exits with success", "exited"),
+    ],
+)
+def test_example_why_an_attack_failed(cells: Sandbox, attack: str, reason: str) -> None:
+    assert cells.run(call(ATTACKS[attack])).reason == reason
+
+
+@pytest.mark.parametrize(
     "write", ["open('/usr/written', 'w')", "open(sys.prefix + '/written', 'w')", "open('/written', 'w')"]
 )
 def test_law_only_the_scratch_folder_can_be_written(cells: Sandbox, write: str) -> None:
