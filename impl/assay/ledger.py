@@ -35,6 +35,8 @@ _GENESIS = bytes(32)
 _PATIENCE_S = 60.0
 _RACY_NS = 100_000_000  # file times tick coarsely: a file changed this recently may change again unseen
 _SHOWN = 5
+REMEMBERED_FROM = 2_000
+"""Rows from which a sound scan outlives the process: below, reading all is quicker than looking it up."""
 
 _SCHEMA = """
 CREATE TABLE rows (
@@ -316,9 +318,49 @@ class Ledger:
         state, settled = self._state()
         if self._cached is not None and self._cached[0] == state:
             return self._cached[1]
-        scan = _verify(connection)
+        scan = self._recalled(connection, state) if settled else None
+        if scan is None:
+            scan = _verify(connection)
+            if settled and self._state()[0] == state:
+                self._remember(connection, state, scan)
         self._cached = (state, scan) if settled and self._state()[0] == state else None
         return scan
+
+    def _recalled(self, connection: sqlite3.Connection, state: object) -> _Scan | None:
+        """What a whole scan of this very file found before: only that all was sound, and where the newest rows are.
+
+        The file is known by inode, size and change time, which no program sets at will. The rows that are handed out
+        are hashed again. Whoever forges this memory could as well have hashed the whole chain anew.
+        """
+        try:
+            known = json.loads(self._memory.read_bytes())
+            places = [int(seq) for seq in known["latest"]]
+            if known["state"] != json.loads(json.dumps(state)) or known["head"] != _pinned(connection):
+                return None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        scan = _Scan()
+        for seq in places:
+            row = connection.execute(f"SELECT {_COLUMNS} FROM rows WHERE seq = ?", (seq,)).fetchone()
+            if row is None or not _sound(_Row._make(row)):
+                return None
+            scan.latest[_column_key(_Row._make(row))] = seq, row[4]
+        return scan
+
+    def _remember(self, connection: sqlite3.Connection, state: object, scan: _Scan) -> None:
+        """Keep where the newest rows of a sound ledger are; a memory that cannot be written is no loss."""
+        if scan.tampered or scan.problems or (_head(connection) or (0, b""))[0] < REMEMBERED_FROM:
+            return
+        places = [seq for seq, _ in scan.latest.values()]
+        text = json.dumps({"state": state, "head": _pinned(connection), "latest": places})
+        temporary = self._memory.with_suffix(f".{os.getpid()}")
+        with contextlib.suppress(OSError):
+            temporary.write_text(text)
+            temporary.replace(self._memory)
+
+    @property
+    def _memory(self) -> Path:
+        return self.path.with_suffix(".scan")
 
     def _state(self) -> tuple[object, bool]:
         """Identity, size and change time of file and log, and whether they are old enough to trust."""
@@ -344,7 +386,7 @@ def _verify(connection: sqlite3.Connection) -> _Scan:
     sha256 = hashlib.sha256
     for row in connection.execute(f"SELECT {_COLUMNS} FROM rows ORDER BY seq"):
         seq, system, requirement, target, payload, digest, previous, current = row
-        try:
+        try:  # `_sound`, inlined: this runs for every row
             sound = (
                 sha256(payload).digest() == digest
                 and _chain(previous, seq, system, requirement, target, digest) == current
@@ -471,6 +513,23 @@ def _chain(previous: bytes, seq: int, system: bytes, requirement: bytes, target:
         b"%b%b%d %d %d %d %b%b%b"
         % (previous, digest, seq, len(system), len(requirement), len(target), system, requirement, target)
     ).digest()
+
+
+def _sound(row: _Row) -> bool:
+    """Whether a row agrees with its own hashes."""
+    try:
+        return (
+            hashlib.sha256(row.payload).digest() == row.digest
+            and _chain(row.previous, row.seq, row.system, row.requirement, row.target, row.digest) == row.hash
+        )
+    except TypeError:  # a cell of another SQLite type
+        return False
+
+
+def _pinned(connection: sqlite3.Connection) -> list[Any]:
+    """The head record as JSON holds it."""
+    count, last = _head(connection) or (0, b"")
+    return [count, last.hex()]
 
 
 def _head(connection: sqlite3.Connection) -> tuple[int, bytes] | None:

@@ -403,6 +403,49 @@ def test_a_pass_over_a_file_that_has_only_just_changed_is_not_remembered(
     assert ledger._cached is None
 
 
+@pytest.fixture
+def remembered(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    """A ledger whose sound scan was kept beside it, as of a long one."""
+    monkeypatch.setattr(ledger_module, "REMEMBERED_FROM", 0)
+    time.sleep(0.12)
+    Ledger(ledger.path).latest()
+    assert ledger.path.with_suffix(".scan").is_file()
+    return ledger
+
+
+def test_another_process_recalls_a_sound_scan(remembered: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = Ledger(remembered.path).latest()
+    remembered.path.with_suffix(".scan").rename(remembered.path.with_suffix(".kept"))
+    assert Ledger(remembered.path).latest() == expected
+    remembered.path.with_suffix(".kept").rename(remembered.path.with_suffix(".scan"))
+    monkeypatch.setattr(ledger_module, "_verify", None)  # whoever scans now, fails
+    assert Ledger(remembered.path).latest() == expected
+    assert Ledger(remembered.path).problems() == ()
+
+
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS.keys())
+@pytest.mark.parametrize("seq", [1, 5], ids=["superseded", "latest"])
+def test_no_edit_hides_behind_a_recalled_scan(remembered: Ledger, seq: int, edit: str) -> None:
+    if "replace(" in edit:
+        edit = edit.replace("2.0", f"{seq - 1}.0")
+    tamper(remembered.path, f"UPDATE rows SET {edit} WHERE seq = {seq}")
+    assert tampered(Ledger(remembered.path)) == [seq]
+    time.sleep(0.12)
+    assert tampered(Ledger(remembered.path)) == [seq]  # nor is a ledger that was tampered with remembered
+
+
+@pytest.mark.parametrize("memory", ["", "{}", "[]", "\x00", '{"state": 1, "head": 2, "latest": [9]}'])
+def test_a_memory_that_fits_nothing_is_ignored(remembered: Ledger, memory: str) -> None:
+    expected = Ledger(remembered.path).latest()
+    remembered.path.with_suffix(".scan").write_text(memory)
+    assert Ledger(remembered.path).latest() == expected
+
+
+def test_an_append_after_the_memory_counts(remembered: Ledger) -> None:
+    remembered.append(evidence(9.0, "a.b"))
+    assert Ledger(remembered.path).latest()["twin", "a.b", "cpu"].evidence.value == 9.0
+
+
 def test_a_replaced_file_is_seen(ledger: Ledger, tmp_path: Path) -> None:
     other = Ledger(tmp_path / "other.db")
     other.append(evidence(7.0, "x.y"))

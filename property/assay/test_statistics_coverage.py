@@ -7,9 +7,11 @@ fixed; the bands are the nominal ones widened by what so few repetitions cannot 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
+from acceptance.assay import simulation
 
 from assay import metrics, statistics
 from assay.metrics import Metric
@@ -148,3 +150,50 @@ def test_order_statistics_cover(q: float, n: int) -> None:
     print(f"\nquantile {q} of {n}: {hit / repetitions:.3f} covered")
     low, _ = band(repetitions)
     assert low <= hit / repetitions <= 0.99  # conservative by the steps of the binomial
+
+
+# ------------------------------------------------------------------------------ end to end, as the harness judges itself
+
+
+def share(designs: dict[str, Any], name: str, repetitions: int) -> float:
+    rows = simulation.repeated({name: designs[name]}, repetitions, seed=11)
+    return float(np.mean([getattr(outcome, "passed", outcome) for _, _, outcome in rows]))
+
+
+@pytest.mark.parametrize("name", simulation.at_the_threshold())
+def test_a_model_on_the_threshold_rarely_passes_the_judge(name: str) -> None:
+    """Law: judged end to end, at most 5 % of the models whose truth is the threshold itself are let through."""
+    assert share(simulation.at_the_threshold(), name, 120) <= false_pass(120)
+
+
+def test_a_model_well_above_the_threshold_passes() -> None:
+    """The law above is not kept by passing nobody."""
+    rng = np.random.default_rng(0)
+    demanded = simulation.row(at_least=0.75, beats=[{"baseline": "rival", "margin": 0.03}])
+    verdicts = [simulation.verdict_of(demanded, simulation.draw(rng, 40, 0.88, lead=0.14)) for _ in range(30)]
+    assert sum(verdict.passed for verdict in verdicts) >= 25
+
+
+@pytest.mark.parametrize("name", simulation.settled())
+def test_the_stated_number_settles_items_groups_pairs_and_seeds(name: str) -> None:
+    assert share(simulation.settled(), name, 60) >= 0.8 - 2.5 * math.sqrt(0.8 * 0.2 / 60)
+
+
+@pytest.mark.parametrize("scatter", [(1.0, 0.2, 0.2), (0.2, 1.0, 0.5), (0.1, 0.1, 1.0)])
+def test_crossed_effects_of_seeds_and_groups_cover(scatter: tuple[float, float, float]) -> None:
+    rng, repetitions = np.random.default_rng(5), 1200
+    hit = 0
+    for _ in range(repetitions):
+        runs, groups, truth = simulation.trained(rng, 3, 14, 0.3, scatter)
+        found = statistics.seeded(simulation.LEAD, runs, None, groups).interval
+        assert found is not None
+        hit += found.low <= truth <= found.high
+    print(f"\nseeds {scatter}: {hit / repetitions:.3f} covered")
+    low, high = band(repetitions)
+    assert low <= hit / repetitions <= high
+
+
+def test_shares_of_independent_items_cover() -> None:
+    """Wilson, on average over shares: for one share and number it oscillates (Brown, Cai & DasGupta 2001)."""
+    low, high = band(1500)
+    assert low <= share(simulation.covered(), "shares", 1500) <= high
