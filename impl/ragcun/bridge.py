@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ragcun.embedder import Embedder, Matrix
+from ragcun.model import SIDES
 from ragcun.retriever import Mode, Retriever
 
 __all__ = ["Bridge", "load"]
@@ -32,6 +33,10 @@ class Bridge:
     def embed(self, texts: Sequence[str], side: str) -> Matrix:
         """(N, D) embeddings of texts as "query" or as "passage"."""
         return self.embedder.embed(texts, side)
+
+    def embed_pairs(self, pairs: Sequence[Sequence[str]]) -> dict[str, Matrix]:
+        """{"query": (N, D), "passage": (N, D)} of N pairs [query, passage]."""
+        return {side: self.embed([pair[i] for pair in pairs], side) for i, side in enumerate(SIDES)}
 
     def features(self, texts: Sequence[str], side: str) -> Matrix:
         """(N, W) features of the base alone."""
