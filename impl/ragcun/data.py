@@ -27,12 +27,12 @@ NEAR = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A query and the passage that answers it; `negative` is a passage that does not, where the data name one."""
+    """A query and the passage that answers it; `negatives` are passages that do not, where the data name some."""
 
     record_id: str
     query: str
     passage: str
-    negative: str = ""
+    negatives: tuple[str, ...] = ()
 
 
 def read(path: Path) -> list[Pair]:
@@ -45,7 +45,7 @@ def read(path: Path) -> list[Pair]:
     for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)
-            pairs.append(Pair(str(row["record_id"]), row["query"], row["passage"], row.get("negative", "")))
+            pairs.append(Pair(str(row["record_id"]), row["query"], row["passage"], tuple(row.get("negatives", ()))))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RagcunError(f"{path}:{number}: no pair with record_id, query and passage ({error!r})") from None
     if not pairs:
@@ -79,6 +79,23 @@ def mine(pairs: Sequence[Pair], count: int, parameters: Bm25 | None = None) -> N
 
 def _copies(one: frozenset[str], other: frozenset[str]) -> bool:
     return len(one & other) >= NEAR * len(one | other)
+
+
+def negatives(pairs: Sequence[Pair], count: int) -> NDArray[np.int32]:
+    """(N, count) positions among the passages of `texts`: the negatives that a pair names first, then mined ones."""
+    table = mine(pairs, count)
+    place = len(pairs)
+    for row, pair in enumerate(pairs):
+        named = list(range(place, place + len(pair.negatives)))
+        place += len(named)
+        if named:
+            table[row] = [*named, *table[row]][:count]
+    return table
+
+
+def texts(pairs: Sequence[Pair]) -> list[str]:
+    """The passages of all pairs, then the negatives that they name."""
+    return [pair.passage for pair in pairs] + [text for pair in pairs for text in pair.negatives]
 
 
 class Batches(torch.utils.data.Dataset[dict[str, Any]]):

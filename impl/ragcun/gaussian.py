@@ -98,13 +98,17 @@ class Whitening(nn.Module):
 
 
 def inverse_root(covariance: Tensor, iterations: int) -> Tensor:
-    """covariance^(-1/2), (D, D), by Newton-Schulz: matrix products only, so gradients are safe at equal eigenvalues."""
+    """covariance^(-1/2), (D, D), by Newton-Schulz: matrix products only, so gradients are safe at equal eigenvalues.
+
+    The coupled form (Higham 2008, eq. 6.35): the uncoupled one leaves its fixed point again by rounding alone.
+    """
     scale = covariance.diagonal().sum()
-    normal = covariance / scale
-    root = torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)
+    eye = torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)
+    root, inverse = covariance / scale, eye
     for _ in range(iterations):
-        root = 1.5 * root - 0.5 * (root @ root @ root @ normal)
-    return root / scale.sqrt()
+        step = 1.5 * eye - 0.5 * inverse @ root
+        root, inverse = root @ step, step @ inverse
+    return inverse / scale.sqrt()
 
 
 class RadialNorm(nn.Module):

@@ -22,7 +22,7 @@ from transformers import Trainer, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from ragcun import tokens
-from ragcun.data import Batches, Pair, mine, read
+from ragcun.data import Batches, Pair, negatives, read, texts
 from ragcun.errors import RagcunError
 from ragcun.model import Encoder, StaticBase
 
@@ -162,10 +162,10 @@ def start(settings: Settings, sides: Mapping[str, Sequence[Pair]], out: Path) ->
     if settings.freeze_base:
         base.requires_grad_(False)
         ids = {side: tuple(features(base, part) for part in parts) for side, parts in ids.items()}
-    mined = mine(sides["train"], settings.negatives) if settings.negatives else None
+    hard = negatives(sides["train"], settings.negatives) if settings.negatives else None
     batches = {
-        side: Batches([pair.record_id for pair in sides[side]], *ids[side], negatives, settings.seed)
-        for side, negatives in (("train", mined), ("dev", None))
+        side: Batches([pair.record_id for pair in sides[side]], *ids[side], mined, settings.seed)
+        for side, mined in (("train", hard), ("dev", None))
     }
     return PairTrainer(
         settings=settings,
@@ -228,11 +228,10 @@ def build_base(settings: Settings, pairs: Sequence[Pair]) -> Any:
 
 
 def encode(settings: Settings, base: Any, pairs: Sequence[Pair]) -> tuple[Tensor, Tensor]:
-    """Ids of queries and of passages; the passages of hard negatives that the data name follow the others."""
-    passages = [pair.passage for pair in pairs] + [pair.negative for pair in pairs if pair.negative]
+    """Ids of queries and of passages, the negatives that pairs name behind the others."""
     return (
         base.encode([pair.query for pair in pairs], settings.query_length),
-        base.encode(passages, settings.passage_length),
+        base.encode(texts(pairs), settings.passage_length),
     )
 
 

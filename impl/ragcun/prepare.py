@@ -1,0 +1,331 @@
+"""Raw data -> pairs on three sides: folders, lines, CSV, JSON, or a set of the hub by name; checked before it is used.
+
+Split by group, never by row. What would make a score worthless is refused with its count and an example: queries that
+are a beginning of their passage, empty texts, duplicates, too few examples. It must never return fewer pairs than
+were asked for.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import random
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ragcun import data, folder
+from ragcun.errors import RagcunError
+
+SHARES = {"train": 0.70, "dev": 0.15, "test": 0.15}
+LEAST = 30
+"""Pairs below which no split and no whitening means anything."""
+
+QUERY = ("query", "question", "anchor")
+PASSAGE = ("passage", "positive", "answer", "document", "text")
+NEGATIVE = ("negative", "negatives")
+GROUP = ("group", "source", "page", "title")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A pair as it is written: `group` is what the split goes by."""
+
+    record_id: str
+    group: str
+    query: str
+    passage: str
+    negatives: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A text without a query; `group` names the file or line that it came from."""
+
+    group: str
+    text: str
+
+
+# ------------------------------------------------------------------------------ reading
+
+
+def read(source: str) -> list[Row] | list[Document]:
+    """Pairs or documents of a folder, a .txt, .csv, .json or .jsonl file, or of hub:NAME.
+
+    RagcunError names the file, the line and what is expected there; nothing is loaded before the source exists.
+    """
+    if source.startswith("hub:"):
+        return list(_hub(source.removeprefix("hub:")))
+    path = Path(source)
+    if path.is_dir():
+        found = folder.read(path)
+        return [Document(name.partition("#")[0], text) for name, text in zip(found.ids, found.texts, strict=True)]
+    if not path.is_file():
+        raise RagcunError(f"{source}: is not there; give a folder, a file, or hub:NAME")
+    readers: dict[str, Callable[[Path], Iterator[Any]]] = {
+        ".txt": _lines, ".csv": _csv, ".tsv": _csv, ".json": _json, ".jsonl": _jsonl,
+    }  # fmt: skip
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise RagcunError(f"{source}: unknown kind of file; known are {', '.join(readers)}")
+    try:
+        found_rows = list(reader(path))
+    except UnicodeDecodeError as error:
+        raise RagcunError(f"{source}: byte {error.start} is not UTF-8; convert the file") from None
+    if not found_rows:
+        raise RagcunError(f"{source}: holds nothing")
+    if len({type(row) for row in found_rows}) > 1:
+        raise RagcunError(f"{source}: mixes pairs and documents without a query; split it into two files")
+    return found_rows
+
+
+def _lines(path: Path) -> Iterator[Document]:
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if line.strip():
+            yield Document(str(number), line.strip())
+
+
+def _csv(path: Path) -> Iterator[Row | Document]:
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+        for row in reader:
+            yield _record(row, f"{path}:{reader.line_num}", reader.line_num)
+
+
+def _json(path: Path) -> Iterator[Row | Document]:
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RagcunError(f"{path}: not JSON: {error}") from None
+    if not isinstance(rows, list):
+        raise RagcunError(f"{path}: a list of objects is needed, got {type(rows).__name__}")
+    for number, row in enumerate(rows, start=1):
+        yield _record(row, f"{path}: entry {number}", number)
+
+
+def _jsonl(path: Path) -> Iterator[Row | Document]:
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise RagcunError(f"{path}:{number}: not JSON: {error}") from None
+        yield _record(row, f"{path}:{number}", number)
+
+
+def _record(row: Any, place: str, number: int) -> Row | Document:
+    if not isinstance(row, dict):
+        raise RagcunError(f"{place}: an object is needed, got {type(row).__name__}")
+    query, passage, negative, group = (_first(row, names) for names in (QUERY, PASSAGE, NEGATIVE, GROUP))
+    if not isinstance(passage, str):
+        keys = ", ".join(map(str, row)) or "none"
+        raise RagcunError(f"{place}: no text under {', '.join(PASSAGE)} (keys: {keys})")
+    if query is None:
+        return Document(str(group or number), passage)
+    if not isinstance(query, str):
+        raise RagcunError(f"{place}: the query is {type(query).__name__}, not text")
+    negatives = (negative,) if isinstance(negative, str) else tuple(negative or ())
+    if not all(isinstance(each, str) for each in negatives):
+        raise RagcunError(f"{place}: a negative is no text")
+    return Row(_identity(query, passage), str(group or query), query, passage, tuple(filter(str.strip, negatives)))
+
+
+def _first(row: dict[str, Any], names: Sequence[str]) -> Any:
+    return next((row[name] for name in names if row.get(name) not in (None, "")), row.get(names[0]))
+
+
+def _identity(query: str, passage: str) -> str:
+    return hashlib.sha256(f"{query}\0{passage}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _hub(name: str) -> Iterator[Row]:
+    """`msmarco`, or a set of BEIR such as `scifact`: judged pairs, from the hub or its local cache."""
+    from datasets import load_dataset
+
+    try:
+        if name == "msmarco":
+            for number, row in enumerate(load_dataset("microsoft/ms_marco", "v1.1", split="train")):
+                texts, chosen = row["passages"]["passage_text"], row["passages"]["is_selected"]
+                right = [text for text, is_right in zip(texts, chosen, strict=True) if is_right]
+                wrong = tuple(text for text, is_right in zip(texts, chosen, strict=True) if not is_right)
+                for text in right[:1]:
+                    yield Row(_identity(row["query"], text), str(number), row["query"], text, wrong)
+            return
+        corpus = {row["_id"]: f"{row['title']} {row['text']}".strip() for row in _split(f"BeIR/{name}", "corpus")}
+        queries = {row["_id"]: row["text"] for row in _split(f"BeIR/{name}", "queries")}
+        for row in load_dataset(f"BeIR/{name}-qrels", split="train"):
+            query, passage = queries[str(row["query-id"])], corpus[str(row["corpus-id"])]
+            if row["score"] > 0:
+                yield Row(_identity(query, passage), str(row["query-id"]), query, passage)
+    except RagcunError:
+        raise
+    except Exception as error:  # the library raises some ten kinds, by version
+        raise RagcunError(f"hub:{name}: could not be had ({type(error).__name__}: {str(error)[:200]})") from None
+
+
+def _split(name: str, part: str) -> Iterable[dict[str, Any]]:
+    from datasets import load_dataset
+
+    rows: Iterable[dict[str, Any]] = load_dataset(name, part, split=part)
+    return rows
+
+
+# ------------------------------------------------------------------------------ pairs from documents
+
+_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'(])")
+_TITLE = re.compile(r"#{1,6} +(?P<title>\S.*)")
+SHORTEST = 4
+"""Words that a generated query has at least, and sentences of the passage that it came from, less one."""
+
+
+def generate(documents: Sequence[Document], count: int, seed: int) -> list[Row]:
+    """`count` pairs: a heading and what stands under it, or a sentence and the passage that it was taken out of.
+
+    RagcunError, with the number that there can be, when the documents hold fewer.
+    """
+    found = {row.record_id: row for document in documents for row in _candidates(document)}
+    once = Counter(row.query.lower() for row in found.values())
+    rows = [row for row in found.values() if once[row.query.lower()] == 1]
+    if len(rows) < count:
+        raise RagcunError(
+            f"{count:,} pairs were asked for, {len(documents):,} documents give {len(rows):,}; "
+            f"ask for --num-pairs {len(rows)}, or add documents"
+        )
+    return random.Random(seed).sample(rows, count)
+
+
+def _candidates(document: Document) -> Iterator[Row]:
+    first, _, rest = document.text.strip().partition("\n")
+    title = _TITLE.match(first)
+    body = rest.strip() if title else document.text.strip()
+    if title and len(body.split()) >= SHORTEST and title["title"].lower() not in body.lower():
+        yield _pair(document, title["title"].strip(), body)
+    sentences = [" ".join(each.split()) for each in _SENTENCE.split(body)]
+    for place, sentence in enumerate(sentences):
+        others = " ".join(sentences[:place] + sentences[place + 1 :])
+        if len(sentence.split()) >= SHORTEST and len(sentences) >= SHORTEST - 1 and sentence not in others:
+            yield _pair(document, sentence, others)
+
+
+def _pair(document: Document, query: str, passage: str) -> Row:
+    return Row(_identity(query, passage), document.group, query, passage)
+
+
+# ------------------------------------------------------------------------------ refusals, split, files
+
+
+def check(rows: Sequence[Row], least: int = LEAST) -> None:
+    """RagcunError with count and example for the first kind of defect that the pairs have."""
+
+    def refuse(bad: Sequence[Row], what: str, way_out: str) -> None:
+        if bad:
+            example = f'query "{_short(bad[0].query)}", passage "{_short(bad[0].passage)}"'
+            raise RagcunError(f"{len(bad):,} of {len(rows):,} pairs {what}, such as {example}; {way_out}")
+
+    refuse(
+        [row for row in rows if not row.query.strip() or not row.passage.strip()],
+        "have an empty query or passage", "leave them out",
+    )  # fmt: skip
+    refuse(
+        [row for row in rows if _plain(row.passage).startswith(_plain(row.query))],
+        "have a query that their passage begins with", "finding it proves nothing: take the query out of the passage",
+    )  # fmt: skip
+    seen: Counter[tuple[str, str]] = Counter((_plain(row.query), _plain(row.passage)) for row in rows)
+    refuse(
+        [row for row in rows if seen[_plain(row.query), _plain(row.passage)] > 1],
+        "are there more than once", "keep one of each",
+    )  # fmt: skip
+    refuse(
+        [row for row in rows if any(_plain(each) == _plain(row.passage) for each in row.negatives)],
+        "have their own passage as a negative", "leave that negative out",
+    )  # fmt: skip
+    if len(rows) < least:
+        example = f'; the first is "{_short(rows[0].query)}"' if rows else ""
+        raise RagcunError(f"{len(rows)} pairs are too few, at least {least} are needed{example}")
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.lower().split())
+
+
+def _short(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= 60 else f"{flat[:57]}..."
+
+
+def split(rows: Sequence[Row], seed: int) -> dict[str, list[Row]]:
+    """70/15/15 by group, and groups that share a query or a passage together. RagcunError below three groups."""
+    groups = _joined(rows)
+    members: dict[str, list[Row]] = {}
+    for row in rows:
+        members.setdefault(groups[row.group], []).append(row)
+    if len(members) < len(SHARES):
+        raise RagcunError(
+            f"{len(members)} group{'s' if len(members) > 1 else ''} cannot be split into train, dev and test; "
+            "give data from at least three files, pages or sources"
+        )
+    order = sorted(members)
+    random.Random(seed).shuffle(order)
+    order.sort(key=lambda name: -len(members[name]))  # stable: large groups first, so that shares come out
+    sides: dict[str, list[Row]] = {side: [] for side in SHARES}
+    for name in order:
+        side = max(SHARES, key=lambda side: SHARES[side] - len(sides[side]) / len(rows))
+        sides[side] += members[name]
+    for side, other in (("dev", "train"), ("test", "train")):
+        if not sides[side]:
+            raise RagcunError(f"one group holds nearly all pairs, none is left for {side}; give smaller groups {other}")
+    return sides
+
+
+def _joined(rows: Sequence[Row]) -> dict[str, str]:
+    """Group -> the group that stands for all that are tied to it by an equal query or passage."""
+    parent = {row.group: row.group for row in rows}
+
+    def root(name: str) -> str:
+        while parent[name] != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
+    owner: dict[str, str] = {}
+    for row in rows:
+        for key in (f"q {_plain(row.query)}", f"p {_plain(row.passage)}"):
+            parent[root(row.group)] = root(owner.setdefault(key, row.group))
+    return {name: root(name) for name in parent}
+
+
+def mined(rows: Sequence[Row], count: int) -> list[Row]:
+    """The rows with `count` negatives each: those that they have, then passages that BM25 ranks high."""
+    pairs = [data.Pair(row.record_id, row.query, row.passage) for row in rows]
+    table = data.mine(pairs, min(count, max(1, len(rows) - 1)))
+    result = []
+    for row, found in zip(rows, table.tolist(), strict=True):
+        own = {row.passage, *row.negatives}
+        more = dict.fromkeys(rows[place].passage for place in found if rows[place].passage not in own)
+        negatives = (*row.negatives, *more)[:count]
+        result.append(Row(row.record_id, row.group, row.query, row.passage, negatives))
+    return result
+
+
+def write(sides: dict[str, list[Row]], out: Path) -> None:
+    """train.jsonl, dev.jsonl and test.jsonl, and the test side once more in BEIR's format under out/test."""
+    out.mkdir(parents=True, exist_ok=True)
+    for side, rows in sides.items():
+        _write(out / f"{side}.jsonl", (asdict(row) for row in rows))
+    beir = out / "test"
+    beir.mkdir(exist_ok=True)
+    passages = {_identity("", row.passage): row.passage for row in sides["test"]}
+    queries = {_identity(row.query, ""): row.query for row in sides["test"]}
+    _write(beir / "corpus.jsonl", ({"_id": name, "title": "", "text": text} for name, text in passages.items()))
+    _write(beir / "queries.jsonl", ({"_id": name, "text": text} for name, text in queries.items()))
+    lines = [f"{_identity(row.query, '')}\t{_identity('', row.passage)}\t1" for row in sides["test"]]
+    (beir / "qrels.tsv").write_text("\n".join(["query-id\tcorpus-id\tscore", *dict.fromkeys(lines)]) + "\n")
+
+
+def _write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")

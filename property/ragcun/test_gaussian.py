@@ -1,0 +1,120 @@
+"""Laws of SIGReg and of the layers that make embeddings Gaussian: collapse is punished, N(0, I) is not."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from assay.metrics import geometry
+
+torch = pytest.importorskip("torch")
+
+from ragcun import gaussian  # noqa: E402
+
+N, D = 2048, 32
+
+
+@pytest.fixture(scope="module")
+def normal():
+    return torch.randn(N, D, generator=torch.Generator().manual_seed(5))
+
+
+@pytest.fixture(scope="module")
+def slices():
+    return gaussian.directions(D, 256, torch.Generator().manual_seed(6))
+
+
+def test_expectation_under_a_gaussian_is_the_published_one():
+    assert gaussian.expected_under_normal() == pytest.approx(1.0525, abs=1e-3)
+
+
+def test_a_gaussian_has_no_excess_whatever_n_and_d():
+    for n, d in ((500, 4), (4000, 64)):
+        x = torch.randn(n, d, generator=torch.Generator().manual_seed(n))
+        assert abs(float(gaussian.excess(x, gaussian.directions(d, 512)))) < 3 / n
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        lambda x: 0.5 * x,
+        lambda x: 0.01 * x,
+        lambda x: 2 * x,
+        lambda x: x + 0.8,
+        lambda x: x * torch.tensor([1.0, 0.0]).repeat(D // 2),
+        lambda x: x.sign(),
+        lambda x: x * torch.exp(torch.randn(N, 1, generator=torch.Generator().manual_seed(1))),
+    ],
+    ids=["shrunken", "collapsed", "blown-up", "cone", "half-rank", "corners", "heavy-tailed"],
+)
+def test_everything_else_scores_worse(normal, slices, broken):
+    axes = torch.cat([slices, torch.eye(D)], dim=1)
+    assert gaussian.excess(broken(normal), axes) > gaussian.excess(normal, axes) + 1e-3
+
+
+def test_smaller_is_worse_all_the_way_to_a_point(normal, slices):
+    """No reward for shrinking: the excess grows monotonically as the batch collapses."""
+    values = [float(gaussian.excess(scale * normal, slices)) for scale in (1.0, 0.8, 0.5, 0.2, 0.05, 0.0)]
+    assert values == sorted(values)
+
+
+def test_the_gradient_pushes_a_collapsed_batch_apart(normal, slices):
+    scale = torch.tensor(0.3, requires_grad=True)
+    gaussian.excess(scale * normal, slices).backward()
+    assert scale.grad < 0
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10**6), st.floats(0.3, 3), st.floats(-1, 1))
+def test_agrees_with_the_judges_own_implementation(seed, scale, shift):
+    """Two implementations, one in torch and one in numpy, written apart."""
+    x = torch.randn(200, 6, generator=torch.Generator().manual_seed(seed)) * scale + shift
+    theirs = geometry.sigreg(x.numpy().astype(np.float64), slices="axes")
+    assert float(gaussian.excess(x, torch.eye(6))) == pytest.approx(theirs, abs=1e-5)
+
+
+def correlated(n: int, d: int, seed: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    mixing = torch.randn(d, d, generator=generator) + 2 * torch.eye(d)
+    return torch.randn(n, d, generator=generator) @ mixing + 3
+
+
+def test_whitening_gives_identity_covariance_in_both_modes():
+    x = correlated(4000, 8, 0)
+    layer = gaussian.Whitening(8, iterations=20, shrinkage=0.0).train()
+    batch = layer(x)
+    assert torch.allclose(torch.cov(batch.T), torch.eye(8), atol=0.02)
+    fitted = layer.fit(x)
+    assert torch.allclose(torch.cov(fitted.T), torch.eye(8), atol=1e-3)
+    assert torch.allclose(layer.eval()(x), fitted, atol=1e-5)
+    assert torch.allclose(batch, fitted, atol=0.05)  # what training sees is what evaluation gives
+
+
+def test_whitening_of_one_row_does_not_depend_on_its_company():
+    layer = gaussian.Whitening(8)
+    layer.fit(correlated(500, 8, 1))
+    x = correlated(10, 8, 2)
+    assert torch.allclose(layer.eval()(x)[:1], layer(x[:1]), atol=1e-5)
+
+
+def test_inverse_root_against_the_eigendecomposition():
+    covariance = torch.cov(correlated(500, 6, 3).T)
+    values, vectors = torch.linalg.eigh(covariance)
+    exact = vectors @ torch.diag(values.rsqrt()) @ vectors.T
+    assert torch.allclose(gaussian.inverse_root(covariance, 30), exact, atol=1e-3)
+
+
+def test_norms_become_those_of_a_gaussian_and_keep_their_order():
+    x = torch.randn(3000, D) * torch.exp(0.5 * torch.randn(3000, 1))
+    layer = gaussian.RadialNorm(D).train()
+    for y in (layer(x), layer.fit(x), layer.eval()(x)):
+        norms = y.norm(dim=1)
+        assert norms.mean() == pytest.approx(math.sqrt(D - 0.5), abs=0.05)
+        assert norms.std() == pytest.approx(math.sqrt(0.5), abs=0.05)
+        assert torch.nn.functional.cosine_similarity(x, y).min() > 0.9999
+    order = x.norm(dim=1).argsort()
+    assert (layer(x).norm(dim=1)[order].diff() > -1e-4).all()
