@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from acceptance import jsonl, sides
-from acceptance.ragcun import baselines
+from acceptance.ragcun import baselines, collections
 from assay.session import Session
 from assay.subject import Dataset, Subject
 from corpus import distributions, pairs
@@ -102,9 +102,24 @@ def pool(dataset: Callable[..., Dataset], pair_data: Dataset) -> Dataset:
 
 
 @pytest.fixture(scope="session")
-def ragcun(subject: Callable[..., Subject], pair_data: Dataset) -> Subject:
+def commands(dataset: Callable[..., Dataset], tables: sides.Tables) -> Dataset | None:
+    """Description -> command pairs of the tldr pages, by page; None where ASSAY_DATA has none."""
+    path = collections.folder("tldr")
+    if path is None:
+        return None
+    file = path / "tldr.jsonl.gz"
+    return dataset(
+        "commands", collections.build_commands, sources={file.name: file}, tables=["commands"],
+        file=str(file), **tables("commands"),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def ragcun(subject: Callable[..., Subject], pair_data: Dataset, commands: Dataset | None) -> Subject:
     files = {side: pair_data.path(f"{side}.jsonl") for side in ("train", "fit", "dev")}
-    return subject("ragcun", data=files, datasets=[pair_data])
+    if commands is None:
+        return subject("ragcun", data=files, datasets=[pair_data])
+    return subject("ragcun", data={**files, "commands": commands.path("train.jsonl")}, datasets=[pair_data, commands])
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,9 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
+from sklearn.decomposition import PCA
 
+from acceptance.ragcun import baselines
 from assay.evidence import CheckResult
 from assay.metrics.ranking import ndcg_at_k
 
@@ -52,7 +54,7 @@ def test_is_better_on_most_distributions(judge, hybrid, heldout, peers, pool):
 
 
 @pytest.mark.requirement("ragcun/retrieval.dense")
-def test_embeddings_alone(judge, ragcun, heldout, passages, peers, pool):
+def test_embeddings_alone(judge, ragcun, heldout, passages, peers, pair_data, pool):
     """The index must rank as the distances of the very embeddings do whose geometry is judged."""
     dense = ragcun.predictions("search", heldout.queries, passages=passages, mode="dense", k=DEPTH)
     judge(
@@ -60,11 +62,29 @@ def test_embeddings_alone(judge, ragcun, heldout, passages, peers, pool):
         gold=heldout.gold,
         groups=heldout.distributions,
         clusters=heldout.modules,
-        baselines=peers,
+        baselines={**peers, "own-base-whitened": whitened_base(ragcun, heldout, pair_data, pool)},
         slices={"distribution": heldout.distributions},
         datasets=[pool],
         checks=[ranks_by_distance(ragcun, heldout, pool, dense.values)],
     )
+
+
+def whitened_base(ragcun, heldout, pair_data, pool):
+    """Runs of the trained base without projection: PCA-whitened to as many dimensions, on functions it did not see."""
+    fit, rows = pair_data.rows("fit.jsonl"), pool.rows("passages.jsonl")
+    sides = {
+        "query": ([row["query"] for row in fit], heldout.queries),
+        "passage": ([row["passage"] for row in fit], [row["text"] for row in rows]),
+    }
+    asked = {
+        side: [ragcun.predictions("features", texts, side=side).values for texts in both]
+        for side, both in sides.items()
+    }
+    known = np.concatenate([asked["query"][0], asked["passage"][0]])
+    dimensions = min(ragcun.profile["dimensions"], *known.shape)
+    whitening = PCA(dimensions, whiten=True, random_state=0).fit(known)
+    table = baselines.nearest(*(whitening.transform(asked[side][1]) for side in sides))
+    return baselines.runs(table, [row["id"] for row in rows])
 
 
 def by_distribution(runs, heldout) -> dict[str, float]:

@@ -18,9 +18,11 @@ import pytest
     "ragcun/training.learns",
     "ragcun/training.precision",
 )
-def test_was_trained_as_declared(judge, ragcun, pair_data):
+def test_was_trained_as_declared(judge, ragcun, pair_data, commands):
     profile = ragcun.profile
     records = {side: [row["record_id"] for row in pair_data.rows(f"{side}.jsonl")] for side in ("train", "dev", "test")}
+    if commands is not None:
+        records["train"] += [row["record_id"] for row in commands.rows("train.jsonl")]
     updates = profile["epochs"] * -(-len(records["train"]) // (profile["batch"] * profile["accumulation"]))
     judge(
         ragcun.flight,
@@ -33,5 +35,32 @@ def test_was_trained_as_declared(judge, ragcun, pair_data):
             "schedule": "cosine",
             "warmup_updates": round(profile["warmup_share"] * updates),
             "active_labels": ["labels"],
+            "parameters": ragcun.artifact.parameters - fitted(profile),
         },
+    )
+
+
+def fitted(profile) -> int:
+    """Numbers in the weights file that are statistics, not parameters: of each side two whitenings and a norm."""
+    dimensions = profile["dimensions"]
+    return 2 * (2 * (dimensions + dimensions**2) + 2) if profile["whitening"] else 0
+
+
+@pytest.mark.requirement("ragcun/geometry.worth")
+def test_what_isotropy_is_worth(judge, ragcun, heldout, pool):
+    """Three seeds with SIGReg against the same budget without it, with whitening in the model and without."""
+
+    def ask(variant):
+        passages = str(pool.path("passages.jsonl"))
+        return variant.predictions("search", heldout.queries, passages=passages, mode="dense", k=100)
+
+    judge.seeds(
+        [ragcun.variant(seed=seed) for seed in (0, 1, 2)],
+        ask,
+        gold=heldout.gold,
+        baselines={
+            "whitening-alone": lambda variant: ask(variant.variant(isotropy=0.0)),
+            "neither": lambda variant: ask(variant.variant(isotropy=0.0, whitening=False)),
+        },
+        datasets=[pool],
     )

@@ -123,6 +123,7 @@ def fit(model: Encoder, on: tuple[Tensor, Tensor]) -> None:
 def train(config: Mapping[str, Any], data: Mapping[str, Path], out: Path) -> None:
     """Train on data["train"], fit whitening on data["fit"], tune fusion on data["dev"].
 
+    data["commands"], if given, are more pairs to train on (of another kind, so that whitening is not fitted on them).
     Leaves `model.safetensors`, `config.json` and the base's own files in `out`. Called again with the same arguments
     after a kill, it goes on from the last checkpoint. Under `torchrun` every process calls it.
     """
@@ -131,6 +132,8 @@ def train(config: Mapping[str, Any], data: Mapping[str, Path], out: Path) -> Non
     torch.use_deterministic_algorithms(True)
     out.mkdir(parents=True, exist_ok=True)
     sides = {side: read(Path(data[side])) for side in ("train", "fit", "dev")}
+    if "commands" in data:
+        sides["train"] += read(Path(data["commands"]))
     trainer = start(settings, sides, out)
     trainer.train(resume_from_checkpoint=get_last_checkpoint(str(checkpoints(out))))
     if trainer.is_world_process_zero():

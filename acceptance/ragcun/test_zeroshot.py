@@ -1,0 +1,61 @@
+"""Is the hybrid no worse than BM25 on collections of another kind, that nothing was trained or tuned on?"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from acceptance.ragcun import baselines, collections
+
+DEPTH = 100
+
+
+def collection(name, build, dataset):
+    """The data set, or a skip that says how to get it."""
+    path = collections.folder(name)
+    if path is None:
+        pytest.skip(f"{name} is not there: put its files under $ASSAY_DATA/{name}")
+    sources = {file.name: file for file in sorted(path.iterdir())}
+    return dataset(name, build, sources=sources, folder=str(path))
+
+
+def judged(judge, ragcun, data):
+    """Hybrid beside BM25 as it comes and with stems, both untuned: there is no dev split to tune them on."""
+    passages, rows = data.rows("passages.jsonl"), data.rows("gold/queries.jsonl")
+    queries, texts = [row["query"] for row in rows], [row["text"] for row in passages]
+    ids = [row["id"] for row in passages]
+    runs = ragcun.predictions("search", queries, passages=str(data.path("passages.jsonl")), mode="hybrid", k=DEPTH)
+    judge(
+        runs,
+        gold={"qrels": [row["qrels"] for row in rows], "candidates": np.full(len(rows), len(passages))},
+        baselines={
+            "bm25": baselines.runs(baselines.bm25(queries, texts, "words", 1.2, 0.75), ids),
+            "bm25-stems": baselines.runs(baselines.bm25(queries, texts, "stems", 1.2, 0.75), ids),
+        },
+        datasets=[data],
+    )
+
+
+@pytest.mark.requirement("ragcun/zeroshot.cranfield")
+def test_on_cranfield(judge, ragcun, dataset):
+    judged(judge, ragcun, collection("cranfield", collections.build_cranfield, dataset))
+
+
+@pytest.mark.requirement("ragcun/zeroshot.cisi")
+def test_on_cisi(judge, ragcun, dataset):
+    judged(judge, ragcun, collection("cisi", collections.build_cisi, dataset))
+
+
+@pytest.mark.requirement("ragcun/retrieval.commands")
+def test_finds_commands_by_description(judge, ragcun, commands):
+    if commands is None:
+        pytest.skip("tldr is not there: put tldr.jsonl.gz under $ASSAY_DATA/tldr")
+    rows = commands.rows("test.jsonl")
+    pool = commands.rows("passages.jsonl")
+    queries, texts, ids = [row["query"] for row in rows], [row["text"] for row in pool], [row["id"] for row in pool]
+    judge(
+        ragcun.predictions("search", queries, passages=str(commands.path("passages.jsonl")), mode="hybrid", k=DEPTH),
+        gold={"qrels": [{row["record_id"]: 1.0} for row in rows], "candidates": np.full(len(rows), len(pool))},
+        groups=[row["group"] for row in rows],
+        baselines={"bm25": baselines.runs(baselines.bm25(queries, texts, "words", 1.2, 0.75), ids)},
+    )
