@@ -8,6 +8,7 @@ import json
 import os
 import random
 import re
+import shutil
 from pathlib import Path
 
 from acceptance import jsonl
@@ -44,6 +45,11 @@ def build_commands(out: Path, file: str, pairs: int, pages: int) -> None:
     pool = [{"id": row["record_id"], "text": row["passage"]} for row in test]
     random.Random(0).shuffle(pool)
     jsonl.write(out / "passages.jsonl", pool)
+
+
+def build_passages(out: Path, of: str) -> None:
+    """passages.jsonl of another data set, alone: what the subject searches must not lie beside its answers."""
+    shutil.copy(Path(of) / "passages.jsonl", out)
 
 
 def build_cranfield(out: Path, folder: str) -> None:
@@ -84,8 +90,7 @@ def _write(out: Path, documents: dict[str, str], queries: dict[str, str], judged
         grades = {document: grade for document, grade in judged.get(name, {}).items() if document in kept}
         if any(grades.values()):
             rows.append({"id": name, "query": " ".join(text.split()), "qrels": grades})
-    (out / "gold").mkdir()
-    jsonl.write(out / "gold" / "queries.jsonl", rows)
+    jsonl.write(out / "queries.jsonl", rows)
 
 
 def _smart(path: Path, fields: str) -> dict[str, str]:

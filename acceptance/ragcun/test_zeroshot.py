@@ -19,12 +19,23 @@ def collection(name, build, dataset):
     return dataset(name, build, sources=sources, folder=str(path))
 
 
-def judged(judge, ragcun, data):
+@pytest.fixture(scope="session")
+def passages_of(dataset):
+    """A data set -> path of its passages in a data set of their own."""
+
+    def alone(data):
+        made = dataset(f"{data.name}-pool", collections.build_passages, sources={}, of=str(data.folder))
+        return str(made.path("passages.jsonl"))
+
+    return alone
+
+
+def judged(judge, ragcun, data, path):
     """Hybrid beside BM25 as it comes and with stems, both untuned: there is no dev split to tune them on."""
-    passages, rows = data.rows("passages.jsonl"), data.rows("gold/queries.jsonl")
+    passages, rows = data.rows("passages.jsonl"), data.rows("queries.jsonl")
     queries, texts = [row["query"] for row in rows], [row["text"] for row in passages]
     ids = [row["id"] for row in passages]
-    runs = ragcun.predictions("search", queries, passages=str(data.path("passages.jsonl")), mode="hybrid", k=DEPTH)
+    runs = ragcun.predictions("search", queries, passages=path, mode="hybrid", k=DEPTH)
     judge(
         runs,
         gold={"qrels": [row["qrels"] for row in rows], "candidates": np.full(len(rows), len(passages))},
@@ -37,24 +48,26 @@ def judged(judge, ragcun, data):
 
 
 @pytest.mark.requirement("ragcun/zeroshot.cranfield")
-def test_on_cranfield(judge, ragcun, dataset):
-    judged(judge, ragcun, collection("cranfield", collections.build_cranfield, dataset))
+def test_on_cranfield(judge, ragcun, dataset, passages_of):
+    data = collection("cranfield", collections.build_cranfield, dataset)
+    judged(judge, ragcun, data, passages_of(data))
 
 
 @pytest.mark.requirement("ragcun/zeroshot.cisi")
-def test_on_cisi(judge, ragcun, dataset):
-    judged(judge, ragcun, collection("cisi", collections.build_cisi, dataset))
+def test_on_cisi(judge, ragcun, dataset, passages_of):
+    data = collection("cisi", collections.build_cisi, dataset)
+    judged(judge, ragcun, data, passages_of(data))
 
 
 @pytest.mark.requirement("ragcun/retrieval.commands")
-def test_finds_commands_by_description(judge, ragcun, commands):
+def test_finds_commands_by_description(judge, ragcun, commands, passages_of):
     if commands is None:
         pytest.skip("tldr is not there: put tldr.jsonl.gz under $ASSAY_DATA/tldr")
     rows = commands.rows("test.jsonl")
     pool = commands.rows("passages.jsonl")
     queries, texts, ids = [row["query"] for row in rows], [row["text"] for row in pool], [row["id"] for row in pool]
     judge(
-        ragcun.predictions("search", queries, passages=str(commands.path("passages.jsonl")), mode="hybrid", k=DEPTH),
+        ragcun.predictions("search", queries, passages=passages_of(commands), mode="hybrid", k=DEPTH),
         gold={"qrels": [{row["record_id"]: 1.0} for row in rows], "candidates": np.full(len(rows), len(pool))},
         groups=[row["group"] for row in rows],
         baselines={"bm25": baselines.runs(baselines.bm25(queries, texts, "words", 1.2, 0.75), ids)},

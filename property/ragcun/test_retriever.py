@@ -13,10 +13,10 @@ from property.ragcun.conftest import make_rows
 
 pytest.importorskip("torch")
 
-from ragcun import retriever as module  # noqa: E402
-from ragcun.errors import RagcunError  # noqa: E402
-from ragcun.lexical import best  # noqa: E402
-from ragcun.retriever import MODES, Retriever  # noqa: E402
+from ragcun import retriever as module
+from ragcun.errors import RagcunError
+from ragcun.lexical import best
+from ragcun.retriever import MODES, Retriever
 
 ROWS = make_rows(300, 11)
 IDS, TEXTS = [row["record_id"] for row in ROWS], [row["passage"] for row in ROWS]
