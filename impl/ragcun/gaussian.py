@@ -7,6 +7,7 @@ half of the dimensions, must score worse than a Gaussian one: collapse is never 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -55,20 +56,20 @@ def excess(embeddings: Tensor, slices: Tensor) -> Tensor:
     Args:
         embeddings: (N, D). slices: (D, K) unit vectors.
     """
-    statistic = epps_pulley(embeddings @ slices)
+    statistic = epps_pulley((embeddings @ slices).float())
     return (statistic - expected_under_normal()).mean() / len(embeddings)
 
 
 class Whitening(nn.Module):
     """Zero mean and identity covariance: by the batch's own statistics in training, by fitted ones in evaluation.
 
-    ZCA by Newton-Schulz iteration (Huang et al. 2019, IterNorm), so that queries and passages keep their axes. What
-    is fitted is kept in buffers; until `fit` was called they are those of the identity.
+    ZCA, so that queries and passages keep their axes. Statistics are computed in fp32, whatever autocast says; they are
+    applied in its precision. What is fitted is kept in buffers; until `fit` was called they are those of the identity.
     """
 
-    def __init__(self, dimensions: int, iterations: int = 7, shrinkage: float = 0.01) -> None:
+    def __init__(self, dimensions: int, shrinkage: float = 0.01) -> None:
         super().__init__()
-        self.iterations, self.shrinkage = iterations, shrinkage
+        self.shrinkage = shrinkage
         self.register_buffer("mean", torch.zeros(dimensions))
         self.register_buffer("matrix", torch.eye(dimensions))
         self.mean: Tensor
@@ -76,12 +77,14 @@ class Whitening(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # (N, D) -> (N, D)
         if not self.training:
-            return (x - self.mean) @ self.matrix
+            return ((x - self.mean) @ self.matrix).float()
         centred = x - x.mean(0)
-        covariance = centred.T @ centred / len(x)  # (D, D)
-        trace = covariance.diagonal().mean()
-        eye = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
-        return centred @ inverse_root((1 - self.shrinkage) * covariance + self.shrinkage * trace * eye, self.iterations)
+        with torch.autocast(x.device.type, enabled=False):
+            covariance = centred.T @ centred / len(x)  # (D, D)
+            trace = covariance.diagonal().mean()
+            eye = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
+            matrix = inverse_root((1 - self.shrinkage) * covariance + self.shrinkage * trace * eye)
+        return (centred @ matrix).float()
 
     @torch.no_grad()
     def fit(self, x: Tensor) -> Tensor:
@@ -89,26 +92,38 @@ class Whitening(nn.Module):
         exact = x.double()
         mean = exact.mean(0)
         centred = exact - mean
-        values, vectors = torch.linalg.eigh(centred.T @ centred / len(x))
-        floor = values.max() * 1e-6
-        matrix = vectors @ torch.diag(values.clamp_min(floor).rsqrt()) @ vectors.T
+        covariance = centred.T @ centred / len(x)
+        floor = covariance.diagonal().mean() * 1e-6
+        matrix = inverse_root(covariance + floor * torch.eye(len(covariance), dtype=covariance.dtype))
         self.mean.copy_(mean)
         self.matrix.copy_(matrix)
         return (x - self.mean) @ self.matrix
 
 
-def inverse_root(covariance: Tensor, iterations: int) -> Tensor:
-    """covariance^(-1/2), (D, D), by Newton-Schulz: matrix products only, so gradients are safe at equal eigenvalues.
-
-    The coupled form (Higham 2008, eq. 6.35): the uncoupled one leaves its fixed point again by rounding alone.
+class _InverseRoot(torch.autograd.Function):
+    """Eigendecomposition forward; backward by divided differences (Daleckii & Krein 1965), finite at equal
+    eigenvalues, where the gradient of the eigenvectors themselves is not.
     """
-    scale = covariance.diagonal().sum()
-    eye = torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)
-    root, inverse = covariance / scale, eye
-    for _ in range(iterations):
-        step = 1.5 * eye - 0.5 * inverse @ root
-        root, inverse = root @ step, step @ inverse
-    return inverse / scale.sqrt()
+
+    @staticmethod
+    def forward(context: Any, covariance: Tensor) -> Tensor:
+        values, vectors = torch.linalg.eigh(covariance)
+        roots = values.clamp_min(values[-1] * 1e-7).sqrt()
+        context.save_for_backward(roots, vectors)
+        return (vectors / roots) @ vectors.T
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        roots, vectors = context.saved_tensors
+        slopes = -1 / (roots.outer(roots) * (roots.unsqueeze(0) + roots.unsqueeze(1)))
+        inner = vectors.T @ ((gradient + gradient.T) / 2) @ vectors
+        return vectors @ (slopes * inner) @ vectors.T
+
+
+def inverse_root(covariance: Tensor) -> Tensor:
+    """covariance^(-1/2), (D, D), of a symmetric positive matrix."""
+    result: Tensor = _InverseRoot.apply(covariance)
+    return result
 
 
 class RadialNorm(nn.Module):

@@ -167,9 +167,8 @@ class Encoder(nn.Module):
     def whitened(self, projected: Tensor, side: str) -> Tensor:
         if self.gaussianise is None:
             return projected
-        with torch.autocast(projected.device.type, enabled=False):  # covariances want all their bits
-            result: Tensor = self.gaussianise[side](projected)
-            return result
+        result: Tensor = self.gaussianise[side](projected)
+        return result
 
     @torch.no_grad()
     def fit(self, queries: Sequence[Tensor], passages: Sequence[Tensor]) -> None:
@@ -211,7 +210,7 @@ class Encoder(nn.Module):
         weights = self.weights
         if weights["isotropy"]:
             directions = gaussian.directions(self.dimensions, self.slices).to(queries)
-            statistics = [gaussian.epps_pulley(side @ directions).mean() for side in (queries, passages)]
+            statistics = [gaussian.epps_pulley((side @ directions).float()).mean() for side in (queries, passages)]
             losses["isotropy"] = weights["isotropy"] * sum(statistics)
         if weights["regularisation"]:
             raw = torch.cat(projected)

@@ -274,9 +274,9 @@ def split(rows: Sequence[Row], seed: int) -> dict[str, list[Row]]:
     for name in order:
         side = max(SHARES, key=lambda side: SHARES[side] - len(sides[side]) / len(rows))
         sides[side] += members[name]
-    for side, other in (("dev", "train"), ("test", "train")):
-        if not sides[side]:
-            raise RagcunError(f"one group holds nearly all pairs, none is left for {side}; give smaller groups {other}")
+    for side, found in sides.items():
+        if not found:
+            raise RagcunError(f"one group holds nearly all pairs, none is left for {side}; give smaller groups")
     return sides
 
 

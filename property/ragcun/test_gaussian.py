@@ -85,7 +85,7 @@ def correlated(n: int, d: int, seed: int) -> torch.Tensor:
 
 def test_whitening_gives_identity_covariance_in_both_modes():
     x = correlated(4000, 8, 0)
-    layer = gaussian.Whitening(8, iterations=20, shrinkage=0.0).train()
+    layer = gaussian.Whitening(8, shrinkage=0.0).train()
     batch = layer(x)
     assert torch.allclose(torch.cov(batch.T), torch.eye(8), atol=0.02)
     fitted = layer.fit(x)
@@ -105,7 +105,19 @@ def test_inverse_root_against_the_eigendecomposition():
     covariance = torch.cov(correlated(500, 6, 3).T)
     values, vectors = torch.linalg.eigh(covariance)
     exact = vectors @ torch.diag(values.rsqrt()) @ vectors.T
-    assert torch.allclose(gaussian.inverse_root(covariance, 30), exact, atol=1e-3)
+    assert torch.allclose(gaussian.inverse_root(covariance), exact, atol=1e-3)
+    assert torch.allclose(exact @ covariance @ exact, torch.eye(6), atol=1e-3)
+
+
+@pytest.mark.parametrize("spectrum", [(1.0, 2.0, 5.0), (1.0, 1.0, 1.0), (3.0, 3.0, 0.5)])
+def test_its_gradient_is_right_at_equal_eigenvalues_too(spectrum):
+    rotation, _ = torch.linalg.qr(torch.randn(3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(2)))
+    covariance = (rotation * torch.tensor(spectrum, dtype=torch.float64)) @ rotation.T
+
+    def root(x):
+        return gaussian.inverse_root((x + x.T) / 2)
+
+    assert torch.autograd.gradcheck(root, covariance.requires_grad_())
 
 
 def test_norms_become_those_of_a_gaussian_and_keep_their_order():

@@ -1,0 +1,117 @@
+"""A transformer as base: real loading code on a tiny encoder made here, offline; frozen, trained, saved, loaded."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from property.ragcun.conftest import PROFILE, make_rows
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("sentence_transformers")
+
+from ragcun.bases import SentenceBase  # noqa: E402
+from ragcun.embedder import Embedder  # noqa: E402
+from ragcun.errors import RagcunError  # noqa: E402
+from ragcun.train import train  # noqa: E402
+
+TEXTS = [row[name] for row in make_rows(60, 1) for name in ("query", "passage")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A BERT of two layers with a word-piece vocabulary of its own, as the hub would have it."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    out = tmp_path_factory.mktemp("bert")
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    tokenizer.train_from_iterator(TEXTS, trainers.WordPieceTrainer(vocab_size=200, special_tokens=special))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        "[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]",
+        model_max_length=32,
+    )  # fmt: skip
+    fast.save_pretrained(out)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(fast), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
+        max_position_embeddings=40,
+    )  # fmt: skip
+    BertModel(config).save_pretrained(out)
+    return out
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+def test_features_are_the_librarys_own_mean_pooling(folder):
+    from sentence_transformers import SentenceTransformer
+
+    base = SentenceBase.load(str(folder)).eval()
+    ids = base.encode(TEXTS[:6], 24)
+    with torch.no_grad():
+        mine = base(ids).numpy()
+    theirs = SentenceTransformer(str(folder), device="cpu").encode(TEXTS[:6])
+    assert mine == pytest.approx(np.asarray(theirs), abs=1e-5)
+    assert base.width == 16
+
+
+def test_a_final_normalisation_is_left_out(folder, tmp_path):
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import Normalize
+
+    plain = SentenceTransformer(str(folder), device="cpu")
+    plain.append(Normalize())
+    plain.save(str(tmp_path), create_model_card=False)
+    base = SentenceBase.load(str(tmp_path)).eval()
+    with torch.no_grad():
+        norms = base(base.encode(TEXTS[:4], 24)).norm(dim=1)
+    assert (norms - 1).abs().min() > 0.05
+
+
+@pytest.mark.parametrize(
+    "change", [{"freeze_base": True}, {"gradient_checkpointing": True, "precision": "bf16"}], ids=["frozen", "tuned"]
+)
+def test_it_trains_saves_and_loads(folder, files, tmp_path, change):
+    profile = {**PROFILE, "base": str(folder), "epochs": 1, "base_learning_rate": 1e-3, **change}
+    train(profile, files, tmp_path)
+    embedder = Embedder.load(tmp_path)
+    found = embedder.embed(TEXTS[:5], "query")
+    assert found.shape == (5, PROFILE["dimensions"])
+    assert embedder.embed(TEXTS[:1], "query")[0] == pytest.approx(found[0], abs=1e-4)  # company does not matter
+    before = SentenceBase.load(str(folder)).state_dict()
+    moved = [name for name, value in embedder.model.base.state_dict().items() if not torch.equal(value, before[name])]
+    assert bool(moved) is not change.get("freeze_base", False)
+
+
+def test_a_missing_folder_is_refused_without_asking_the_hub():
+    with pytest.raises(RagcunError, match="no such folder"):
+        SentenceBase.load("./nowhere/at/all")
+    with pytest.raises(RagcunError, match="cannot be loaded"):
+        SentenceBase.load("nobody/nothing-of-this-name")
+
+
+def test_weights_of_another_shape_are_refused(trained, tmp_path):
+    for path in trained.iterdir():
+        if path.is_file():
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    about = json.loads((tmp_path / "config.json").read_text())
+    about["settings"]["dimensions"] = 5
+    (tmp_path / "config.json").write_text(json.dumps(about))
+    with pytest.raises(RagcunError, match="does not fit"):
+        Embedder.load(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"a stub")
+    with pytest.raises(RagcunError, match="does not fit"):
+        Embedder.load(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    with pytest.raises(RagcunError, match="nothing was trained here"):
+        Embedder.load(tmp_path)

@@ -1,0 +1,103 @@
+"""The encoder: one definition of distance, a loss that is the sum of its terms, switches that act."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+
+torch = pytest.importorskip("torch")
+
+from ragcun import tokens  # noqa: E402
+from ragcun.model import Encoder, StaticBase, squared_distances  # noqa: E402
+
+TEXTS = ["parseHTTPResponse v2", "read_file the lines", "write the file now", "sum of all numbers", "sort the numbers"]
+
+
+def make(isotropy=0.1, regularisation=0.1, prediction=0.1, whitening=True, dropout=0.0):
+    torch.manual_seed(0)
+    base = StaticBase(tokens.learn(TEXTS * 3, 200), 12, dropout)
+    return Encoder(base, 4, isotropy, regularisation, prediction, whitening, 8)
+
+
+def batch(model, clash=False):
+    ids = model.base.encode(TEXTS, 6)
+    clashes = torch.zeros(5, 5, dtype=torch.bool)
+    clashes[0, 1] = clash
+    return {
+        "record_id": list("abcde"), "input_ids": torch.cat([ids, ids.flip(1), ids.roll(1, 0)], 1),
+        "widths": torch.tensor([6, 6, 6]), "labels": torch.arange(5), "clashes": clashes,
+    }  # fmt: skip
+
+
+def test_distances_are_scipys():
+    x, y = torch.randn(7, 5), torch.randn(4, 5)
+    assert squared_distances(x, y).numpy() == pytest.approx(cdist(x, y, "sqeuclidean"), abs=1e-4)
+
+
+def test_the_loss_is_the_sum_of_its_terms_and_each_can_be_switched_off():
+    model = make()
+    output = model(**batch(model))
+    assert set(output.losses) == {"contrastive", "isotropy", "regularisation", "prediction"}
+    assert float(output.loss) == pytest.approx(sum(map(float, output.losses.values())), rel=1e-6)
+    bare = make(0, 0, 0)
+    assert set(bare(**batch(bare)).losses) == {"contrastive"}
+
+
+def test_every_parameter_gets_a_gradient():
+    model = make()
+    model(**batch(model)).loss.backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+def test_a_text_without_a_known_token_has_a_finite_gradient():
+    model = make()
+    rows = batch(model)
+    rows["input_ids"][2, :6] = 0
+    model(**rows).loss.backward()
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters())
+
+
+def test_a_negative_that_is_the_positive_does_not_count():
+    model = make(0, 0, 0)
+    plain, blocked = (float(model(**batch(model, clash)).loss) for clash in (False, True))
+    assert blocked < plain
+
+
+def test_contrastive_loss_by_hand():
+    model = make(0, 0, 0, whitening=False)
+    rows = batch(model)
+    queries, passages, others = (model.project(part) for part in rows["input_ids"].split(6, dim=1))
+    distances = cdist(queries.detach(), torch.cat([passages, others]).detach(), "sqeuclidean")
+    logits = -distances * float(model.log_scale.exp()) / 8
+    expected = np.mean([np.log(np.exp(row).sum()) - row[i] for i, row in enumerate(logits)])
+    assert float(model(**rows).loss) == pytest.approx(expected, rel=1e-4)
+
+
+def test_checkpointing_gives_the_same_gradients():
+    kept, again = make(), make()
+    again.gradient_checkpointing_enable()
+    for model in (kept, again):
+        torch.manual_seed(1)
+        model(**batch(model)).loss.backward()
+    for one, other in zip(kept.parameters(), again.parameters(), strict=True):
+        assert torch.equal(one.grad, other.grad)
+
+
+def test_order_and_repetition_of_words_do_not_matter_to_a_bag():
+    model = make().eval()
+    one, two = model.base.encode(["the file the lines", "lines the file"], 6)
+    assert torch.allclose(model.features(one[None]), model.features(two[None]), atol=1e-6)
+
+
+def test_eval_mode_draws_no_random_number():
+    model = make(dropout=0.5).eval()
+    ids = model.base.encode(TEXTS, 6)
+    assert torch.equal(model.embed(ids, "query"), model.embed(ids, "query"))
+
+
+def test_subtokens_fall_apart_where_people_read_them():
+    assert tokens.subtokens("parseHTTPResponse_v2(self.maxLen)") == [
+        "parse", "http", "response", "v", "2", "self", "max", "len",
+    ]  # fmt: skip
+    assert tokens.subtokens("naïve Über 東京") == ["na", "ï", "ve", "ü", "ber", "東京"]
