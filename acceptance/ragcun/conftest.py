@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,20 +14,10 @@ import numpy as np
 import pytest
 
 from acceptance import jsonl, sides
-from acceptance.ragcun import baselines, collections
+from acceptance.ragcun import baselines, collections, corpus_pairs
 from assay.session import Session
 from assay.subject import Dataset, Subject
-from corpus import distributions, pairs
-from corpus.functions import functions_of
-
-SIDES = ("train", "fit", "held", "dev", "test")
-
-
-def build_pairs(out: Path, train: list[str], dev: list[str], test: list[str], fit: int, held: int) -> None:
-    """Docstring -> function pairs on five sides, a JSON Lines file each."""
-    found = functions_of(distributions.find([*train, *dev, *test]), documented=True)
-    for side, rows in pairs.sides(found, train, dev, test, fit, held).items():
-        jsonl.write(out / f"{side}.jsonl", (asdict(row) for row in rows))
+from corpus import distributions
 
 
 def build_pool(out: Path, pairs: str) -> None:
@@ -93,7 +83,7 @@ def pair_data(dataset: Callable[..., Dataset], tables: sides.Tables) -> Dataset:
         for found in distributions.find([*table["train"], *table["dev"], *table["test"]])
         for path in found.files
     }
-    return dataset("pairs", build_pairs, sources=files, tables=["pairs"], **table)
+    return dataset("pairs", corpus_pairs.build_pairs, sources=files, tables=["pairs"], **table)
 
 
 @pytest.fixture(scope="session")
