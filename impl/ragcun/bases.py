@@ -24,13 +24,13 @@ class SentenceBase(nn.Module):
 
     def __init__(self, encoder: Any) -> None:
         super().__init__()
-        from sentence_transformers.models import Normalize
+        from sentence_transformers.sentence_transformer.modules import Normalize
 
         kept = [module for module in encoder if not isinstance(module, Normalize)]
         self.modules_in_order = nn.ModuleList(kept)
         self.encoder = [encoder]  # in a list, so that its parameters are not counted twice
         self.tokenizer = encoder.tokenizer
-        width = encoder.get_sentence_embedding_dimension()
+        width = encoder.get_embedding_dimension()
         if not isinstance(width, int):
             raise RagcunError(f"{encoder}: does not say how wide its embeddings are")
         self.width = width
