@@ -177,7 +177,7 @@ def test_what_is_written_keeps_the_contract_and_is_beir(tmp_path):
     sides = prepare.split(rows(120), 0)
     prepare.write(sides, tmp_path)
     for side in sides:
-        result = contracts.check(ROOT / "spec" / "contracts" / "pairs.json", tmp_path / f"{side}.jsonl")
+        result = contracts.check(ROOT / "spec" / "contracts" / "retrieval_pairs.json", tmp_path / f"{side}.jsonl")
         assert result.success, result
     found = beir.read(*(tmp_path / "test" / name for name in ("corpus.jsonl", "queries.jsonl", "qrels.tsv")))
     assert len(found.queries) == len({row.query for row in sides["test"]})
