@@ -3,15 +3,52 @@
 Only what resolution knows is an edge. Invoked functions (constructors, getters, context managers) are called, too.
 """
 
+import marshal
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from corpus import graph, triples
+from corpus import extraction, graph, triples
 from corpus.distributions import Distribution
+from corpus.modules import ModuleTable, Place
+from corpus.triples import Span
 
 _CALLERS: Final = frozenset({"Function", "Method", "Test"})
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One call expression: whose code it is in, where (as in `ast`), and what it calls, as far as it is known.
+
+    `callees` are functions, the constructor of an instantiated class among them; `classes` what is instantiated.
+    """
+
+    caller: str
+    file: str
+    span: Span
+    callees: tuple[str, ...]
+    classes: tuple[str, ...]
+
+
+def sites(distributions: Sequence[Distribution]) -> Iterator[Site]:
+    """Every call expression of the distributions' Python files, resolved over all of them."""
+    sources, _ = graph.sources_of(distributions)
+    by_module = {source.module: source for source in sources}
+    with tempfile.TemporaryDirectory(prefix="corpus-sites-") as folder:
+        facts = Path(folder) / "facts"
+        read = graph.read_shard(sources, facts)
+        modules = ModuleTable(
+            {module: Place(by_module[module], str(facts), at, size) for module, at, size, _, _ in read.files}
+        )
+        with facts.open("rb") as file:
+            for module, _, _, at, size in read.files:
+                file.seek(at)
+                events, _ = marshal.loads(file.read(size))
+                source = by_module[module]
+                for caller, span, callees, classes in extraction.calls(source, events, modules):
+                    yield Site(caller, source.file, span, callees, classes)
 
 
 def adjacency(

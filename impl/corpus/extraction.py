@@ -56,6 +56,23 @@ def extract(
     return _File(source, modules, outside_modules).run(events, imports)
 
 
+def calls(
+    source: Source,
+    events: Sequence[Sequence[tuple[str, Expression, Span]]],
+    modules: ModuleTable,
+    outside_modules: frozenset[str] = frozenset(),
+) -> Iterator[tuple[str, Span, tuple[str, ...], tuple[str, ...]]]:
+    """(caller, place, functions called, classes instantiated) of each call expression of a file, as far as known.
+
+    The constructor that an instantiation runs is among the functions.
+    """
+    file = _File(source, modules, outside_modules)
+    for index, found in enumerate(events):
+        for kind, written, span in found:
+            if kind == "call":
+                yield file.owner(index), span, *file.callees(index, written, span)
+
+
 def entry_point(runs: str, modules: ModuleTable) -> list[tuple[str, str, str]]:
     """(relation, name, type) of what "module:object" leads to: a function is invoked, anything else is used."""
     module, _, attribute = runs.partition(":")
@@ -102,6 +119,19 @@ class _File:
             for kind, written, span in events[index]:
                 _HANDLERS[kind](self, index, written, span)
         return self.found
+
+    def owner(self, index: int) -> str:
+        """The name of the entity that the code of a scope belongs to."""
+        return self._owners[index][0]
+
+    def callees(self, index: int, written: Expression, span: Span) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The functions that one call expression calls, and the classes that it instantiates."""
+        self.found = Found()
+        self._seen.clear()
+        self._call(index, written, span)
+        called = [one.tail for one in self.found.triples if one.relation in ("calls", "invokes")]
+        made = [one.tail for one in self.found.triples if one.relation == "instantiates"]
+        return tuple(dict.fromkeys(called)), tuple(dict.fromkeys(made))
 
     # -- edges and nodes ---------------------------------------------------------------------------
 

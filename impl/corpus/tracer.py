@@ -246,7 +246,7 @@ class Recorder:
         between: list[tuple[Code, Site]] = []
         below = frame.f_code.co_name
         above = frame.f_back
-        direct = True
+        direct, generated = True, False
         for _ in range(_DEEPEST):
             if above is None:
                 break
@@ -254,6 +254,8 @@ class Recorder:
             if caller is None:
                 if not _forwards(above.f_code):
                     break
+                # what generated code does for itself is not its caller's wish, but for __init__ and its kind
+                generated = generated or (_is_generated(above.f_code) and not callee.name.startswith("__"))
             else:
                 site = caller.site(above.f_lasti)
                 named = site.is_call and site.identifier == callee.name
@@ -269,7 +271,7 @@ class Recorder:
                 between.append((caller, site))
             below, direct = above.f_code.co_name, False
             above = above.f_back
-        if nearest is not None:
+        if nearest is not None and not generated:
             caller, site = nearest
             self._add(caller, callee, site, site.is_call and not site.makes_builtin and not in_c, [])
         return False
@@ -335,9 +337,13 @@ class Recorder:
 
 
 def _forwards(code: types.CodeType) -> bool:
-    """Generated code (dataclasses, decorators that compile) and forwarding modules, never the import system."""
-    name = code.co_filename
-    return name in _FORWARDERS or name == __file__ or (name.startswith("<") and not name.startswith("<frozen"))
+    """Generated code and forwarding modules."""
+    return code.co_filename in _FORWARDERS or code.co_filename == __file__ or _is_generated(code)
+
+
+def _is_generated(code: types.CodeType) -> bool:
+    """Compiled from a text (dataclasses, decorators that compile); never the import system."""
+    return code.co_filename.startswith("<") and not code.co_filename.startswith("<frozen")
 
 
 # -- the two observers -----------------------------------------------------------------------------

@@ -215,6 +215,26 @@ PROGRAMS: dict[str, tuple[str, Edges]] = {
         """,
         {("work", "g", True)},
     ),
+    "generated": (
+        """
+        import dataclasses
+        @dataclasses.dataclass
+        class D:
+            n: int = 1
+            def __post_init__(self): self.check()
+            def check(self): pass
+        def check(x): return x
+        def compiled(function):
+            space = {"check": check, "function": function}
+            exec("def wrapper(*args):\\n    check(1)\\n    return function(*args)", space)
+            return space["wrapper"]
+        @compiled
+        def g(): return D()
+        def f(): return g()
+        f()
+        """,
+        {("f", "g", True), ("g", "D.__post_init__", True), ("D.__post_init__", "D.check", True)},
+    ),
     "signatures": (
         """
         import inspect
