@@ -158,12 +158,13 @@ def label(found: Sequence[Problem], plan: Plan, balance: bool = True) -> tuple[l
         by_cell[_cell(problem)].append(problem)
     for name, group in by_cell.items():
         with Sandbox(plan.cells) as sandbox:
-            missing |= sandbox.missing
             right = _confirmed(group, sandbox, plan, dropped)
             outcomes = _execute([*_written(right, plan)], right, sandbox, plan, f"{name} rewrites")
             passing = [version for version, outcome in outcomes if outcome.passed]
             outcomes += _execute([*_mutated(passing, plan, used)], right, sandbox, plan, f"{name} mutants")
             executed += outcomes
+            if sandbox.is_used:
+                missing |= sandbox.missing
     order = {problem.problem: place for place, problem in enumerate(found)}
     executed.sort(key=lambda each: order[each[0].problem.problem])
     seen: set[str] = set()

@@ -145,25 +145,22 @@ class Outcome:
 class Sandbox:
     """Cells that run programs, `cells` at a time. Use as a context manager, or call `close`; safe to use by threads.
 
+    A cell is started when it is first needed. Raises CorpusError then, where not even a Python process can be started.
+
     Args:
         cells: how many programs run at once; each has two processes, of which one waits.
         hash_seed: PYTHONHASHSEED of the cells, so that the order of a set is the same in every run.
         spaces: names of the namespaces to try; none leaves the walls that need no namespace.
-
-    Raises CorpusError where not even a Python process can be started.
     """
 
     def __init__(self, cells: int = 2, hash_seed: int = 0, spaces: Iterable[str] = SPACES) -> None:
         self._spaces = tuple(spaces)
         self.hash_seed = hash_seed
         self._all: list[_Cell] = []
-        self._free: queue.LifoQueue[_Cell] = queue.LifoQueue()
-        try:
-            for _ in range(cells):
-                self._free.put(self._start())
-        except BaseException:
-            self.close()
-            raise
+        self._cells = cells
+        self._free: queue.LifoQueue[_Cell | None] = queue.LifoQueue()
+        for _ in range(cells):
+            self._free.put(None)  # a cell is started when it is first needed
 
     def __enter__(self) -> "Sandbox":
         return self
@@ -178,8 +175,16 @@ class Sandbox:
         self._all.clear()
 
     @property
+    def is_used(self) -> bool:
+        """Whether anything has run in it."""
+        return bool(self._all)
+
+    @property
     def missing(self) -> dict[str, str]:
-        """Protections that this system did not give, by name, with what it means; empty where all hold."""
+        """Protections that this system does not give, by name, with what it means; empty where all hold."""
+        if not self._all:
+            self._free.get()
+            self._free.put(self._start())
         names = {name for cell in self._all for name in cell.missing}
         return {name: text for name, text in MISSING.items() if name in names}
 
@@ -198,18 +203,19 @@ class Sandbox:
     def _step(self, program: dict[str, Any], tests: dict[str, Any], limits: Limits) -> Outcome:
         cell = self._free.get()
         try:
+            cell = cell or self._start()
             outcome = cell.run({**program, "limits": asdict(limits)}, tests, limits)
             if not cell.alive:
                 cell.close()
                 self._all.remove(cell)
-                cell = self._start()
+                cell = None
             return outcome
         finally:
             self._free.put(cell)
 
     def run_all(self, tasks: Sequence[Task]) -> list[Outcome]:
         """Outcomes in the order of the tasks, as many at a time as there are cells."""
-        with ThreadPoolExecutor(max(1, len(self._all))) as pool:
+        with ThreadPoolExecutor(self._cells) as pool:
             try:
                 return list(pool.map(self.run, tasks))
             except BaseException:  # an interrupted run does not wait for what has not begun
