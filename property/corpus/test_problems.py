@@ -263,7 +263,7 @@ def plain(x):
 
 
 def test_example_doctests_that_can_be_used(tmp_path: Path) -> None:
-    (found,) = doctests.problems(from_text(MODULE, file="pkg/mod.py", distribution="pkg"))
+    (found,) = doctests.problems(from_text(MODULE, file="pkg/mod.py", distribution="pkg", version="1"))
     assert isinstance(found.template, Doctest)
     assert (found.problem, found.group) == ("pkg:pkg.mod.double", "pkg:pkg.mod")
     assert [each.source for each in found.template.examples] == ["double(2)\n", "double(None)\n"]
