@@ -339,6 +339,7 @@ def _known(shard: _Shard) -> tuple[frozenset[str], ModuleTable]:
     place = (shard.work, shard.key)
     if place not in _kept_tables:
         _kept_tables.clear()
+        # assay: ignore[AS505] written by the parent process of this very run
         table: _Table = pickle.loads((shard.work / _TABLE).read_bytes())
         _kept_tables[place] = table.outside, table.modules()
     return _kept_tables[place]

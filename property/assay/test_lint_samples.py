@@ -21,7 +21,7 @@ def found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> engine.Result:
     return result
 
 
-@pytest.mark.parametrize("sample", [s for s in samples() if set(s.rules) & set(RULES)], ids=str)
+@pytest.mark.parametrize("sample", samples(), ids=str)
 def test_sample(sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sample.write(tmp_path)
     result = found(tmp_path, monkeypatch)

@@ -6,6 +6,7 @@ Exit codes as ruff's: 0 nothing found, 1 findings, 2 the question was wrong or a
 from __future__ import annotations
 
 import sys
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,7 +40,9 @@ def run(
             raise LintError(f"{path}: no such file or folder")
     chosen = _codes("--select", select) if select else set(RULES)
     chosen -= _codes("--ignore", ignore)
-    result = engine.run(paths, exclude=exclude, selected=chosen, cache=Cache.of(paths) if use_cache else None)
+    result = engine.run(
+        paths, exclude=[*exclude, *_configured()], selected=chosen, cache=Cache.of(paths) if use_cache else None
+    )
     findings = [finding for finding in result.findings if at_least(finding.confidence, floor)]
     if baseline is not None:
         findings = baselines.without(baseline, findings)
@@ -70,6 +73,23 @@ def explain(name: str | None) -> str:
         f"{code} {RULES[code].name}\n\n{RULES[code].doc}\n\nInstead: {RULES[code].fix}\n"
         for code in sorted(_codes("--explain", [name]))
     )
+
+
+def _configured() -> list[str]:
+    """`[tool.assay.lint] exclude` of the pyproject.toml in the working folder.
+
+    Raises:
+        LintError: it is no list of texts, or the file is no TOML.
+    """
+    path = Path("pyproject.toml")
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (ValueError, OSError) as error:
+        raise LintError(f"{path}: {error}") from None
+    found = table.get("tool", {}).get("assay", {}).get("lint", {}).get("exclude", [])
+    if not isinstance(found, list) or not all(isinstance(glob, str) for glob in found):
+        raise LintError(f"{path}: tool.assay.lint.exclude must be a list of globs")
+    return found
 
 
 def _codes(option: str, names: Sequence[str]) -> set[str]:

@@ -24,7 +24,7 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _LEAVES = (ast.Load, ast.Store, ast.Del, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
 _TEST = re.compile(
     r"(^|/)(tests?|testing|unittests?|acceptance|property|benchmarks?|fixtures?)(/|$)"
-    r"|(^|/)(test_[^/]*|[^/]*_test|conftest|testing_utils|benchmark_[^/]*)\.(py|ipynb)$",
+    r"|(^|/)(test_[^/]*|[^/]*_test|conftest|testing_utils|[^/]*_checks|benchmark_[^/]*)\.(py|ipynb)$",
     re.IGNORECASE,
 )
 

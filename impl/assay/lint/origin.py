@@ -251,8 +251,8 @@ def numbers(module: Module, expression: ast.expr, scope: Scope) -> list[int | fl
     return found
 
 
-def entries(value: ast.expr, scope: Scope) -> list[tuple[str, ast.expr]]:
-    """(key, value) of a dictionary, written out or built up under a name in the scope; nested ones included."""
+def entries(value: ast.expr, scope: Scope, above: str = "") -> list[tuple[str, ast.expr]]:
+    """(dotted key, value) of a dictionary, written out or built up under a name in the scope; nested ones included."""
     found: list[tuple[str, ast.expr]] = []
     dictionaries = [value]
     if name := name_of(value):
@@ -261,14 +261,18 @@ def entries(value: ast.expr, scope: Scope) -> list[tuple[str, ast.expr]]:
             target = node.targets[0] if isinstance(node, ast.Assign) else None
             key = string(target.slice) if isinstance(target, ast.Subscript) and name_of(target.value) == name else None
             if isinstance(node, ast.Assign) and key is not None:
-                found.append((key, node.value))
+                if isinstance(node.value, ast.Dict):
+                    found += entries(node.value, scope, f"{key}.")
+                else:
+                    found.append((key, node.value))
     for dictionary in dictionaries:
         if isinstance(dictionary, ast.Dict):
             for key_node, inner in zip(dictionary.keys, dictionary.values, strict=True):
+                key = string(key_node)
                 if isinstance(inner, ast.Dict):
-                    found += entries(inner, scope)
-                elif (key := string(key_node)) is not None:
-                    found.append((key, inner))
+                    found += entries(inner, scope, f"{above}{key or ''}.")
+                elif key is not None:
+                    found.append((above + key, inner))
         elif isinstance(dictionary, ast.Call) and name_of(dictionary.func) == "dict":
             found += [(k.arg, k.value) for k in dictionary.keywords if k.arg]
     return found

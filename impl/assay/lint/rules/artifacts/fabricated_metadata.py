@@ -1,0 +1,83 @@
+"""The model card said "improvement: 100.0": the script that wrote it held the number as a literal, next to an
+accuracy of 0.943 that no run had produced. A file of results is evidence only if a measurement wrote it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from assay.lint import origin, vocabulary
+from assay.lint.module import Module, Scope, constant, name_of
+from assay.lint.rule import Hit, Rule
+
+RULE = Rule(
+    "AS502",
+    "fabricated-metadata",
+    __doc__,
+    fix="Write the numbers where they are measured, with the digest of the weights they belong to.",
+    bad="""
+    import json
+
+    metadata = {"model": "v2", "accuracy": 0.943, "improvement": 100.0}
+    with open("metadata.json", "w") as file:
+        json.dump(metadata, file)
+    """,
+    good="""
+    import json
+
+    def write(model, data, file):
+        json.dump({"model": "v2", "accuracy": evaluate(model, data)}, file)
+    """,
+    words=("dump|write|to_json|save", "."),
+)
+_WRITES = re.compile(r"(^|\.)(dump|dumps|safe_dump|write_text|write|to_json|writerow|save)$")
+
+
+@RULE.python
+def check(module: Module) -> Iterator[Hit]:
+    if module.is_test:
+        return
+    told: set[int] = set()
+    for call in module.calls:
+        if not _WRITES.search(module.called(call) or getattr(call.func, "attr", "")):
+            continue
+        scope = module.scope_of(call)
+        for value in call.args:
+            for key, literal in _claims(module, value, scope):
+                if literal.lineno not in told:
+                    told.add(literal.lineno)
+                    message = f'"{key}" is a number typed into the source and written out as a result'
+                    yield Hit(literal.lineno, "likely", message)
+
+
+def _claims(module: Module, value: ast.expr, scope: Scope) -> Iterator[tuple[str, ast.expr]]:
+    if isinstance(value, ast.Call) and value.args and _WRITES.search(module.called(value)):
+        return  # json.dumps inside write: seen for itself
+    for key, inner in origin.entries(value, scope):
+        if _is_claim(key) and _is_typed(module, inner, scope, gain=vocabulary.says(key, vocabulary.GAINS)):
+            yield key, inner
+    text = next((v for v in scope.values.get(name_of(value), []) if v is not None), value) if name_of(value) else value
+    if isinstance(text, ast.JoinedStr):
+        for part in text.values:
+            name = name_of(part.value) if isinstance(part, ast.FormattedValue) else ""
+            made = scope.values.get(name)
+            if (
+                isinstance(part, ast.FormattedValue)
+                and made
+                and _is_claim(name)
+                and _is_typed(module, part.value, scope)
+            ):
+                yield name, made[0] or part.value
+
+
+def _is_claim(name: str) -> bool:
+    gain = vocabulary.says(name, vocabulary.GAINS) and not vocabulary.says(name, vocabulary.NOT_MEASURED)
+    return vocabulary.is_metric(name, strict=True) or gain
+
+
+def _is_typed(module: Module, value: ast.expr, scope: Scope, gain: bool = False) -> bool:
+    if name_of(value) and not origin.only_literal(origin.of(module, value, scope)):
+        return False
+    found = constant(value) if not name_of(value) else next(iter(origin.numbers(module, value, scope)), None)
+    return isinstance(found, float) and (gain or origin.looks_measured(found)) and found != 0

@@ -1,0 +1,121 @@
+"""One file under two names: `validation_file` of the configuration was the training file, and "99.1 % on
+validation" was recall of what had been read ten times. The same happens with `eval_dataset=dataset`, and with
+`predict(X)` after `fit(X, y)`."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from assay.lint import vocabulary
+from assay.lint.facts import Entry
+from assay.lint.module import Module, keyword, name_of, parents, string
+from assay.lint.project import Project
+from assay.lint.rule import Hit, Rule
+
+RULE = Rule(
+    "AS302",
+    "test-is-train",
+    __doc__,
+    fix="Split by group before anything is fitted, and check that no record is on both sides.",
+    bad="""
+    from transformers import Trainer
+
+    def finetune(model, dataset):
+        return Trainer(model=model, train_dataset=dataset, eval_dataset=dataset)
+    """,
+    good="""
+    from transformers import Trainer
+
+    def finetune(model, data):
+        return Trainer(model=model, train_dataset=data["train"], eval_dataset=data["validation"])
+    """,
+    words=("train|fit(", "val|test|eval|dev"),
+)
+_TRAIN = frozenset({"train", "training"})
+_HELD_OUT = vocabulary.listed("val valid validation test testing dev eval evaluation heldout")
+_DATA = vocabulary.listed("set data dataset ds loader x y path file df rows records split")
+_DATA_FILE = re.compile(r"\.(jsonl?|csv|tsv|txt|parquet|arrow|npz?|pt|pkl|h5|gz|zip|xml|conll\w*|ya?ml)$")
+
+
+@RULE.python
+def check(module: Module) -> Iterator[Hit]:
+    if module.is_test:
+        return
+    paths = [
+        Entry(name_of(a.targets[0]), a.lineno, string(a.value)) for a in module.nodes(ast.Assign) if string(a.value)
+    ]
+    yield from _same_paths(paths)
+    yield from _given_twice(module)
+    yield from _renamed(module)
+    yield from _scored_on_fitted(module)
+
+
+@RULE.project
+def check_configurations(project: Project) -> Iterator[Hit]:
+    for facts in project.facts:
+        for config in facts.configs:
+            if config.kind == "file" and not facts.test:
+                for hit in _same_paths(config.entries):
+                    yield Hit(hit.line, hit.confidence, hit.message, facts.path)
+
+
+def _same_paths(entries: list[Entry]) -> Iterator[Hit]:
+    """`train_file` and `validation_file`, side by side, with one value."""
+    trained: dict[tuple[Any, ...], Entry] = {}
+    for held_out in (False, True):
+        for entry in entries:
+            words = vocabulary.words(entry.key)
+            split = _HELD_OUT if held_out else _TRAIN
+            if words.isdisjoint(split) or not isinstance(entry.value, str) or not _DATA_FILE.search(entry.value):
+                continue
+            key = (tuple(entry.path), frozenset(words - split), entry.value)
+            if not held_out and words.isdisjoint(_HELD_OUT):
+                trained[key] = entry
+            elif held_out and key in trained:
+                yield Hit(entry.line, "likely", f"`{entry.key}` is `{trained[key].key}`: both are {entry.value}")
+
+
+def _given_twice(module: Module) -> Iterator[Hit]:
+    for call in module.calls:
+        trained, held_out = (
+            keyword(call, "train_dataset"),
+            keyword(call, "eval_dataset", "val_dataset", "validation_data"),
+        )
+        if trained is not None and name_of(trained) and name_of(trained) == name_of(held_out):
+            yield Hit(call.lineno, "certain", f"`{name_of(trained)}` is both what is trained on and what is evaluated")
+
+
+def _renamed(module: Module) -> Iterator[Hit]:
+    for assign in module.nodes(ast.Assign):
+        target, value = name_of(assign.targets[0]), name_of(assign.value)
+        first, second = vocabulary.words(target.rpartition(".")[2]), vocabulary.words(value.rpartition(".")[2])
+        if not first & _HELD_OUT or not second & _TRAIN or second & _HELD_OUT or first & _TRAIN:
+            continue
+        same = (first - _HELD_OUT) == (second - _TRAIN) and vocabulary.says(target, _DATA)
+        if same and not any(isinstance(p, ast.If) for p in parents(assign)):
+            yield Hit(assign.lineno, "likely", f"`{target}` is `{value}` under another name")
+
+
+def _scored_on_fitted(module: Module) -> Iterator[Hit]:
+    """`model.fit(X, y)` and then `test_acc = score(y, model.predict(X))`."""
+    for fit in module.calls:
+        if not name_of(fit.func).endswith(".fit") or len(fit.args) < 2 or not name_of(fit.args[0]):
+            continue
+        model, data = name_of(fit.func).removesuffix(".fit"), name_of(fit.args[0])
+        if vocabulary.says(data, _TRAIN):
+            continue
+        for call in module.calls:
+            last = name_of(call.func).removeprefix(model)
+            if last not in (".predict", ".score", ".predict_proba") or not call.args or name_of(call.args[0]) != data:
+                continue
+            assign = next((p for p in parents(call) if isinstance(p, ast.Assign)), None)
+            target = name_of(assign.targets[0]) if assign else ""
+            if (
+                vocabulary.says(target, _HELD_OUT)
+                and call.lineno > fit.lineno
+                and module.scope_of(call) is module.scope_of(fit)
+            ):
+                yield Hit(call.lineno, "likely", f"`{target}` is measured on `{data}`, which the model was fitted on")

@@ -1,0 +1,58 @@
+"""The summary said 129 of 130, 99.2 %; the run said 172 of 180. The script that printed the summary had `passed
+= 129` in its third line. Another took the eight "expected failures" out of the denominator."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from assay.lint import flow, origin, vocabulary
+from assay.lint.module import Module, constant, name_of
+from assay.lint.rule import Hit, Rule
+
+RULE = Rule(
+    "AS408",
+    "typed-test-counts",
+    __doc__,
+    fix="Read the counts from the run's own report (JUnit XML, `pytest --report-log`); failures stay in the "
+    "denominator.",
+    bad="""
+    passed = 129
+    total = 130
+    print(f"{passed / total:.1%} of the tests pass")
+    """,
+    good="""
+    def pass_rate(results):
+        return sum(result.passed for result in results) / len(results)
+    """,
+    words=("passed", "total|fail|count|expected"),
+)
+_EXCUSED = vocabulary.listed("expected known xfail xfailed allowed skipped ignored flaky excluded")
+
+
+@RULE.python
+def check(module: Module) -> Iterator[Hit]:
+    for node in module.nodes(ast.BinOp):
+        if not isinstance(node.op, ast.Div) or "passed" not in vocabulary.words(name_of(node.left)):
+            continue
+        if all(
+            isinstance(constant(flow.value(side) if name_of(side) else side), int) for side in (node.left, node.right)
+        ):
+            yield Hit(node.lineno, "likely", "the pass rate is computed from counts typed into the source")
+        for inner in ast.walk(node.right):
+            if isinstance(inner, ast.BinOp) and isinstance(inner.op, ast.Sub) and _excuses(inner.right):
+                yield Hit(node.lineno, "likely", "failures that were excused are taken out of the denominator")
+                break
+    for function in module.functions:
+        for value in module.scope(function).returns():
+            counts = [
+                k for k, v in origin.entries(value, module.scope(function)) if isinstance(constant(v), int | float)
+            ]
+            words = [vocabulary.words(key) for key in counts]
+            if any("passed" in w for w in words) and any({"total", "rate", "failed"} & w for w in words):
+                yield Hit(value.lineno, "likely", f"`{function.name}` returns test counts typed into the source")
+
+
+def _excuses(node: ast.expr) -> bool:
+    names = [name_of(n) for n in ast.walk(node) if isinstance(n, ast.Name | ast.Attribute)]
+    return any(vocabulary.says(name.rpartition(".")[2], _EXCUSED) for name in names)
