@@ -42,6 +42,7 @@ def row(
     moves: tuple[Move, ...] = (),
     waiver: str = "",
     attested: str = "",
+    borrowed: bool = False,
     claim: str = "artifact",
     written: str = "",
     measured: dict[str, Any] | None = None,
@@ -84,6 +85,7 @@ def row(
         moves=moves,
         waiver=waiver,
         attested=attested,
+        borrowed=borrowed,
         age_s=11_000.0 if evidence else None,
     )
 
@@ -111,9 +113,9 @@ def full_board() -> Board:
             split="by-distribution",
             beats=[{"baseline": "ngram-logreg", "margin": 0.06}, {"baseline": "size"}],
             slices=[{"by": "operator", "at_least": 0.6}, {"by": "distribution"}],
-            moves=(Move(field="bound", before=">= 0.75", after=">= 0.70"),),
+            moves=(Move(field="bound", before=">= 0.75", after=">= 0.70", when="2026-09-14"),),
             written="the pilot's ceiling on this corpus is 0.76",
-            attested="2026-09-21, in-toto statement verified",
+            attested="cpu: PASS, attested on AMD EPYC 7B13, 2026-09-21; cuda: PASS, attested on NVIDIA H200, 2026-09-20",
             measured={
                 "n": 12_400,
                 "groups": 16,
@@ -333,6 +335,30 @@ def full_board() -> Board:
         ),
     )
     title = "GraphSAGE over code graphs"
+    travelled = row(
+        "bugs.span",
+        "UNPROVEN",
+        "ahead of most-frequent-node by less than the paired interval can tell; "
+        "most-frequent-node: about 5 more groups (412 items)",
+        statement="Names the very node that was changed",
+        value=0.4712,
+        interval=(0.4511, 0.4913),
+        at_least=0.45,
+        beats=[{"baseline": "most-frequent-node"}],
+        attested="cuda: UNPROVEN, attested on NVIDIA H200, 2026-09-20",
+        borrowed=True,
+        measured={
+            "target": "cuda",
+            "n": 1_240,
+            "groups": 15,
+            "hardware": Hardware(kind="cuda", model="NVIDIA H200", cores=1, memory_gib=139.8),
+            "baselines": {
+                "most-frequent-node": Comparison(
+                    value=0.45, difference=0.0212, interval=(-0.003, 0.0454), needed="about 5 more groups (412 items)"
+                )
+            },
+        },
+    )
     return Board(
         systems=(
             SystemBoard(
@@ -340,9 +366,14 @@ def full_board() -> Board:
                 title=title,
                 target="cpu",
                 rows=graphsage,
-                dropped=("bugs.line: replaced by bugs.location, which judges the node",),
+                dropped=("bugs.line: replaced by bugs.location, which judges the node (last measured 2026-09-02)",),
+                moved=("goalpost moved [data.defects] pairs 4000 -> 3000, since 2026-09-14",),
+                attested=(
+                    "cpu: 6 of 11 gating rows PASS, NOT DONE when attested on AMD EPYC 7B13, 2026-09-21",
+                    "cuda: 9 of 11 gating rows PASS, DONE when attested on NVIDIA H200, 2026-09-20",
+                ),
             ),
-            SystemBoard(name="graphsage", title=title, target="cuda", rows=(graphsage[7],)),
+            SystemBoard(name="graphsage", title=title, target="cuda", rows=(graphsage[7], travelled)),
             SystemBoard(
                 name="persona",
                 title="Persona-consistent chatbot",
@@ -377,12 +408,13 @@ def hostile_board(text: str) -> Board:
         written=text,
         waiver=text,
         attested=text,
+        borrowed=True,
         moves=(Move(field="bound", before=text, after=">= 0.5"),),
         slices=[{"by": text}],
         measured={
             "n": 9,
             "method": text,
-            "baselines": {text: Comparison(value=0.2, difference=0.2, interval=(0.1, 0.3))},
+            "baselines": {text: Comparison(value=0.2, difference=0.2, interval=(0.1, 0.3), needed=text)},
             "slices": {text: {text: SliceValue(value=0.4, n=9)}},
             "checks": (CheckResult(name=text, ok=True, detail=text),),
             "details": {
@@ -392,7 +424,8 @@ def hostile_board(text: str) -> Board:
             },
         },
     )
-    return Board(systems=(SystemBoard(name=text, title=text, target="cpu", rows=(one,), problems=(text,)),))
+    told = {"problems": (text,), "dropped": (text,), "moved": (text,), "attested": (text,)}
+    return Board(systems=(SystemBoard(name=text, title=text, target="cpu", rows=(one,), **told),))
 
 
 # --- notation ---
@@ -550,7 +583,7 @@ def test_numbers_on_the_board_are_those_of_the_evidence() -> None:
     assert row_block(printed(BOARD, 160), "bugs.auroc", "PASS") == (
         "PASS bugs.auroc 0.742 [0.727, 0.757] >= 0.7 12,400 (16) 0.5 "
         "ngram-logreg 0.6131 +0.069 [+0.048, +0.090] "
-        "goalpost moved >= 0.75 -> >= 0.70 (the pilot's ceiling on this corpus is 0.76)"
+        "goalpost moved >= 0.75 -> >= 0.70, since 2026-09-14 (the pilot's ceiling on this corpus is 0.76)"
     )
 
 
@@ -563,7 +596,7 @@ def test_header_groups_marks_and_last_line() -> None:
     assert any("* latency.p95" in line for line in lines)
     assert not any("* bugs.auroc" in line for line in lines)
     assert "  problem: ledger row 17: the chain is broken; the file was edited by hand" in lines
-    assert "  dropped: bugs.line: replaced by bugs.location, which judges the node" in lines
+    assert "  dropped: bugs.line: replaced by bugs.location, which judges the node (last measured 2026-09-02)" in lines
     assert lines[-1] == "Next: `assay verify graphsage --hardware cpu`: 1 row without fresh evidence"
 
 
@@ -746,6 +779,30 @@ def test_html_is_one_self_contained_file_with_everything_on_the_board(tmp_path: 
         "By operator, each ≥ 0.6",
     ):
         assert said in seen.text, said
+
+
+@pytest.mark.parametrize(
+    ("kind", "cores", "told"), [("cpu", 1, "1 core"), ("cpu", 2, "2 cores"), ("cuda", 1, "1 device")]
+)
+def test_a_processor_has_cores_and_a_graphics_card_is_a_device(kind: str, cores: int, told: str) -> None:
+    assert cells.units(Hardware(kind=kind, model="m", cores=cores)) == told
+
+
+def test_what_was_moved_dropped_and_attested_is_said_with_its_day_everywhere() -> None:
+    """Law: no report shows a verdict without what was loosened for it, when, and where its evidence is from."""
+    facts = [
+        "goalpost moved >= 0.75 -> >= 0.70, since 2026-09-14",
+        "goalpost moved [data.defects] pairs 4000 -> 3000, since 2026-09-14",
+        "bugs.line: replaced by bugs.location, which judges the node (last measured 2026-09-02)",
+        "cuda: 9 of 11 gating rows PASS, DONE when attested on NVIDIA H200, 2026-09-20",
+        "not measured here; cuda: UNPROVEN, attested on NVIDIA H200, 2026-09-20",
+        "about 5 more groups (412 items)",
+    ]
+    terminal_text = collapsed(printed(BOARD, 200))
+    page = collapsed(" ".join(check_page(html.render(BOARD, None)).words))
+    for fact in facts:
+        assert fact in terminal_text
+        assert fact in page
 
 
 def test_html_rows_stand_as_in_the_specification() -> None:

@@ -34,6 +34,10 @@ def _target(system: SystemBoard) -> list[str]:
         parts += ["### What was not shown", "\n".join(_missing(row) for row in open_)]
     if system.dropped:
         parts += ["### No longer demanded", "\n".join(f"- {markdown(text)}" for text in system.dropped)]
+    if system.moved:
+        parts += ["### Changed in the protocol", "\n".join(f"- {markdown(text)}" for text in system.moved)]
+    if system.attested:
+        parts += ["### Attested", "\n".join(f"- {markdown(text)}" for text in system.attested)]
     return [*parts, "### What the numbers belong to", "\n".join(_belongings(system))]
 
 

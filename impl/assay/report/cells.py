@@ -9,7 +9,7 @@ import math
 from typing import NamedTuple
 
 from assay.board import Row, SystemBoard
-from assay.evidence import Comparison
+from assay.evidence import Comparison, Hardware
 from assay.report import notation
 from assay.report.notation import Measured
 from assay.spec import Requirement
@@ -101,11 +101,12 @@ def margin(requirement: Requirement, baseline: str) -> str:
 
 
 def remarks(row: Row) -> list[str]:
-    """What must be said even on a PASS: moved goalposts with the written reason, waivers."""
+    """What must be said even on a PASS: moved goalposts with the written reason, waivers, evidence of elsewhere."""
     said = [f"{move}" for move in row.moves]
     if said and row.requirement.reason:
         said[-1] += f" ({row.requirement.reason})"
-    return [*said, *([f"waived: {row.waiver}"] if row.waiver else [])]
+    said += [f"waived: {row.waiver}"] if row.waiver else []
+    return [*said, *([f"not measured here; {row.attested}"] if row.borrowed else [])]
 
 
 def hardware(system: SystemBoard) -> list[str]:
@@ -115,10 +116,16 @@ def hardware(system: SystemBoard) -> list[str]:
         if row.evidence is not None:
             machine = row.evidence.hardware
             parts = [machine.model or machine.kind]
-            parts += [f"{machine.cores:,} cores"] if machine.cores else []
+            parts += [units(machine)] if machine.cores else []
             parts += [f"{notation.number(machine.memory_gib)} GiB"] if machine.memory_gib else []
             found[", ".join(parts)] = None
     return list(found)
+
+
+def units(machine: Hardware) -> str:
+    """How many cores a processor, or how many devices of an accelerator: "2 cores", "1 device"."""
+    name = "core" if machine.kind == "cpu" else "device"
+    return f"{machine.cores:,} {name}{'' if machine.cores == 1 else 's'}"
 
 
 def groups(system: SystemBoard) -> list[tuple[str, list[Row]]]:

@@ -35,6 +35,8 @@ class Company(NamedTuple):
     lead: str
     demanded: str
     beaten: bool
+    needed: str
+    """What would show a lead that is not shown yet."""
 
 
 class Part(NamedTuple):
@@ -118,7 +120,7 @@ def _company(kind: str, name: str, other: Comparison, row: Row) -> Company:
         elif any(rule.than == name for rule in requirement.not_worse):
             demanded = margin or "not worse"
     lead = notation.difference(other.difference, other.interval)
-    return Company(kind, name, notation.number(other.value), lead, demanded, other.beaten)
+    return Company(kind, name, notation.number(other.value), lead, demanded, other.beaten, other.needed)
 
 
 def slices(row: Row) -> list[tuple[Slice, list[Part]]]:

@@ -83,6 +83,10 @@ def _system(page: _Page, system: SystemBoard, verbose: bool) -> None:
         page.wrapped("* from the mission (origin user)", indent=2, style="dim")
     for dropped in system.dropped:
         page.wrapped(f"dropped: {dropped}", indent=2, style="yellow")
+    for moved in system.moved:
+        page.wrapped(moved, indent=2, style="yellow")
+    for attested in system.attested:
+        page.wrapped(f"attested: {attested}", indent=2, style="dim")
     page.rule()
 
 
@@ -107,7 +111,10 @@ def _everything(row: Row) -> list[str]:
     if evidence is None:
         return lines
     unit = cells.unit(row)
-    lines += [f"baseline {cells.rival(row, name)}" for name in evidence.baselines]
+    lines += [
+        f"baseline {cells.rival(row, name)}" + (f"; {other.needed} would settle it" if other.needed else "")
+        for name, other in evidence.baselines.items()
+    ]
     for name, other in evidence.controls.items():
         lead = notation.difference(other.difference, other.interval)
         lines.append(f"control {name} {notation.number(other.value)}" + (f", {lead}" if lead else ""))
