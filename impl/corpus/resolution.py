@@ -503,8 +503,10 @@ class Resolver:
         if "generator" in names["flags"] or self._decorated_otherwise(names):
             return ()
         found = []
+        own = ("n", names["self"])
+        makes_itself = names["self"] and names["bindings"][names["self"]][1][0][0] == "C"
         for written in names["returns"]:
-            if written == ("n", names["self"]) and names["self"]:
+            if (written == own and names["self"]) or (makes_itself and written[:2] == ("c", own)):
                 found.append(self._itself(module, names, receiver))
             else:
                 found.append(self.values(self.evaluate(module, scope, written)))

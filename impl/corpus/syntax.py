@@ -406,15 +406,13 @@ class _Reader:
     def attempt(self, node: Any, scope: Scope) -> None:
         self.body(node.body, scope)
         for handler in node.handlers:
-            value = None
+            caught: list[Expression] = []
             if handler.type is not None:
-                several = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-                for one in several:
-                    value = self.expression(one, scope, False)
-                    scope.events.append(("catch", value, span_of(one)))
-                value = value if len(several) == 1 else None
+                for one in handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]:
+                    caught.append(self.expression(one, scope, False))
+                    scope.events.append(("catch", caught[-1], span_of(one)))
             if handler.name is not None:
-                self.bind(scope, handler.name, ("X", value, scope.index), span_of(handler))
+                self.bind(scope, handler.name, ("X", _either(*caught), scope.index), span_of(handler))
             self.body(handler.body, scope)
         self.body(node.orelse, scope)
         self.body(node.finalbody, scope)
