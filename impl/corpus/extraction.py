@@ -18,6 +18,7 @@ _ANNOTATIONS: Final = frozenset({"property", "staticmethod", "classmethod"})
 _EXCEPTION_ENDINGS: Final = ("Error", "Exception", "Warning")
 _CONSTRUCTORS: Final = ("__new__", "__init__")
 _UNWRAPPED: Final = frozenset({"Optional", "Union", "Annotated", "ClassVar", "Final", "Awaitable"})
+_NO_TYPE: Final = frozenset({"NoReturn", "Never", "Literal", "LiteralString"})
 _CAPITALISED: Final = {name: name.lower() for name in ("List", "Dict", "Tuple", "Set", "FrozenSet", "Type")}
 _NO_TRIPLE: Final = frozenset({"i", "bi", "oi", "s"})  # values, which are no entities
 
@@ -304,7 +305,7 @@ class _File:
     def _classes(self, index: int, scope: int, written: Expression) -> Symbols:
         """What an expression names, through variables that hold a class."""
         symbols = self.resolver.evaluate(self.module, scope, written)
-        values = tuple(one for one in self.resolver.values(symbols) if one[0] not in _NO_TRIPLE)
+        values = tuple(self.resolver.base(one) for one in self.resolver.values(symbols) if one[0] not in _NO_TRIPLE)
         types = tuple(one for one in symbols if one[0] == "v" and self._entity(one)[1] == "Type")
         return values or types
 
@@ -359,12 +360,15 @@ class _File:
         head = self._owners[index]
         self._prefix(index, written, span)
         symbols = self.resolver.evaluate(self.module, index, written)
+        known = False
         if any(symbol[0] == "v" for symbol in symbols):
             for symbol in symbols:
                 if symbol[0] == "v":
-                    self._add(head, "reads_from", self._entity(symbol), span)
+                    tail = self._entity(symbol)
+                    made = tail[1] == "Type"  # what namedtuple and NewType make is called to make an instance
+                    self._add(head, "instantiates" if made else "reads_from", tail, span)
+                    known = known or made
             symbols = self.resolver.values(symbols)
-        known = False
         for symbol in symbols:
             known = self._called(head, symbol, span) or known
         if not known:
@@ -533,9 +537,13 @@ class _File:
         for one in _named_types(written):
             self.found.sites["returns"] += 1
             leaf = one[-1]
-            if leaf == "Self":
+            if leaf in _NO_TYPE:
+                continue
+            if leaf in ("TypeGuard", "TypeIs"):
+                symbols: Symbols = (("b", "bool"),)
+            elif leaf == "Self":
                 instances = self.resolver.instances(self.module, parent, one)
-                symbols: Symbols = tuple(("d", *found[1:3]) for found in instances if found[0] == "i")
+                symbols = tuple(("d", *found[1:3]) for found in instances if found[0] == "i")
             elif leaf in _CAPITALISED and not self._classes(index, parent, one):
                 symbols = (("b", _CAPITALISED[leaf]),)
             else:

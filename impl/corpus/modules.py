@@ -141,7 +141,7 @@ def _definitions(scopes: Sequence[Mapping[str, Any]]) -> dict[str, Definition]:
         prefix = names["qualname"] + "." if names["qualname"] else ""
         for table in ("bindings", "attributes"):
             for name, (span, bindings) in names[table].items():
-                if prefix + name not in result and name != "_" and _is_variable(name, names, table, bindings):
+                if prefix + name not in result and _is_variable(name, names, table, bindings):
                     result[prefix + name] = ("v", index, name, span)
     return result
 

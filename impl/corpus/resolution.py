@@ -65,6 +65,8 @@ _TRANSPARENT: Final = frozenset(
 )
 _CONCRETE: Final = frozenset(["list", "List", "set", "Set", "frozenset", "FrozenSet", "dict", "Dict", "tuple", "Tuple"])
 _TYPING: Final = frozenset({"typing", "typing_extensions", "collections", "collections.abc", "_collections_abc"})
+_MADE_OF: Final = {"NamedTuple": "tuple", "TypedDict": "dict"}
+_ANYTHING: Final = frozenset({"Any", "Never", "NoReturn", "object"})
 _STR: Final = ("bi", "str", ())
 _RESULTS: Final[Mapping[str, Symbol]] = {
     **dict.fromkeys(
@@ -212,7 +214,7 @@ class Resolver:
         A package asking itself for a name means the submodule (`from . import name`).
         """
         if not self.modules.has(module):
-            return (("o", f"{module}.{name}"),)
+            return (_outside(module, name),)
         return self._once(("member", module, name, asker == module), lambda: self._member(module, name, asker))
 
     def _member(self, module: str, name: str, asker: str) -> Symbols:
@@ -401,7 +403,7 @@ class Resolver:
             known = isinstance(held, type) and hasattr(held, name)
             return (("bm", f"{symbol[1]}.{name}"),) if known else ()
         if kind in ("o", "oi"):
-            return (("o", f"{symbol[1]}.{name}"),)
+            return (_outside(symbol[1], name),)
         return ()
 
     def class_attribute(self, module: str, scope: int, name: str, above: bool = False) -> Symbols:
@@ -454,12 +456,20 @@ class Resolver:
         found: list[Symbol] = []
         for written, _ in names["bases"]:
             values = self.values(self.evaluate(module, names["parent"], written))
-            one = values[0] if values else ("?",)
+            one = self.base(values[0]) if values else ("?",)
             if one[0] == "b" and one[1] == "object":
                 continue
             usable = (one[0] == "d" and self.kind(one) == CLASS) or one[0] == "o" or one[:1] == ("b",)
             found.append(one if usable and one != ("d", module, scope) else ("?",))
         return tuple(dict.fromkeys(found))
+
+    def base(self, symbol: Symbol) -> Symbol:
+        """What a base really is: `typing` makes a tuple of NamedTuple, which is a function, and a dict of TypedDict."""
+        if symbol[0] == "d" and symbol[1] in _TYPING:
+            made = _MADE_OF.get(self.names_of(symbol)["name"])
+        else:
+            made = _MADE_OF.get(symbol[1].rpartition(".")[2]) if symbol[0] == "o" else None
+        return symbol if made is None else ("b", made)
 
     # -- calls, loops, context managers ------------------------------------------------------------
 
@@ -594,6 +604,8 @@ class Resolver:
             return (("bi", _container(leaf), ()),)
         if leaf == "Self":
             return self._class_around(module, scope)
+        if leaf in _ANYTHING:
+            return ()
         found: list[Symbols] = []
         for symbol in self.evaluate(module, scope, written):
             if symbol[0] == "v":
@@ -669,6 +681,11 @@ class Resolver:
             for symbol in part:
                 found[symbol] = None
         return tuple(found) if len(found) <= _MOST else ()
+
+
+def _outside(owner: str, name: str) -> Symbol:
+    """An attribute of something outside; the module of builtins is no stranger."""
+    return ("b", name) if owner == "builtins" and name in BUILTINS else ("o", f"{owner}.{name}")
 
 
 def absolute(module: str, is_package: bool, source: str, level: int) -> str | None:

@@ -213,7 +213,7 @@ SNIPPETS = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(SNIPPETS, max_size=40).map("".join) | st.binary(max_size=60))
 def test_any_text_is_read_or_refused(text):
     try:
@@ -239,7 +239,7 @@ BODIES = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(BODIES, BODIES, st.booleans())
 def test_any_program_gives_a_graph_that_is_sound(tmp_path_factory, first, second, package):
     root = tmp_path_factory.mktemp("p")

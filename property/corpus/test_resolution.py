@@ -306,6 +306,33 @@ def test_a_name_that_is_module_and_definition_makes_two_entities(edges):
     assert ("use", "pkg.run.run") in found["calls"]
 
 
+def test_what_typing_makes_of_functions_is_named_for_what_it_is(edges):
+    found = edges(
+        {
+            "m.py": """
+                from collections import namedtuple
+                from typing import Any, NamedTuple, NoReturn, TypeGuard
+                import builtins
+                class Point(NamedTuple):
+                    x: int
+                Pair = namedtuple("Pair", "a b")
+                def f(x: Any) -> NoReturn: raise x
+                def g(x) -> "TypeGuard[int]": return builtins.str(Pair(1, 2)) == _("x")
+                _ = print
+                def h(): _("y")
+                """
+        }
+    )
+    assert found["inherits_from"] == {("m.Point", "builtins.tuple")}
+    assert found["types"]["m.Pair"] == "Type"
+    assert {("m.g", "m.Pair"), ("m.g", "builtins.str")} <= found["instantiates"]
+    assert found["returns"] == {("m.g", "builtins.bool")}
+    assert "raises" not in found
+    assert ("m.h", "builtins.print") in found["calls"]
+    assert ("m.h", "m._") in found["reads_from"]
+    assert set(found["types"]) >= {head for head, _ in found["reads_from"]} | {tail for _, tail in found["reads_from"]}
+
+
 def test_circular_imports_and_bases_end(edges):
     found = edges(
         {
