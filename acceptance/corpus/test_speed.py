@@ -1,4 +1,7 @@
-"""Is extraction cheap beside the parsing that it cannot do without?"""
+"""Is extraction cheap beside the parsing that it cannot do without?
+
+Both are timed by the CPU time of this one process, which other work on the machine does not lengthen.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from corpus.parsing import parse
 def test_extraction_costs_a_few_bare_parses(judge, corpus, files, tables, assay_session):
     if assay_session.parallel:
         pytest.skip("timings are no evidence in a parallel run; run without -n")
+    _extract(distributions.find(["pluggy"])[0])  # imports and caches of the process itself
     names = tables("speed")["distributions"]
     ours, bare = [], []
     for name in names:
@@ -29,14 +33,14 @@ def test_extraction_costs_a_few_bare_parses(judge, corpus, files, tables, assay_
 
 
 def _parse_all(paths):
-    start = time.perf_counter()
+    start = time.process_time()
     for path in paths:
         parse(path.read_bytes())
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def _extract(found):
     with tempfile.TemporaryDirectory() as folder:
-        start = time.perf_counter()
+        start = time.process_time()
         graph.build([found], Path(folder) / "graph.jsonl", processes=1)
-        return time.perf_counter() - start
+        return time.process_time() - start
