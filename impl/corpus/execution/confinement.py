@@ -256,8 +256,10 @@ def _unshare(spaces: Collection[str], own_user: int) -> set[str]:
     gained = set()
     if os.geteuid() == 0:
         gained = {name for name in spaces if libc.unshare(SPACES[name]) == 0}
-        if gained or not spaces or not _become_other(own_user):
+        if gained:
             return gained
+        if spaces:
+            _become_other(own_user)
     if not spaces:
         return gained
     user, group = os.geteuid(), os.getegid()
