@@ -5,7 +5,11 @@ answers, and another process, which it cannot reach, compares what comes back. N
 the process that asked for it.
 
     sandbox      what the caller sees: tasks in, outcomes out
+    labels       outcomes that are known already
     cell         the process that forks one pair of processes for each program
+    program      what runs in a program's process
+    examiner     what runs beside it, with the tests
     confinement  namespaces, an own user, limits: what the cell puts around itself and each program
+    channel      messages over a socket
     values       the only language between a program and its examiner
 """

@@ -22,6 +22,7 @@ import sys
 import sysconfig
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -171,8 +172,17 @@ class _Filter(ctypes.Structure):
 
 def _filter() -> bool:
     """Refuse the forbidden calls to this process for good; False where the system has no such filter."""
-    if sys.platform != "linux" or platform.machine() not in _FORBIDDEN:
+    wanted = _rules()
+    if wanted is None:
         return False
+    return bool(_libc().prctl(_PR_SET_SECCOMP, ctypes.c_ulong(2), ctypes.byref(wanted), 0, 0) == 0)
+
+
+@cache
+def _rules() -> _Filter | None:
+    """The filter as the kernel reads it; built once, before any fork."""
+    if sys.platform != "linux" or platform.machine() not in _FORBIDDEN:
+        return None
     architecture, numbers = _FORBIDDEN[platform.machine()]
     count = len(numbers)
     rules = [
@@ -185,13 +195,12 @@ def _filter() -> bool:
         (_RETURN, 0, 0, _ALLOW),
         (_RETURN, 0, 0, _REFUSE),
     ]
-    program = (_Instruction * len(rules))(*rules)
-    wanted = _Filter(len(rules), program)
-    return bool(_libc().prctl(_PR_SET_SECCOMP, ctypes.c_ulong(2), ctypes.byref(wanted), 0, 0) == 0)
+    return _Filter(len(rules), (_Instruction * len(rules))(*rules))
 
 
 def _held() -> set[str]:
     """Which of the walls that need no namespace hold: a child puts them up, and runs against each."""
+    _rules()
     pid = os.fork()
     if pid == 0:
         held = 0
@@ -231,6 +240,7 @@ _ATTEMPTS: Final[Mapping[str, Callable[[], object]]] = {
 # -- namespaces ------------------------------------------------------------------------------------
 
 
+@cache
 def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 
