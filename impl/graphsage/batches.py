@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from graphsage.data import IGNORED, Samples, Store
+from graphsage.data import IGNORED, MUTANT, REWRITE, Samples, Store
 from graphsage.features import WIDTH
 from graphsage.model import Batch
 from graphsage.sparse import Rows, Sparse
@@ -94,24 +94,29 @@ def collate(
     window: int | None = None,
     places: NDArray[np.float64] | None = None,
 ) -> Batch:
-    """The samples `chosen` (B,), each with its versions (B, V): columns of `samples.versions`.
+    """The samples `chosen` (B,), each with its versions (B, V): columns of `samples.versions`, -1 for a gap.
 
     With a `window`, larger graphs are cut to that many nodes (masked ones to twice as many): around the defect of the
-    last version for all versions of a sample, where `places` (B, 2), uniform in [0, 1), says how far around.
+    second version for all versions of a sample, where `places` (B, 2), uniform in [0, 1), says how far around. Programs
+    stay whole: what their tests said is true of the whole.
     """
     rows = chosen[:, None]
-    graph = samples.versions[rows, versions]  # (B, V)
-    location = samples.location[rows, versions]  # (B, V)
-    masked = samples.masked[chosen]  # (B,)
+    drawn = versions >= 0
+    graph = np.where(drawn, samples.versions[rows, versions], -1)  # (B, V)
     there = graph >= 0
+    location = np.where(there, samples.location[rows, versions], IGNORED)  # (B, V)
+    role = samples.role[rows, versions]  # (B, V)
+    passed = np.where(there, samples.passed[rows, versions], IGNORED)  # (B, V)
+    masked = samples.masked[chosen]  # (B,)
     wanted = np.concatenate([graph[there], masked[masked >= 0]])
     windows = None
     if window is not None:
         assert places is not None
         size = samples.store.size(graph).min(axis=1, where=there, initial=1 << 30)  # (B,)
-        site = np.where(location[:, -1] >= 0, location[:, -1], (places[:, 1] * size).astype(np.int64))
-        low = _low(site, size, window, places[:, 0])
-        high = np.where(size > window, low + window, 1 << 30)
+        site = np.where(location[:, 1] >= 0, location[:, 1], (places[:, 1] * size).astype(np.int64))
+        whole = (passed != IGNORED).any(axis=1) | (size <= window)  # (B,)
+        low = np.where(whole, 0, _low(site, size, window, places[:, 0]))
+        high = np.where(whole, 1 << 30, low + window)
         size = samples.store.size(masked)
         low_masked = _low((places[:, 1] * size).astype(np.int64), size, 2 * window, places[:, 0])
         both = [np.stack([low, high], axis=1)[:, None].repeat(graph.shape[1], axis=1)[there]]
@@ -119,17 +124,23 @@ def collate(
         windows = np.concatenate(both)
         location = np.where(location >= 0, location - low[:, None], location)
     batch = graphs(samples.store, wanted, gradient, windows)
-    defect_graph = np.full(graph.shape, -1)
-    defect_graph[there] = np.arange(there.sum())
+    version_graph = np.full(graph.shape, -1)
+    version_graph[there] = np.arange(there.sum())
     import_graph = np.full(masked.shape, -1)
     import_graph[masked >= 0] = there.sum() + np.arange((masked >= 0).sum())
+    # a mutant that passed may be no defect at all: nobody knows, so nothing is learnt from it
+    defect = np.where((role == MUTANT) & (passed == 1), IGNORED, role == MUTANT)
+    # what a rewrite does is what its original does; what a failing version does is something else
+    alike = np.where(passed == 0, 0, np.where((role == REWRITE) & (passed == 1), 1, IGNORED))
     batch.record_id = [samples.record_id[index] for index in chosen.tolist()]
-    batch.defect_graph = _long(defect_graph)
+    batch.version_graph = _long(version_graph)
     batch.import_graph = _long(import_graph)
-    batch.bug_labels = _long(np.where(there, versions > 0, IGNORED))
-    batch.location_labels = _long(np.where(there, location, IGNORED))
+    batch.bug_labels = _long(np.where(there, defect, IGNORED))
+    batch.location_labels = _long(location)
     batch.operator_labels = _long(np.where(there, samples.operator[rows, versions], IGNORED))
     batch.import_labels = _long(np.where(masked[:, None] >= 0, samples.modules[chosen], IGNORED))
+    batch.confidence_labels = _long(passed)
+    batch.embedding_labels = _long(np.where(there, alike, IGNORED))
     return batch
 
 

@@ -16,17 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load as load_tensors
 from torch import Tensor
 
 from corpus.functions import from_text
 from graphsage import batches, features, graph
 from graphsage.data import Store
+from graphsage.device import Device
 from graphsage.graph import CodeGraphs, UnparseableSource
-from graphsage.model import Batch, GraphSage
+from graphsage.model import Batch, GraphSage, Output
 
 __all__ = ["Bridge", "ModelMismatch", "ModelNotTrained", "UnparseableSource", "load"]
 
@@ -41,8 +41,11 @@ class ModelMismatch(ValueError):  # noqa: N818
     """The weights do not fit the configuration beside them."""
 
 
-def load(artifact: Path) -> Bridge:
-    """The trained model in the folder `artifact`. Raises ModelNotTrained or ModelMismatch."""
+def load(artifact: Path, device: str | None = None) -> Bridge:
+    """The trained model in the folder `artifact`, on the device that it was trained for or on the one named.
+
+    Raises ModelNotTrained, ModelMismatch, DeviceUnavailable.
+    """
     folder = Path(artifact)
     weights, about = folder / "model.safetensors", folder / "config.json"
     for path in (weights, about):
@@ -50,15 +53,15 @@ def load(artifact: Path) -> Bridge:
             raise ModelNotTrained(f"{path}: not there, so nothing was trained here; run `python -m graphsage train`")
     try:
         config = json.loads(about.read_text(encoding="utf-8"))
-        model = GraphSage(
-            config["hidden"], config["head"], len(config["operators"]), len(config["modules"]), 0.0, (1.0, 1.0, 1.0)
-        )
-        model.load_state_dict(load_file(weights), strict=True)
+        model = GraphSage(config["hidden"], config["head"], len(config["operators"]), len(config["modules"]))
+        content = weights.read_bytes()
+        model.load_state_dict(load_tensors(content), strict=True)
+        bridge = Bridge(model, config, hashlib.sha256(content).hexdigest(), device)
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise ModelMismatch(f"{about}: not the configuration of a model: {error!r}") from None
     except (RuntimeError, SafetensorError) as error:
         raise ModelMismatch(f"{weights}: does not fit {about.name}: {error}") from None
-    return Bridge(model, config, hashlib.sha256(weights.read_bytes()).hexdigest())
+    return bridge
 
 
 def feature_matrices(sources: Sequence[str]) -> list[NDArray[np.float32]]:
@@ -79,59 +82,77 @@ def fingerprints(sources: Sequence[str]) -> list[str]:
 class Bridge:
     """Answers about source text; every method is safe to call from several threads at once.
 
-    All methods take sources of functions and raise UnparseableSource for text that is not Python.
+    All methods take sources of functions and raise UnparseableSource for text that is not Python. Docstrings are left
+    out, as in training.
     """
 
-    def __init__(self, model: GraphSage, config: dict[str, Any], weights: str) -> None:
+    def __init__(self, model: GraphSage, config: dict[str, Any], weights: str, device: str | None = None) -> None:
         self.config = config
         self.weights = weights  # SHA-256 of the weights file
+        self.updates: int = config["training"]["update"]  # optimizer updates behind these weights
         self.operators: list[str] = config["operators"]
         self.modules: list[str] = config["modules"]
         self.thresholds: dict[str, float] = config["thresholds"]
-        dtype = torch.bfloat16 if config["precision"] == "bf16" else torch.float32
-        self.model = model.to(dtype).eval().requires_grad_(False)
-        self.model.freeze()
+        self.calibration: dict[str, float] = config["calibration"]
+        self.edges: bool = config["edges"]
+        self.device = Device.of(device or config["device"], config["precision"])
+        self.model = model.to(self.device.kind, self.device.dtype).eval().requires_grad_(False)
+        self.model.freeze(self.device)
+
+    @property
+    def trained(self) -> bool:
+        """Whether any update was made: `load` refuses a folder without weights, but weights may be of update 0."""
+        return self.updates > 0
+
+    def facts(self) -> dict[str, Any]:
+        """What answers state about the model."""
+        return {"weights": self.weights, "device": self.device.name, "trained": self.trained, "updates": self.updates}
 
     def defect_scores(self, sources: Sequence[str]) -> NDArray[np.float64]:
         """(N,) probability that the function holds a defect."""
-        return self._collect(sources, lambda batch, states, _: self._defects(batch, states)[0])
+        return self._collect(sources, lambda output: output.defects.double().sigmoid().numpy())
 
     def rewired_defect_scores(self, sources: Sequence[str], seed: int) -> NDArray[np.float64]:
         """The same with the neighbours of all nodes of a graph shuffled among them; degrees stay."""
         rng = np.random.default_rng(seed)
-        found = [
-            self._defects(batch, self.model.trunk(batch))[0]
-            for batch, _ in self._batches(sources, lambda store: _rewired(store, rng))
-        ]
-        return np.concatenate(found) if found else np.zeros(0)
+        rewired = self._outputs(sources, lambda store: _rewired(store, rng))
+        return _joined([output.defects.double().sigmoid().numpy() for output, _ in rewired])
 
     def defect_locations(self, sources: Sequence[str]) -> list[list[int]]:
         """[line, column, end line, end column] of the most probable place, given that there is a defect."""
         spans: list[list[int]] = []
-        for batch, graphs in self._batches(sources):
-            cells = self._defects(batch, self.model.trunk(batch))[1]
-            best = _argmax(np.logaddexp.reduce(cells, axis=1), graphs.start)
+        for output, graphs in self._outputs(sources):
+            best = _argmax(output.cells.logsumexp(dim=1).numpy(), graphs.start)
             spans += graphs.span[best].tolist()
         return spans
 
     def import_scores(self, masked_sources: Sequence[str]) -> dict[str, Any]:
         """{"modules": K names, "scores": (N, K) independent probabilities} that the function uses the module."""
-        scores = self._collect(masked_sources, lambda batch, states, _: self._imports(batch, states))
+        scores = self._collect(masked_sources, lambda output: output.imports.double().sigmoid().numpy())
         return {"modules": self.modules, "scores": scores.reshape(len(masked_sources), len(self.modules))}
 
+    def confidences(self, sources: Sequence[str]) -> NDArray[np.float64]:
+        """(N,) calibrated probability that the program passes its tests."""
+        return self._collect(sources, self._confidence)
+
+    def embeddings(self, sources: Sequence[str]) -> NDArray[np.float32]:
+        """(N, 256) vectors of length 1; the inner product is the similarity."""
+        found = _joined([output.embedding.numpy() for output, _ in self._outputs(sources, embed=True)])
+        return found.reshape(len(sources), self.config["head"]).astype(np.float32)
+
     def answer(self, source: str) -> dict[str, Any]:
-        """Everything about one function: name, line, imports, and the defect if it is above the dev threshold."""
+        """Everything about one function: name, line, confidence, imports, and the defect if it is above the dev cut."""
         return self.answer_batch([source])[0]
 
     def answer_batch(self, sources: Sequence[str]) -> list[dict[str, Any]]:
         """One answer per source, in order."""
-        return [answer for batch, graphs in self._batches(sources) for answer in self._answers(batch, graphs)]
+        return [answer for output, graphs in self._outputs(sources) for answer in self._answers(output, graphs)]
 
     def answer_file(self, text: bytes | str) -> list[dict[str, Any]]:
         """Answers for all functions and methods of a file, in order of their lines, which are the file's.
 
-        Docstrings are left out, as in training; imports are judged with the imported names masked, where the corpus
-        keeps the function (it leaves out stubs and the very large).
+        Imports are judged with the imported names masked, where the corpus keeps the function (it leaves out stubs and
+        the very large).
         """
         try:
             tree = ast.parse(text)
@@ -140,9 +161,6 @@ class Bridge:
             raise UnparseableSource(f"not Python: {error}") from None
         nodes = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
         nodes.sort(key=lambda node: node.lineno)
-        for node in nodes:
-            if ast.get_docstring(node) is not None:
-                node.body = node.body[1:] or [ast.copy_location(ast.Pass(), node.body[0])]
         answers: list[dict[str, Any]] = []
         for low in range(0, len(nodes), _CHUNK):
             chunk = nodes[low : low + _CHUNK]
@@ -150,39 +168,40 @@ class Bridge:
             twins = graph.build_trees(
                 [graph.parse(masked[node.lineno]) if node.lineno in masked else node for node in chunk]
             )
-            batch, twin = self._batch(graphs), self._batch(twins)
-            answers += self._answers(batch, graphs, self._imports(twin, self.model.trunk(twin)))
+            answers += self._answers(self._output(graphs), graphs, self._output(twins).imports)
         return answers
 
-    def _answers(
-        self, batch: Batch, graphs: CodeGraphs, imports: NDArray[np.float64] | None = None
-    ) -> Iterator[dict[str, Any]]:
-        states = self.model.trunk(batch)
-        probability, cells = self._defects(batch, states)
-        if imports is None:
-            imports = self._imports(batch, states)
-        best = _argmax(np.logaddexp.reduce(cells, axis=1), graphs.start)
+    def _answers(self, output: Output, graphs: CodeGraphs, imports: Tensor | None = None) -> Iterator[dict[str, Any]]:
+        probability = output.defects.double().sigmoid().numpy()
+        cells = output.cells.numpy()
+        modules = (output.imports if imports is None else imports).double().sigmoid().numpy()
+        confidence = self._confidence(output)
+        best = _argmax(output.cells.logsumexp(dim=1).numpy(), graphs.start)
         for index, node in enumerate(best.tolist()):
             defects = []
             if probability[index] >= self.thresholds["defect"]:
                 operator = self.operators[int(cells[node].argmax())]
                 line = int(graphs.span[node, 0])
                 defects.append({"operator": operator, "line": line, "probability": float(probability[index])})
-            order = np.argsort(-imports[index])[:5]
-            kept = order[imports[index, order] >= self.thresholds["imports"]]
+            order = np.argsort(-modules[index])[:5]
+            kept = order[modules[index, order] >= self.thresholds["imports"]]
             yield {
                 "name": graphs.name[index],
                 "line": int(graphs.span[graphs.start[index], 0]),
-                "confidence": None,  # no head for it yet: absent, not zero
+                "confidence": float(confidence[index]),
                 "imports": [
-                    {"module": self.modules[k], "probability": float(imports[index, k])} for k in kept.tolist()
+                    {"module": self.modules[k], "probability": float(modules[index, k])} for k in kept.tolist()
                 ],
                 "defects": defects,
             }
 
-    def _batches(
-        self, sources: Sequence[str], change: Callable[[Store], None] | None = None
-    ) -> Iterator[tuple[Batch, CodeGraphs]]:
+    def _confidence(self, output: Output) -> NDArray[np.float64]:
+        logits = output.confidence.double() * self.calibration["scale"] + self.calibration["offset"]
+        return logits.sigmoid().numpy()
+
+    def _outputs(
+        self, sources: Sequence[str], change: Callable[[Store], None] | None = None, embed: bool = False
+    ) -> Iterator[tuple[Output, CodeGraphs]]:
         """Chunk by chunk; the next one is parsed in a thread of its own while the model works on this one."""
 
         def prepare(low: int) -> tuple[Batch, CodeGraphs]:
@@ -191,40 +210,37 @@ class Bridge:
 
         if len(sources) <= _CHUNK:
             if len(sources):
-                yield prepare(0)
+                batch, graphs = prepare(0)
+                yield self.model.answer(batch, embed), graphs
             return
         with ThreadPoolExecutor(1) as ahead:
             following = ahead.submit(prepare, 0)
             for low in range(0, len(sources), _CHUNK):
-                current = following.result()
+                batch, graphs = following.result()
                 if low + _CHUNK < len(sources):
                     following = ahead.submit(prepare, low + _CHUNK)
-                yield current
+                yield self.model.answer(batch, embed), graphs
+
+    def _output(self, graphs: CodeGraphs) -> Output:
+        return self.model.answer(self._batch(graphs))
 
     def _batch(self, graphs: CodeGraphs, change: Callable[[Store], None] | None = None) -> Batch:
         store = Store.of(graphs)
-        if not self.config["edges"]:
+        if not self.edges:
             store = store.without_edges()
         if change is not None:
             change(store)
-        return batches.graphs(store, np.arange(len(store)), gradient=False)
+        return batches.graphs(store, np.arange(len(store)), gradient=False).to(self.device.kind)
 
-    def _collect(
-        self, sources: Sequence[str], answer: Callable[[Batch, Tensor, CodeGraphs], NDArray[np.float64]]
-    ) -> NDArray[np.float64]:
-        found = [answer(batch, self.model.trunk(batch), graphs) for batch, graphs in self._batches(sources)]
-        return np.concatenate(found) if found else np.zeros(0)
-
-    def _defects(self, batch: Batch, states: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Probability per graph (G,), logits per node and operator (N, O)."""
-        logits, cells = self.model.defects(states, batch)
-        return logits.double().sigmoid().numpy(), cells.double().numpy()
-
-    def _imports(self, batch: Batch, states: Tensor) -> NDArray[np.float64]:
-        return self.model.imports(states, batch).double().sigmoid().numpy()
+    def _collect(self, sources: Sequence[str], read: Callable[[Output], NDArray[Any]]) -> NDArray[Any]:
+        return _joined([read(output) for output, _ in self._outputs(sources)])
 
 
-def _argmax(values: NDArray[np.float64], start: NDArray[np.int32]) -> NDArray[np.int64]:
+def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def _argmax(values: NDArray[Any], start: NDArray[np.int32]) -> NDArray[np.int64]:
     """Index of the largest value in each run start[i]:start[i + 1]."""
     return np.array([low + int(values[low:high].argmax()) for low, high in itertools.pairwise(start)])
 

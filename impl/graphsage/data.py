@@ -1,4 +1,5 @@
-"""From records to training samples: every function with mutants of itself, and its masked twin for the imports.
+"""From records to training samples: functions with mutants of themselves and a masked twin for the imports, and
+problems with the programs that were run against their tests.
 
 Graphs are built once, by several processes, and kept as compact arrays; nothing here knows PyTorch, so that the
 processes start quickly. It must never look at a record that its caller did not name.
@@ -8,19 +9,25 @@ from __future__ import annotations
 
 import multiprocessing
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from corpus import defects
 from corpus.functions import Function
+from corpus.programs import Program
 from graphsage import features, graph
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
 
 IGNORED = -100
 OPERATORS: tuple[str, ...] = tuple(defects.OPERATORS)
+ORIGINAL, MUTANT, REWRITE = 0, 1, 2  # roles of a version
 _CHUNK = 128  # functions: operators are balanced inside a chunk
 
 
@@ -88,22 +95,53 @@ class Store:
 
 @dataclass(slots=True)
 class Samples:
-    """Training samples of B functions; version 0 of a function is the original, M others are mutants.
+    """Training samples of B functions or problems in V versions; version 0 is the original.
 
-    `versions` holds graph numbers (-1 where a function has fewer mutants), `masked` the graph of the masked source
+    `versions` holds graph numbers (-1 where a sample has fewer of them), `masked` the graph of the masked source
     (-1 where no module is used).
     """
 
     store: Store
     record_id: list[str]  # B
-    versions: NDArray[np.int64]  # (B, M + 1)
-    location: NDArray[np.int64]  # (B, M + 1) node of the defect inside its graph, or IGNORED
-    operator: NDArray[np.int64]  # (B, M + 1) index in OPERATORS, or IGNORED
+    versions: NDArray[np.int64]  # (B, V)
+    role: NDArray[np.int64]  # (B, V) ORIGINAL, MUTANT or REWRITE
+    location: NDArray[np.int64]  # (B, V) node of the defect inside its graph, or IGNORED
+    operator: NDArray[np.int64]  # (B, V) index in OPERATORS, or IGNORED
+    passed: NDArray[np.int64]  # (B, V) what the tests said, 0 or 1; IGNORED where it was not run
     masked: NDArray[np.int64]  # (B,)
     modules: NDArray[np.int64]  # (B, K) 0 or 1
 
     def __len__(self) -> int:
         return len(self.record_id)
+
+    @classmethod
+    def join(cls, parts: Sequence[Samples]) -> Samples:
+        """One after the other; versions that a part does not have are gaps."""
+        widest = max(part.versions.shape[1] for part in parts)
+        first = np.cumsum([0, *(len(part.store) for part in parts)]).tolist()
+
+        def table(name: str, gap: int) -> NDArray[np.int64]:
+            tables = [getattr(part, name) for part in parts]
+            wide = [np.pad(one, ((0, 0), (0, widest - one.shape[1])), constant_values=gap) for one in tables]
+            return np.concatenate(wide)
+
+        def graphs(name: str) -> list[NDArray[np.int64]]:
+            numbers = [getattr(part, name) for part in parts]
+            return [np.where(one >= 0, one + low, -1) for one, low in zip(numbers, first, strict=False)]
+
+        moved = [replace(part, versions=one) for part, one in zip(parts, graphs("versions"), strict=True)]
+        parts, masked = moved, graphs("masked")
+        return cls(
+            store=Store.join([part.store for part in parts]),
+            record_id=[record for part in parts for record in part.record_id],
+            versions=table("versions", -1),
+            role=table("role", MUTANT),
+            location=table("location", IGNORED),
+            operator=table("operator", IGNORED),
+            passed=table("passed", IGNORED),
+            masked=np.concatenate(masked),
+            modules=np.concatenate([part.modules for part in parts]),
+        )
 
 
 def vocabulary(records: Sequence[Function], seen_at_least: int) -> list[str]:
@@ -189,14 +227,8 @@ def prepare(
         stores.append(store)
         progress(f"graphs {graphs:,} of {len(rows):,}/{len(records):,} functions")
 
-    if processes > 1 and len(jobs) > 1:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(processes, mp_context=context) as pool:
-            for result in pool.map(_prepare, jobs, chunksize=4):
-                take(result)
-    else:
-        for job in jobs:
-            take(_prepare(job))
+    for result in _each(_prepare, jobs, processes):
+        take(result)
     index = {module: column for column, module in enumerate(modules)}
     labels = np.zeros((len(records), len(modules)), dtype=np.int64)
     for row, record in enumerate(records):
@@ -208,8 +240,71 @@ def prepare(
         store=store if edges else store.without_edges(),
         record_id=[record.record_id for record in records],
         versions=np.array([row[0] for row in rows]),
+        role=np.tile([ORIGINAL] + [MUTANT] * mutants, (len(rows), 1)),
         location=np.array([row[1] for row in rows]),
         operator=np.array([row[2] for row in rows]),
+        passed=np.full((len(rows), mutants + 1), IGNORED),
         masked=np.array([row[3] for row in rows]),
         modules=labels,
     )
+
+
+_ROLES = {"canonical": ORIGINAL, "mutant": MUTANT, "rewrite": REWRITE}
+
+
+def _store(sources: Sequence[str]) -> Store:
+    return Store.of(graph.build(sources))
+
+
+def prepare_programs(
+    programs: Sequence[Program], modules: int, processes: int, progress: Callable[[str], None], edges: bool = True
+) -> Samples:
+    """One sample a problem, in order of appearance, with all of its programs; the solution that passed comes first.
+
+    `modules` is the number of module labels, which programs do not have. A problem whose solution failed is left out.
+    """
+    problems: dict[str, list[Program]] = {}
+    for program in programs:
+        problems.setdefault(program.problem, []).append(program)
+    kept = []
+    for versions in problems.values():
+        versions.sort(key=lambda program: _ROLES[program.kind] != ORIGINAL)
+        if versions[0].kind == "canonical" and versions[0].passed:
+            kept.append(versions)
+    sources = [program.source for versions in kept for program in versions]
+    jobs = [sources[low : low + 4 * _CHUNK] for low in range(0, len(sources), 4 * _CHUNK)]
+    stores: list[Store] = []
+    for store in _each(_store, jobs, processes):
+        stores.append(store)
+        progress(f"graphs of {sum(map(len, stores)):,}/{len(sources):,} programs")
+    shape = (len(kept), max(map(len, kept), default=1))
+    tables = {name: np.full(shape, gap) for name, gap in
+              (("versions", -1), ("role", MUTANT), ("operator", IGNORED), ("passed", IGNORED))}  # fmt: skip
+    first = 0
+    for row, versions in enumerate(kept):
+        for column, program in enumerate(versions):
+            tables["versions"][row, column] = first + column
+            tables["role"][row, column] = _ROLES[program.kind]
+            tables["passed"][row, column] = program.passed
+            if program.operator in OPERATORS:
+                tables["operator"][row, column] = OPERATORS.index(program.operator)
+        first += len(versions)
+    joined = Store.join(stores)
+    return Samples(
+        store=joined if edges else joined.without_edges(),
+        record_id=[versions[0].problem for versions in kept],
+        location=np.full(shape, IGNORED),
+        masked=np.full(len(kept), -1),
+        modules=np.zeros((len(kept), modules), dtype=np.int64),
+        **tables,
+    )
+
+
+def _each(work: Callable[[_T], _R], jobs: Sequence[_T], processes: int) -> Iterator[_R]:
+    """The results in the order of the jobs, from several processes where there are several."""
+    if processes > 1 and len(jobs) > 1:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(processes, mp_context=context) as pool:
+            yield from pool.map(work, jobs, chunksize=1 if len(jobs) < 8 * processes else 4)
+    else:
+        yield from map(work, jobs)

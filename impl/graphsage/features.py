@@ -80,7 +80,7 @@ def mix(first: Hashes, *rest: Hashes | Ints) -> Hashes:
 
 def _bucket(value: Ints, edges: Sequence[int]) -> Ints:
     """Index of the half-open bucket: below edges[0], [edges[0], edges[1]), ..., from edges[-1] on."""
-    return np.searchsorted(np.asarray(edges), value, side="right").astype(np.int32)
+    return np.searchsorted(np.asarray(edges), value, side="right")
 
 
 @cache
@@ -107,11 +107,11 @@ class View:
     def __init__(self, graphs: CodeGraphs) -> None:
         self.g = graphs
         self.n = len(graphs.kind)
-        self.nodes = np.arange(self.n, dtype=np.int32)
+        self.nodes = np.arange(self.n, dtype=np.int64)
         self.up = np.where(graphs.parent < 0, self.nodes, graphs.parent)  # parent; a root is its own
         self.up2 = self.up[self.up]
         self.is_root = graphs.parent < 0
-        self.graph = np.repeat(np.arange(len(graphs), dtype=np.int32), np.diff(graphs.start))
+        self.graph = np.repeat(np.arange(len(graphs), dtype=np.int64), np.diff(graphs.start))
         self.root = graphs.start[:-1][self.graph]
         self.leaf = graphs.size == 1
         self.first = np.where(self.leaf, self.nodes, np.minimum(self.nodes + 1, self.n - 1))  # first child or itself
@@ -136,7 +136,7 @@ class View:
 
     @cached_property
     def children(self) -> Ints:
-        return np.bincount(self.g.parent[~self.is_root], minlength=self.n).astype(np.int32)
+        return np.bincount(self.g.parent[~self.is_root], minlength=self.n)
 
     @cached_property
     def depth(self) -> Ints:
@@ -153,7 +153,7 @@ class View:
 
     def inherited_count(self, flag: NDArray[np.bool_]) -> Ints:
         """How many of the node and its ancestors carry the flag."""
-        count = np.where(self.is_root, 0, flag).astype(np.int32)
+        count = np.where(self.is_root, 0, flag).astype(np.int64)
         above = self.up
         while not self.is_root[above].all():
             count = count + count[above]
@@ -177,16 +177,16 @@ class View:
     def below(self, flag: NDArray[np.bool_]) -> Ints:
         """How many nodes of each subtree (itself left out) carry the flag."""
         total = np.concatenate([[0], np.cumsum(flag)])
-        return (total[self.nodes + self.g.size] - total[self.nodes + 1]).astype(np.int32)
+        return (total[self.nodes + self.g.size] - total[self.nodes + 1])
 
     def kinds(self, *names: str) -> NDArray[np.bool_]:
-        return _among(KINDS, names)[self.g.kind]
+        return _among(KINDS, names).take(self.g.kind)
 
     def slots(self, *names: str) -> NDArray[np.bool_]:
-        return _among(SLOTS, names)[self.g.slot]
+        return _among(SLOTS, names).take(self.g.slot)
 
     def operators(self, *names: str) -> NDArray[np.bool_]:
-        return _among(OPERATORS, names)[self.g.operator]
+        return _among(OPERATORS, names).take(self.g.operator)
 
     def flag(self, mask: int) -> NDArray[np.bool_]:
         return (self.g.flags & mask) > 0
@@ -194,13 +194,13 @@ class View:
     @cached_property
     def operations(self) -> tuple[Ints, Hashes]:
         """Nodes that combine others, and their operator (kind where they have none)."""
-        rows = np.flatnonzero(_OPERATIONS[self.g.kind]).astype(np.int32)
+        rows = np.flatnonzero(_OPERATIONS[self.g.kind])
         return rows, (self.g.kind * 32 + self.g.operator)[rows].astype(np.uint64)
 
     @cached_property
     def next_use(self) -> Ints:
         """Next occurrence of the same variable, or -1."""
-        out = np.full(self.n, -1, dtype=np.int32)
+        out = np.full(self.n, -1, dtype=np.int64)
         known = self.g.last_use >= 0
         out[self.g.last_use[known]] = self.nodes[known]
         return out
@@ -218,7 +218,7 @@ class View:
         write = self.flag(g.STORE | g.DELETE)
         reads = np.bincount(first[variable & ~write], minlength=self.n)[first]
         writes = np.bincount(first[variable & write], minlength=self.n)[first]
-        return reads.astype(np.int32), writes.astype(np.int32), first
+        return reads, writes, first
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -263,7 +263,7 @@ def _one(rows: Ints, columns: Ints) -> Entries:
 def _where(flags: Sequence[NDArray[np.bool_]]) -> Entries:
     """One column per flag."""
     columns, rows = np.nonzero(np.stack(flags))
-    return rows.astype(np.int32), columns.astype(np.int32), None
+    return rows, columns, None
 
 
 def _join(*parts: tuple[Ints, Ints]) -> Entries:
@@ -272,8 +272,8 @@ def _join(*parts: tuple[Ints, Ints]) -> Entries:
 
 def _twice(rows: Ints, key: Hashes, width: int) -> Entries:
     """Two signed entries a key: a pair of buckets names a key far less ambiguously than one does."""
-    first = (key % np.uint64(width)).astype(np.int32)
-    second = ((key >> np.uint64(24)) % np.uint64(width)).astype(np.int32)
+    first = (key % np.uint64(width)).astype(np.int64)
+    second = ((key >> np.uint64(24)) % np.uint64(width)).astype(np.int64)
     sign = 1.0 - 2.0 * ((key >> np.uint64(61)) & np.uint64(1)).astype(np.float32)
     other = 1.0 - 2.0 * ((key >> np.uint64(62)) & np.uint64(1)).astype(np.float32)
     return np.concatenate([rows, rows]), np.concatenate([first, second]), np.concatenate([sign, other])
@@ -281,7 +281,7 @@ def _twice(rows: Ints, key: Hashes, width: int) -> Entries:
 
 def _once(rows: Ints, key: Hashes, width: int) -> Entries:
     sign = 1.0 - 2.0 * ((key >> np.uint64(61)) & np.uint64(1)).astype(np.float32)
-    return rows, (key % np.uint64(width)).astype(np.int32), sign
+    return rows, (key % np.uint64(width)).astype(np.int64), sign
 
 
 def _stack(*parts: Entries) -> Entries:
@@ -303,13 +303,13 @@ def _kind(v: View) -> Entries:
 
 #: Slots that one kind of node fills alone would repeat that kind's column.
 _OPEN_SLOTS = tuple(s for s in SLOTS if s not in {"root", "parameter", "keyword", "handler", "generator"})
-_OPEN_SLOT = np.array([_OPEN_SLOTS.index(s) if s in _OPEN_SLOTS else -1 for s in SLOTS], dtype=np.int32)
+_OPEN_SLOT = np.array([_OPEN_SLOTS.index(s) if s in _OPEN_SLOTS else -1 for s in SLOTS], dtype=np.int64)
 
 
 @_block("structural", "slot", _OPEN_SLOTS, "1 if the node fills the slot '{}' of its parent")
 def _slot(v: View) -> Entries:
     column = _OPEN_SLOT[v.g.slot]
-    rows = np.flatnonzero(column >= 0).astype(np.int32)
+    rows = np.flatnonzero(column >= 0)
     return _one(rows, column[rows])
 
 
@@ -327,7 +327,7 @@ def _from_end(v: View) -> Entries:
 
 @_block("structural", "children", ["1", "2", "3", "4", "5_to_8", "9_up"], "1 if the node has {} children")
 def _children(v: View) -> Entries:
-    rows = np.flatnonzero(v.children).astype(np.int32)
+    rows = np.flatnonzero(v.children)
     return _one(rows, _bucket(v.children[rows], [2, 3, 4, 5, 9]))
 
 
@@ -343,7 +343,7 @@ def _depth(v: View) -> Entries:
     "1 if its subtree has {} nodes",
 )
 def _size(v: View) -> Entries:
-    rows = np.flatnonzero(~v.leaf).astype(np.int32)
+    rows = np.flatnonzero(~v.leaf)
     return _one(rows, _bucket(v.g.size[rows], [4, 7, 13, 26, 61]))
 
 
@@ -378,7 +378,7 @@ _MEASURES = ("decisions", "calls", "returns", "operators", "reads", "writes")
 def _below(v: View) -> Entries:
     rows = np.flatnonzero(
         v.kinds("FunctionDef", "ClassDef", "Module", "For", "While", "If", "With", "Match", "Try", "Lambda")
-    ).astype(np.int32)
+    )
     write = v.flag(g.STORE | g.DELETE)
     flags = (
         v.kinds("If", "For", "While", "IfExp", "ExceptHandler", "BoolOp", "comprehension", "Match"),
@@ -400,7 +400,7 @@ def _below(v: View) -> Entries:
     "children, kind and slot of its parent",
 )
 def _operation(v: View) -> Entries:
-    rows = np.flatnonzero(~v.leaf).astype(np.int32)
+    rows = np.flatnonzero(~v.leaf)
     shape = v.g.kind * 32 + v.g.literal
     key = mix(
         (v.g.kind * 32 + v.g.operator)[rows].astype(np.uint64),
@@ -419,8 +419,8 @@ _BINDINGS = (
 
 @_block("dependency", "bound_by", _BINDINGS, "variable: 1 if its most recent write is made by {}", lexical=True)
 def _bound_by(v: View) -> Entries:
-    rows = np.flatnonzero(v.flag(g.VARIABLE)).astype(np.int32)
-    table = np.full(len(KINDS), _BINDINGS.index("walrus_or_pattern"), dtype=np.int32)
+    rows = np.flatnonzero(v.flag(g.VARIABLE))
+    table = np.full(len(KINDS), _BINDINGS.index("walrus_or_pattern"), dtype=np.int64)
     for kind, binding in {
         "arg": "parameter",
         "ExceptHandler": "except",
@@ -449,30 +449,30 @@ def _bound_by(v: View) -> Entries:
     bound = np.where(named, by_parent[v.g.kind[holder[at]]], table[v.g.kind[at]])
     builtin = v.flag(g.BUILTIN)[rows]
     unbound = np.where(builtin, _BINDINGS.index("nothing_builtin"), _BINDINGS.index("nothing"))
-    return _one(rows, np.where(write >= 0, bound, unbound).astype(np.int32))
+    return _one(rows, np.where(write >= 0, bound, unbound))
 
 
 @_block("dependency", "writes", _buckets([1, 2, 3]), "variable: 1 if the source writes it {} times")
 def _writes(v: View) -> Entries:
-    rows = np.flatnonzero(v.flag(g.VARIABLE)).astype(np.int32)
+    rows = np.flatnonzero(v.flag(g.VARIABLE))
     return _one(rows, np.minimum(v.chain[1][rows], 3))
 
 
 @_block("dependency", "reads", _buckets([1, 2, 3, 4, 7]), "variable: 1 if the source reads it {} times")
 def _reads(v: View) -> Entries:
-    rows = np.flatnonzero(v.flag(g.VARIABLE)).astype(np.int32)
+    rows = np.flatnonzero(v.flag(g.VARIABLE))
     return _one(rows, _bucket(v.chain[0][rows], [1, 2, 3, 4, 7]))
 
 
 @_block("dependency", "arguments", _buckets([1, 2, 3, 4, 5]), "call: 1 if it passes {} positional arguments")
 def _arguments(v: View) -> Entries:
-    rows = np.flatnonzero(v.kinds("Call")).astype(np.int32)
+    rows = np.flatnonzero(v.kinds("Call"))
     return _one(rows, np.minimum(v.g.arity[rows] % 256, 5))
 
 
 @_block("dependency", "keywords", _buckets([1, 2, 3]), "call: 1 if it passes {} keyword arguments")
 def _keywords(v: View) -> Entries:
-    rows = np.flatnonzero(v.kinds("Call")).astype(np.int32)
+    rows = np.flatnonzero(v.kinds("Call"))
     return _one(rows, np.minimum(v.g.arity[rows] // 256, 3))
 
 
@@ -481,16 +481,16 @@ _BASES = ("self", "written_name", "free_name", "attribute", "call", "subscript",
 
 def _base_class(v: View, of: Ints) -> Ints:
     """Index in _BASES of the nodes `of`."""
-    table = np.full(len(KINDS), 6, dtype=np.int32)
+    table = np.full(len(KINDS), 6, dtype=np.int64)
     table[[KIND["Name"], KIND["Attribute"], KIND["Call"], KIND["Subscript"]]] = (2, 3, 4, 5)
     out = table[v.g.kind[of]]
     out = np.where((out == 2) & (v.g.last_write[of] >= 0), 1, out)
-    return np.where((v.g.known[of] == 0) | (v.g.known[of] == 1), 0, out).astype(np.int32)
+    return np.where((v.g.known[of] == 0) | (v.g.known[of] == 1), 0, out)
 
 
 @_block("dependency", "base", _BASES, "attribute: 1 if it is taken from a {}", lexical=True)
 def _base(v: View) -> Entries:
-    rows = np.flatnonzero(v.kinds("Attribute")).astype(np.int32)
+    rows = np.flatnonzero(v.kinds("Attribute"))
     return _one(rows, _base_class(v, v.first[rows]))
 
 
@@ -499,13 +499,13 @@ _CALLEES = ("builtin", "local_name", "free_name", "method_of_self", "method_of_n
 
 @_block("dependency", "callee", _CALLEES, "call: 1 if what is called is a {}", lexical=True)
 def _callee(v: View) -> Entries:
-    rows = np.flatnonzero(v.kinds("Call")).astype(np.int32)
+    rows = np.flatnonzero(v.kinds("Call"))
     function = v.first[rows]
     base = _base_class(v, v.first[function])
     name, attribute = v.g.kind[function] == KIND["Name"], v.g.kind[function] == KIND["Attribute"]
     plain = np.where(v.g.last_write[function] >= 0, 1, np.where(v.flag(g.BUILTIN)[function], 0, 2))
     method = np.where(base == 0, 3, np.where(base <= 2, 4, 5))
-    return _one(rows, np.where(name, plain, np.where(attribute, method, 6)).astype(np.int32))
+    return _one(rows, np.where(name, plain, np.where(attribute, method, 6)))
 
 
 @_block(
@@ -532,7 +532,7 @@ def _is(v: View) -> Entries:
     lexical=True,
 )
 def _parent(v: View) -> Entries:
-    rows = np.flatnonzero(~v.is_root).astype(np.int32)
+    rows = np.flatnonzero(~v.is_root)
     return _twice(rows, mix(v.noun[rows], v.noun[v.up[rows]], v.g.slot[rows]), 51)
 
 
@@ -546,7 +546,7 @@ def _parent(v: View) -> Entries:
 def _argument(v: View) -> Entries:
     plain = v.g.slot == SLOT["argument"]
     named = (v.g.slot == SLOT["value"]) & (v.g.kind[v.up] == KIND["keyword"])
-    rows = np.flatnonzero(plain | named).astype(np.int32)
+    rows = np.flatnonzero(plain | named)
     call = np.where(plain, v.up, v.up2)[rows]
     place = np.where(plain, v.g.position.astype(np.uint64), v.g.symbol[v.up])[rows]
     return _twice(rows, mix(v.g.symbol[call], place, v.noun[rows]), 48)
@@ -562,18 +562,18 @@ _SURROUNDINGS = (
 
 @_block("context", "inside", _SURROUNDINGS, "1 if the node or an ancestor is in the place '{}'")
 def _inside(v: View) -> Entries:
-    bit = {name: np.int32(1 << index) for index, name in enumerate(_SURROUNDINGS)}
+    bit = {name: np.int64(1 << index) for index, name in enumerate(_SURROUNDINGS)}
     above = np.where(v.is_root, KIND["Module"], v.g.kind[v.up])
     own = _PLACE[above, v.g.slot]
     nested = v.kinds("FunctionDef") & ~v.is_root
-    own = own | np.where(nested, bit["nested_function"], np.int32(0))
+    own = own | np.where(nested, bit["nested_function"], np.int64(0))
     mask = v.inherited(own)
     return _where([(mask & bit[name]) > 0 for name in _SURROUNDINGS])
 
 
 def _places() -> Ints:
     """(kinds of the parent, slots) -> bit of _SURROUNDINGS that the slot opens."""
-    table = np.zeros((len(KINDS), len(SLOTS)), dtype=np.int32)
+    table = np.zeros((len(KINDS), len(SLOTS)), dtype=np.int64)
     for name, kinds, slots in (
         ("loop_body", ("For", "While"), ("body",)),
         ("condition", ("If", "While", "IfExp", "comprehension"), ("test", "condition")),
@@ -614,7 +614,7 @@ _STATEMENTS = tuple("Expr" if name == "Module" else name for name in KINDS[: KIN
 def _statement(v: View) -> Entries:
     above = v.statement[v.up]
     kind = v.g.kind[above]
-    rows = np.flatnonzero(~v.is_root & ((kind != KIND["Module"]) | ~v.is_root[above])).astype(np.int32)
+    rows = np.flatnonzero(~v.is_root & ((kind != KIND["Module"]) | ~v.is_root[above]))
     return _one(rows, np.where(kind < KIND["Import"], kind, KIND["Module"])[rows])
 
 
@@ -627,25 +627,25 @@ def _statement(v: View) -> Entries:
 )
 def _sibling(v: View) -> Entries:
     previous = v.siblings[1]
-    rows = np.flatnonzero(previous != v.nodes).astype(np.int32)
+    rows = np.flatnonzero(previous != v.nodes)
     return _twice(rows, mix(v.noun[previous[rows]], v.noun[rows], v.g.kind[v.up[rows]]), 60)
 
 
 @_block("semantic", "operator", OPERATORS[1:], "1 if the node's operator is {}")
 def _operator(v: View) -> Entries:
-    rows = np.flatnonzero(v.g.operator).astype(np.int32)
+    rows = np.flatnonzero(v.g.operator)
     return _one(rows, v.g.operator[rows] - 1)
 
 
 @_block("semantic", "literal", LITERALS[1:], "1 if the node is a constant of the class {}")
 def _literal(v: View) -> Entries:
-    rows = np.flatnonzero(v.g.literal).astype(np.int32)
+    rows = np.flatnonzero(v.g.literal)
     return _one(rows, v.g.literal[rows] - 1)
 
 
 @_block("semantic", "name", g.WELL_KNOWN, "1 if the node's identifier is '{}'", lexical=True)
 def _name(v: View) -> Entries:
-    rows = np.flatnonzero(v.g.known >= 0).astype(np.int32)
+    rows = np.flatnonzero(v.g.known >= 0)
     return _one(rows, v.g.known[rows])
 
 
@@ -844,24 +844,24 @@ _DISTANCES = ["none", "1_to_2", "3_to_5", "6_to_10", "11_to_20", "21_to_50", "51
 
 
 def _distance(rows: Ints, other: Ints) -> Ints:
-    return np.where(other < 0, 0, 1 + _bucket(np.abs(rows - other), _DISTANCE)).astype(np.int32)
+    return np.where(other < 0, 0, 1 + _bucket(np.abs(rows - other), _DISTANCE))
 
 
 @_block("temporal", "since_use", _DISTANCES, "variable: 1 if its previous occurrence is {} nodes back", lexical=True)
 def _since_use(v: View) -> Entries:
-    rows = np.flatnonzero(v.flag(g.VARIABLE)).astype(np.int32)
+    rows = np.flatnonzero(v.flag(g.VARIABLE))
     return _one(rows, _distance(rows, v.g.last_use[rows]))
 
 
 @_block("temporal", "since_write", _DISTANCES, "variable: 1 if its most recent write is {} nodes back", lexical=True)
 def _since_write(v: View) -> Entries:
-    rows = np.flatnonzero(v.flag(g.VARIABLE)).astype(np.int32)
+    rows = np.flatnonzero(v.flag(g.VARIABLE))
     return _one(rows, _distance(rows, v.g.last_write[rows]))
 
 
 @_block("temporal", "until_use", _DISTANCES, "variable: 1 if its next occurrence is {} nodes ahead", lexical=True)
 def _until_use(v: View) -> Entries:
-    rows = np.flatnonzero(v.flag(g.VARIABLE)).astype(np.int32)
+    rows = np.flatnonzero(v.flag(g.VARIABLE))
     return _one(rows, _distance(rows, v.next_use[rows]))
 
 
@@ -873,7 +873,7 @@ def _until_use(v: View) -> Entries:
     lexical=True,
 )
 def _statements_since_write(v: View) -> Entries:
-    rows = np.flatnonzero(v.flag(g.VARIABLE) & (v.g.last_write >= 0)).astype(np.int32)
+    rows = np.flatnonzero(v.flag(g.VARIABLE) & (v.g.last_write >= 0))
     begun = np.cumsum(v.is_statement)
     return _one(rows, _bucket(begun[rows] - begun[v.g.last_write[rows]], [1, 2, 3, 5]))
 
@@ -909,9 +909,9 @@ def _previous(v: View) -> Entries:
 
 @_block("temporal", "tenth", _numbers(10), "statement: 1 if it begins in tenth {} of its function's nodes")
 def _tenth(v: View) -> Entries:
-    rows = np.flatnonzero(v.is_statement & ~v.is_root).astype(np.int32)
+    rows = np.flatnonzero(v.is_statement & ~v.is_root)
     root = v.root[rows]
-    return _one(rows, ((rows - root) * 10 // v.g.size[root]).astype(np.int32))
+    return _one(rows, ((rows - root) * 10 // v.g.size[root]))
 
 
 @_block(
@@ -948,8 +948,8 @@ def _share(v: View) -> Entries:
     count = np.bincount(v.graph * len(KINDS) + v.g.kind, minlength=len(v.g) * len(KINDS))
     count[_COUNTED_AT[np.arange(len(count)) % len(KINDS)] < 0] = 0
     at = np.flatnonzero(count)
-    rows = v.g.start[at // len(KINDS)].astype(np.int32)
-    return rows, _COUNTED_AT[at % len(KINDS)].astype(np.int32), np.log1p(count[at]).astype(np.float32)
+    rows = v.g.start[at // len(KINDS)]
+    return rows, _COUNTED_AT[at % len(KINDS)], np.log1p(count[at]).astype(np.float32)
 
 
 @_block(
@@ -986,7 +986,7 @@ def _language(v: View) -> Entries:
 
     annotated = v.slots("annotation", "returns")
     rows, columns, _ = _where([anywhere(flag) for flag in (v.flag(g.ASYNC), annotated, v.flag(g.MODERN))])
-    return _join((v.nodes, np.zeros_like(v.nodes)), (v.g.start[rows].astype(np.int32), columns + 1))
+    return _join((v.nodes, np.zeros_like(v.nodes)), (v.g.start[rows], columns + 1))
 
 
 COLUMNS: tuple[Column, ...] = tuple(column for block in _BLOCKS for column in block.columns)
@@ -1005,7 +1005,7 @@ def extract(graphs: CodeGraphs) -> SparseRows:
     base = 0
     for block in _BLOCKS:
         rows, columns, value = block.compute(view)
-        keys.append(rows.astype(np.int64) * 1024 + columns + base)
+        keys.append(rows * 1024 + columns + base)
         values.append(np.ones(len(rows), dtype=np.float32) if value is None else value)
         base += len(block.columns)
     key = np.concatenate(keys)
@@ -1019,5 +1019,5 @@ def extract(graphs: CodeGraphs) -> SparseRows:
     kept = value != 0
     key, value = key[kept], value[kept]
     count = np.bincount(key >> 10, minlength=view.n)
-    indptr = np.concatenate([[0], np.cumsum(count)]).astype(np.int32)
+    indptr = np.concatenate([[0], np.cumsum(count)])
     return SparseRows(indptr, (key & 1023).astype(np.int16), value.astype(np.float32))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int32]
+Ints = NDArray[np.int64]
 
 
 class UnparseableSource(ValueError):  # noqa: N818 (says what is the case)
@@ -178,6 +178,25 @@ def _literal(value: Any) -> int:
     return LITERAL["complex" if isinstance(value, complex) else "Ellipsis"]
 
 
+_CONSTANTS: dict[str, tuple[int, int]] = {}
+
+
+def _constant(value: Any) -> tuple[int, int]:
+    """(literal class, symbol) of a constant, remembered per process where it is short."""
+    text = repr(value)
+    found = _CONSTANTS.get(text)
+    if found is None:
+        found = (_literal(value), hashed(text, "constant"))
+        if len(text) <= 40:
+            if len(_CONSTANTS) >= _MEMO_LIMIT:
+                _CONSTANTS.clear()
+            _CONSTANTS[text] = found
+    return found
+
+
+_OPERATOR_SYMBOLS = [hashed(name, "operator") for name in OPERATORS]
+
+
 def _plain(kind: str, *fields: str) -> tuple[int, tuple[tuple[str, int], ...]]:
     """A table row: the kind and (attribute, slot) in order of execution; 'a=b' gives attribute a the slot b."""
     pairs = [field.partition("=") for field in fields]
@@ -274,7 +293,7 @@ def _parameters(arguments: ast.arguments) -> list[tuple[ast.AST, int, int, int]]
     return found
 
 
-def _folded(node: ast.AST, kind: int) -> list[tuple[ast.AST, int, int, int]]:
+def _folded(node: ast.AST) -> list[tuple[ast.AST, int, int, int]]:
     """(node, slot, position, flags) of the children that sit inside a folded container of the node."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
         return _parameters(node.args)
@@ -302,6 +321,24 @@ def _folded(node: ast.AST, kind: int) -> list[tuple[ast.AST, int, int, int]]:
     return found
 
 
+#: What a node says besides its kind and children, so that the walk asks once and not class by class.
+_PLAIN, _NAME, _ATTRIBUTE, _CONSTANT, _CALL, _ARGUMENT, _KEYWORD, _COMPARE, _OPERATION = range(9)
+_DEFINITION, _HANDLER, _IMPORT, _GLOBAL, _CAPTURE = range(9, 14)
+_FORMS: dict[type[ast.AST], int] = {
+    ast.Name: _NAME,
+    ast.Attribute: _ATTRIBUTE,
+    ast.Constant: _CONSTANT,
+    ast.Call: _CALL,
+    ast.arg: _ARGUMENT,
+    ast.keyword: _KEYWORD,
+    ast.Compare: _COMPARE,
+    **dict.fromkeys((ast.BinOp, ast.BoolOp, ast.UnaryOp, ast.AugAssign), _OPERATION),
+    **dict.fromkeys((ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef), _DEFINITION),
+    ast.ExceptHandler: _HANDLER,
+    **dict.fromkeys((ast.Import, ast.ImportFrom), _IMPORT),
+    **dict.fromkeys((ast.Global, ast.Nonlocal), _GLOBAL),
+    **dict.fromkeys((ast.MatchAs, ast.MatchStar), _CAPTURE),
+}
 _CONTAINERS = frozenset(
     {ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.With, ast.AsyncWith, ast.JoinedStr, ast.Dict, ast.Match}
 )
@@ -317,6 +354,19 @@ _FLAGS: dict[type[ast.AST], int] = {
 _TOKEN_AFTER_FIRST_CHILD = np.isin(
     np.arange(len(KINDS)), [KIND[k] for k in ("BinOp", "BoolOp", "Compare", "Call", "Subscript", "Attribute")]
 )
+
+
+#: Kind, form, (attribute, slot) of the children, flags, whether it holds a folded container.
+_ROWS: dict[type[ast.AST], tuple[int, int, tuple[tuple[str, int], ...], int, bool]] = {
+    cls: (kind, _FORMS.get(cls, _PLAIN), fields, _FLAGS.get(cls, 0), cls in _CONTAINERS)
+    for cls, (kind, fields) in _TABLE.items()
+}
+_DOCUMENTED = 3  # kinds below may begin with a docstring
+_BODY = SLOT["body"]
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
 class _Walk:
@@ -343,34 +393,35 @@ class _Walk:
         last_write: dict[str, int] = {}
         definitions: dict[str, int] = {}
         calls: dict[str, int] = {}
+        load, store = ast.Load, ast.Store
+        here = len(rows) - 1
         stack: list[tuple[Any, int, int, int, int]] = [(root, -1, SLOT["root"], 0, 0)]
         while stack:
             node, parent, slot, position, flags = stack.pop()
             cls = node.__class__
             if cls is ast.Expr:
-                node, flags = node.value, flags | STATEMENT
+                node = node.value
+                flags |= STATEMENT
                 cls = node.__class__
-            kind, fields = _TABLE[cls]
-            here = len(rows)
-            operator = literal = arity = 0
-            use, write, target, known = -1, -1, -1, -1
+            kind, form, fields, own_flags, container = _ROWS[cls]
+            here += 1
+            operator = literal = arity = symbol = 0
+            target = known = -1
             name: str | None = None
             variable: str | None = None
-            symbol = 0
-            if cls is ast.Name:
+            if form == _NAME:
                 name = variable = node.id
-                if node.ctx.__class__ is not ast.Load:
-                    flags |= STORE if node.ctx.__class__ is ast.Store else DELETE
-            elif cls is ast.Attribute:
+                if node.ctx.__class__ is not load:
+                    flags |= STORE if node.ctx.__class__ is store else DELETE
+            elif form == _ATTRIBUTE:
                 name = node.attr
                 if node.value.__class__ is ast.Name:
                     variable = f"{node.value.id}.{name}"
-                if node.ctx.__class__ is not ast.Load:
-                    flags |= STORE if node.ctx.__class__ is ast.Store else DELETE
-            elif cls is ast.Constant:
-                literal = _literal(node.value)
-                symbol = hashed(repr(node.value), "constant")
-            elif cls is ast.Call:
+                if node.ctx.__class__ is not load:
+                    flags |= STORE if node.ctx.__class__ is store else DELETE
+            elif form == _CONSTANT:
+                literal, symbol = _constant(node.value)
+            elif form == _CALL:
                 function = node.func
                 arity = min(len(node.args), 255) + 256 * len(node.keywords)
                 if function.__class__ is ast.Name:
@@ -386,50 +437,53 @@ class _Walk:
                     if target < 0:
                         target = calls.get(full, -1)
                     calls[full] = here
-            elif cls is ast.arg:
+            elif form == _PLAIN:
+                pass
+            elif form == _ARGUMENT:
                 name = variable = node.arg
-            elif cls is ast.keyword:
+            elif form == _KEYWORD:
                 name = node.arg
-            elif cls is ast.Compare:
+            elif form == _COMPARE:
                 operator = OPERATOR[node.ops[0].__class__]
                 symbol = hashed("".join([op.__class__.__name__ for op in node.ops]), "operator")
-            elif cls in (ast.BinOp, ast.BoolOp, ast.UnaryOp, ast.AugAssign):
+            elif form == _OPERATION:
                 operator = OPERATOR[node.op.__class__]
-                symbol = hashed(OPERATORS[operator], "operator")
-            elif cls in (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef):
+                symbol = _OPERATOR_SYMBOLS[operator]
+            elif form == _DEFINITION:
                 name = node.name
                 definitions[name] = here
                 last_write[name] = last_use[name] = here
                 if cls is not ast.ClassDef:
                     arguments = node.args
                     arity = min(len(arguments.posonlyargs) + len(arguments.args), 255) + 256 * len(arguments.kwonlyargs)
-            elif cls is ast.ExceptHandler:
+            elif form == _HANDLER:
                 if node.name:
                     name = variable = node.name
                     flags |= STORE
-            elif cls is ast.Import or cls is ast.ImportFrom:
+            elif form == _IMPORT:
                 name = node.names[0].name if cls is ast.Import else node.module
                 for alias in node.names:
                     bound = alias.asname or alias.name.partition(".")[0]
                     last_write[bound] = last_use[bound] = here
-            elif cls is ast.Global or cls is ast.Nonlocal:
+            elif form == _GLOBAL:
                 flags |= DECLARED
                 name = node.names[0]
                 for bound in node.names:
                     last_use[bound] = here
-            elif (cls is ast.MatchAs or cls is ast.MatchStar) and node.name:
+            elif node.name:  # _CAPTURE
                 name = variable = node.name
                 flags |= STORE
             if variable is not None:
                 flags |= VARIABLE
-                use = last_use.get(variable, -1)
-                write = last_write.get(variable, -1)
+                links.append((last_use.get(variable, -1), last_write.get(variable, -1), -1))
                 last_use[variable] = here
                 if flags & (STORE | DELETE):
                     last_write[variable] = here
+            else:
+                links.append((-1, -1, target))
             noun = symbol
             if name is not None:
-                symbol, noun, parts, known, spelling = _identifier(name)
+                symbol, noun, parts, known, spelling = _IDENTIFIERS.get(name) or _identifier(name)
                 flags |= spelling
                 for part in parts:
                     word_nodes.append(here)
@@ -437,7 +491,7 @@ class _Walk:
             symbols.append(symbol)
             nouns.append(noun)
             if cls is ast.comprehension:
-                flags |= ASYNC * bool(node.is_async)
+                own_flags = ASYNC * bool(node.is_async)
                 last = node.ifs[-1] if node.ifs else node.iter
                 spans.append((node.target.lineno, node.target.col_offset, last.end_lineno, last.end_col_offset))
             elif cls is ast.Module:
@@ -445,23 +499,25 @@ class _Walk:
                 spans.append((1, 0, last.end_lineno, last.end_col_offset))
             else:
                 spans.append((node.lineno, node.col_offset, node.end_lineno, node.end_col_offset))
-            rows.append((kind, parent, slot, position, flags | _FLAGS.get(cls, 0), operator, literal, arity, known))
-            links.append((use, write, target))
+            rows.append((kind, parent, slot, position, flags | own_flags, operator, literal, arity, known))
             first = len(stack)
-            if cls in _CONTAINERS:
-                for inner, inner_slot, place, inner_flags in _folded(node, kind):
+            if container:
+                for inner, inner_slot, place, inner_flags in _folded(node):
                     stack.append((inner, here, inner_slot, place, inner_flags))
             for attribute, child_slot in fields:
                 child = getattr(node, attribute)
                 if child.__class__ is list:
                     place = 0
+                    if kind < _DOCUMENTED and child_slot == _BODY and _is_text(child[0]):
+                        child = child[1:]  # a docstring is no code
                     for item in child:
                         if item is not None:
                             stack.append((item, here, child_slot, place, 0))
                             place += 1
                 elif child is not None:
                     stack.append((child, here, child_slot, 0, 0))
-            stack[first:] = stack[first:][::-1]
+            if len(stack) > first + 1:
+                stack[first:] = stack[: first - 1 : -1] if first else stack[::-1]
         begin = self.starts[-1]
         size = [1] * (len(rows) - begin)
         for index in range(len(rows) - 1, begin, -1):
@@ -501,11 +557,11 @@ def build_trees(roots: Sequence[ast.AST]) -> CodeGraphs:
     walk = _Walk()
     for root in roots:
         walk.add(root)
-    rows = np.array(walk.rows, dtype=np.int32).reshape(-1, 9).T
+    rows = np.array(walk.rows, dtype=np.int64).reshape(-1, 9).T
     kind, parent, slot, position, flags, operator, literal, arity, known = np.ascontiguousarray(rows)
-    span = np.array(walk.spans, dtype=np.int32).reshape(-1, 4)
-    last_use, last_write, callee = np.ascontiguousarray(np.array(walk.links, dtype=np.int32).reshape(-1, 3).T)
-    start = np.array(walk.starts, dtype=np.int32)
+    span = np.array(walk.spans, dtype=np.int64).reshape(-1, 4)
+    last_use, last_write, callee = np.ascontiguousarray(np.array(walk.links, dtype=np.int64).reshape(-1, 3).T)
+    start = np.array(walk.starts, dtype=np.int64)
     edges, edge_type = _edges(kind, parent, span, last_use, last_write, callee, start)
     return CodeGraphs(
         kind=kind,
@@ -516,10 +572,10 @@ def build_trees(roots: Sequence[ast.AST]) -> CodeGraphs:
         operator=operator,
         literal=literal,
         arity=arity,
-        size=np.array(walk.sizes, dtype=np.int32),
+        size=np.array(walk.sizes, dtype=np.int64),
         symbol=np.array(walk.symbols, dtype=np.uint64),
         noun=np.array(walk.nouns, dtype=np.uint64),
-        word_node=np.array(walk.word_nodes, dtype=np.int32),
+        word_node=np.array(walk.word_nodes, dtype=np.int64),
         word=np.array(walk.words, dtype=np.uint64),
         known=known,
         span=span,
@@ -540,7 +596,7 @@ def token_order(kind: Ints, span: Ints, start: Ints) -> Ints:
     at[inner] = span[np.minimum(inner + 1, len(kind) - 1), 2:]
     graph = np.repeat(np.arange(len(start) - 1), np.diff(start))
     key = (graph.astype(np.int64) << 40) + (at[:, 0].astype(np.int64) << 20) + at[:, 1]
-    return np.argsort(key, kind="stable").astype(np.int32)
+    return np.argsort(key, kind="stable")
 
 
 def _edges(
@@ -549,7 +605,7 @@ def _edges(
     order = token_order(kind, span, start)
     inside = np.ones(max(len(kind) - 1, 0), dtype=bool)
     inside[start[1:-1] - 1] = False
-    nodes = np.arange(len(kind), dtype=np.int32)
+    nodes = np.arange(len(kind), dtype=np.int64)
     pairs = [
         (nodes[parent >= 0], parent[parent >= 0]),
         (order[:-1][inside], order[1:][inside]),
@@ -558,6 +614,6 @@ def _edges(
         (nodes[(last_write >= 0) & (last_write != last_use)], last_write[(last_write >= 0) & (last_write != last_use)]),
         (nodes[callee >= 0], callee[callee >= 0]),
     ]
-    edges = np.concatenate([np.stack(pair) for pair in pairs], axis=1).astype(np.int32)
-    edge_type = np.repeat(np.arange(len(pairs), dtype=np.int32), [len(a) for a, _ in pairs])
+    edges = np.concatenate([np.stack(pair) for pair in pairs], axis=1)
+    edge_type = np.repeat(np.arange(len(pairs), dtype=np.int64), [len(a) for a, _ in pairs])
     return edges, edge_type

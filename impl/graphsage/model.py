@@ -1,24 +1,28 @@
-"""The whole model: a GraphSAGE trunk over sparse node features, a head for defects, a head for imports.
+"""The whole model: a GraphSAGE trunk over sparse node features and four heads: defects, imports, confidence, embedding.
 
 Reads batches and returns losses and logits; it never sees source text, files or metrics.
-B samples (functions), M + 1 versions of each, G graphs, N nodes, C = 978 columns, O operators, K modules.
+B samples (functions, problems), V versions of each, G graphs, N nodes, C = 978 columns, O operators, K modules.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.nn import SAGEConv
 
+from graphsage.device import Device
+from graphsage.frozen import Frozen
 from graphsage.sparse import Sparse
 
 IGNORED = -100
 RARE = -6.0  # first logit of a cell: with some 400 cells a graph starts undecided
+TEMPERATURE = 0.1  # of the similarities that the embedding is trained by
+LOSSES = ("bugs", "location", "imports", "confidence", "embedding")
 
 
 @dataclass(slots=True)
@@ -31,12 +35,24 @@ class Batch:
     spread: Sparse  # (N, G) times graph vectors gives each node its graph's
     start: Tensor  # (G + 1,) first node of each graph
     record_id: list[str] = field(default_factory=list)  # B
-    defect_graph: Tensor | None = None  # (B, M + 1) graph of the original and its mutants, -1 where there is none
+    version_graph: Tensor | None = None  # (B, V) graph of the original and its other versions, -1 where there is none
     import_graph: Tensor | None = None  # (B,) graph of the masked source, -1 where there is none
-    bug_labels: Tensor | None = None  # (B, M + 1) 1 where the graph holds a defect
-    location_labels: Tensor | None = None  # (B, M + 1) node of the defect inside its graph
-    operator_labels: Tensor | None = None  # (B, M + 1) operator that made the defect
+    bug_labels: Tensor | None = None  # (B, V) 1 where the graph holds a defect
+    location_labels: Tensor | None = None  # (B, V) node of the defect inside its graph
+    operator_labels: Tensor | None = None  # (B, V) operator that made the defect
     import_labels: Tensor | None = None  # (B, K) 1 where the function uses the module
+    confidence_labels: Tensor | None = None  # (B, V) 1 where the program passed its tests, 0 where it failed
+    embedding_labels: Tensor | None = None  # (B, V) 1 for a rewrite of the original, 0 for what behaves otherwise
+
+    def to(self, device: str) -> Batch:
+        """The same batch on a device; the batch itself where it is there already."""
+        if self.start.device.type == device:
+            return self
+        moved = {
+            each.name: value if isinstance(value := getattr(self, each.name), list | None) else value.to(device)
+            for each in fields(self)
+        }
+        return Batch(**moved)
 
 
 @dataclass(slots=True)
@@ -46,21 +62,32 @@ class Output:
     defects: Tensor  # (G,)
     cells: Tensor  # (N, O)
     imports: Tensor  # (G, K)
+    confidence: Tensor  # (G,)
+    embedding: Tensor  # (G, E) of length 1
     losses: dict[str, Tensor] = field(default_factory=dict)
     loss: Tensor | None = None
+
+    def cpu(self) -> Output:
+        """The logits where NumPy can read them."""
+        logits = (self.defects, self.cells, self.imports, self.confidence, self.embedding)
+        return Output(*(each.float().cpu() for each in logits))
 
 
 class SparseInputSage(SAGEConv):
     """SAGEConv whose input rows are sparse: the mean is taken after the projection, which commutes with it."""
 
-    frozen: Tensor | None = None  # both weights as one matrix, once they no longer change
+    frozen: tuple[Tensor, ...] | None = None  # the weights as (C, H), once they no longer change
 
-    def both(self) -> Tensor:
-        """Weights for the neighbours and for the node itself side by side (C, 2H)."""
-        return torch.cat([self.lin_l.weight, self.lin_r.weight]).t()
+    def freeze(self, device: Device) -> None:
+        # half the bytes: this table is read in rows all over the place, and memory is what that costs
+        dtype = torch.bfloat16 if device.int8 else device.dtype
+        self.frozen = tuple(each.weight.detach().t().to(dtype).contiguous() for each in (self.lin_l, self.lin_r))
 
     def forward(self, features: Sparse, neighbours: Sparse) -> Tensor:
-        both = self.both() if self.frozen is None else self.frozen
+        if self.frozen is not None:
+            left, right = (features @ weight for weight in self.frozen)
+            return right.add_(neighbours @ left).to(self.lin_l.bias.dtype).add_(self.lin_l.bias)
+        both = torch.cat([self.lin_l.weight, self.lin_r.weight]).t()  # (C, 2H)
         left, right = (features @ both).chunk(2, dim=1)  # (N, H) each
         return neighbours @ left + right + self.lin_l.bias.to(left.dtype)  # (N, H)
 
@@ -68,22 +95,41 @@ class SparseInputSage(SAGEConv):
 class Sage(SAGEConv):
     """SAGEConv with its mean over neighbours as a sparse product."""
 
+    frozen: tuple[Frozen, Frozen] | None = None  # both layers, once they no longer change
+
+    def freeze(self, device: Device) -> None:
+        self.frozen = (
+            Frozen(self.lin_l.weight, None, device),
+            Frozen(self.lin_r.weight, self.lin_l.bias, device),
+        )
+
     def forward(self, states: Tensor, neighbours: Sparse) -> Tensor:
-        return self.lin_l(neighbours @ states) + self.lin_r(states)  # (N, H)
+        if self.frozen is None:
+            return self.lin_l(neighbours @ states) + self.lin_r(states)  # (N, H)
+        left, right = (layer(states) for layer in self.frozen)
+        return right.add_(neighbours @ left)  # the mean commutes with the projection
 
 
 class GraphSage(nn.Module):
     """Trunk and heads. `hidden` = [978, 512, 512, 256] in the default profile; K modules; O operators."""
 
+    frozen: Frozen | None = None  # the head of the nodes, once it no longer changes
+
     def __init__(
-        self, hidden: Sequence[int], head: int, operators: int, modules: int, dropout: float, weights: Sequence[float]
+        self,
+        hidden: Sequence[int],
+        head: int,
+        operators: int,
+        modules: int,
+        dropout: float = 0.0,
+        weights: Sequence[float] = (1.0,) * len(LOSSES),
     ) -> None:
         super().__init__()
         first, *others = list(itertools.pairwise(hidden))
         self.convolutions = nn.ModuleList([SparseInputSage(*first), *(Sage(*pair) for pair in others)])
         self.norms = nn.ModuleList([nn.LayerNorm(width) for width in hidden[1:]])
         self.dropout = dropout
-        self.weights = tuple(weights)  # of the losses bugs, location, imports
+        self.weights = dict(zip(LOSSES, weights, strict=True))
         width = hidden[-1]
         self.node = nn.Linear(width, head)
         self.surroundings = nn.Linear(width, head, bias=False)
@@ -93,102 +139,209 @@ class GraphSage(nn.Module):
         self.modules_hidden = nn.Linear(2 * width, head)
         self.modules_out = nn.Linear(head, modules)
         nn.init.constant_(self.modules_out.bias, RARE / 2)
+        summary = 2 * width + operators + 1
+        self.confidence_hidden = nn.Linear(summary, head)
+        self.confidence_out = nn.Linear(head, 1)
+        self.embedding_hidden = nn.Linear(summary, head)
+        self.embedding_out = nn.Linear(head, head)
 
-    def freeze(self) -> None:
-        """Prepare for answering: the weights must not change from here on."""
-        first = self.convolutions[0]
-        assert isinstance(first, SparseInputSage)
-        first.frozen = first.both().detach().contiguous()
+    def freeze(self, device: Device) -> None:
+        """Prepare for answering on the device: the weights must not change from here on."""
+        for convolution in self.convolutions:
+            convolution.freeze(device)
+        self.frozen = Frozen(self.node.weight, self.node.bias, device)
 
     def trunk(self, batch: Batch) -> Tensor:
         """States of the nodes (N, H)."""
         states: Tensor | Sparse = batch.features
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            states = functional.relu(norm(convolution(states, batch.neighbours)))  # (N, H)
+            states = norm(convolution(states, batch.neighbours))
+            states = functional.relu(states, inplace=not torch.is_grad_enabled())  # (N, H)
             states = functional.dropout(states, self.dropout, self.training)
         assert isinstance(states, Tensor)
         return states
 
-    def defects(self, states: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    def pool(self, states: Tensor, batch: Batch) -> Tensor:
+        """Mean and maximum over the nodes of each graph (G, 2H)."""
+        peak = segment_max(states.float(), batch.start)  # (G, H)
+        return torch.cat([batch.pool @ states, peak.to(states.dtype)], dim=1)
+
+    def defects(self, states: Tensor, pooled: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Logit per graph that it holds a defect (G,), and per node and operator what speaks for it (N, O)."""
-        mean = batch.pool @ states  # (G, H)
-        hidden = functional.relu(self.node(states) + batch.spread @ self.surroundings(mean))  # (N, head)
-        cells = self.cell(hidden).float()  # (N, O)
+        mean = pooled[:, : pooled.shape[1] // 2]  # (G, H)
+        node = self.node if self.frozen is None else self.frozen
+        hidden = node(states) + batch.spread @ self.surroundings(mean)
+        cells = self.cell(functional.relu(hidden, inplace=True)).float()  # (N, O)
         score = segment_logsumexp(cells.logsumexp(dim=1), batch.start)  # (G,)
         return score + self.whole(mean).float().squeeze(1), cells
 
-    def imports(self, states: Tensor, batch: Batch) -> Tensor:
+    def imports(self, pooled: Tensor) -> Tensor:
         """Logit per graph and module (G, K)."""
-        peak = segment_max(states.float(), batch.start)  # (G, H)
-        pooled = torch.cat([batch.pool @ states, peak.to(states.dtype)], dim=1)  # (G, 2H)
-        return self.modules_out(functional.relu(self.modules_hidden(pooled))).float()  # (G, K)
+        return self.modules_out(functional.relu(self.modules_hidden(pooled))).float()
 
-    def forward(self, batch: Batch) -> Output:
+    def summary(self, pooled: Tensor, defects: Tensor, cells: Tensor, batch: Batch) -> Tensor:
+        """What confidence and embedding look at: the pooled states, and how strongly each operator is suspected."""
+        suspicion = segment_logsumexp(cells, batch.start)  # (G, O)
+        alarms = torch.cat([suspicion, defects[:, None]], dim=1) / -RARE  # about as large as the states
+        return torch.cat([pooled, alarms.to(pooled.dtype)], dim=1)  # (G, 2H + O + 1)
+
+    def confidence(self, summary: Tensor) -> Tensor:
+        """Logit per graph that the program passes its tests (G,), before calibration."""
+        return self.confidence_out(functional.relu(self.confidence_hidden(summary))).float().squeeze(1)
+
+    def embedding(self, summary: Tensor) -> Tensor:
+        """A vector of length 1 per graph (G, E): near for programs that behave the same."""
+        hidden = functional.relu(self.embedding_hidden(summary))
+        return functional.normalize(self.embedding_out(hidden).float(), dim=1)
+
+    def forward(self, batch: Batch, embed: bool = True) -> Output:
+        """Everything; without `embed` the embedding stays out (G, 0)."""
         states = self.trunk(batch)
-        defects, cells = self.defects(states, batch)
-        output = Output(defects, cells, self.imports(states, batch))
+        pooled = self.pool(states, batch)
+        defects, cells = self.defects(states, pooled, batch)
+        summary = self.summary(pooled, defects, cells, batch)
+        embedding = self.embedding(summary) if embed else summary[:, :0]
+        output = Output(defects, cells, self.imports(pooled), self.confidence(summary), embedding)
         if batch.bug_labels is not None:
-            output.losses = self.losses(output, batch)
+            output.losses = {name: self.weights[name] * loss for name, loss in self.losses(output, batch).items()}
             output.loss = torch.stack(list(output.losses.values())).sum()
         return output
 
+    @torch.inference_mode()
+    def answer(self, batch: Batch, embed: bool = False) -> Output:
+        """The logits alone, without gradients, on the CPU."""
+        return self(batch, embed).cpu()
+
     def losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
-        """Weighted components; a component without a single label in the batch is left out."""
-        losses: dict[str, Tensor] = {}
-        bugs, location, imports = self.weights
-        assert batch.defect_graph is not None
+        """Components by name, not yet weighted; one without a single label in the batch is left out."""
+        found = {
+            "bugs": self.bugs_loss(output, batch),
+            "location": self.location_loss(output, batch),
+            "imports": self.imports_loss(output, batch),
+            "confidence": self.confidence_loss(output, batch),
+            "embedding": self.embedding_loss(output, batch),
+        }
+        return {name: loss for name, loss in found.items() if loss is not None}
+
+    def bugs_loss(self, output: Output, batch: Batch) -> Tensor | None:
+        """Cross-entropy of the graphs, and of the very cells that were changed."""
+        assert batch.version_graph is not None
         assert batch.bug_labels is not None
-        known = batch.bug_labels != IGNORED  # (B, M + 1)
-        if known.any():
-            # a function's original weighs as much as all its mutants together
-            mutants = (batch.bug_labels == 1).sum(dim=1, keepdim=True)  # (B, 1)
-            weight = torch.where(batch.bug_labels == 1, 1 / mutants.clamp(min=1), 1.0)[known]
-            logits = output.defects[batch.defect_graph[known]]
-            target = batch.bug_labels[known].float()
-            loss = functional.binary_cross_entropy_with_logits(logits, target, weight, reduction="sum")
-            losses["bugs"] = bugs * (loss / weight.sum() + self.contrast(output.cells, batch)) / 2
+        known = batch.bug_labels != IGNORED  # (B, V)
+        if not known.any():
+            return None
+        loss = balanced_cross_entropy(output.defects[batch.version_graph[known]], batch.bug_labels)
+        return (loss + self.contrast(output.cells, batch)) / 2
+
+    def location_loss(self, output: Output, batch: Batch) -> Tensor | None:
+        """Cross-entropy of the changed cell among all cells of the mutant."""
+        assert batch.version_graph is not None
         assert batch.location_labels is not None
         assert batch.operator_labels is not None
-        placed = batch.location_labels != IGNORED  # (B, M + 1)
-        if placed.any():
-            graph = batch.defect_graph[placed]  # (P,)
-            node = batch.start[graph] + batch.location_labels[placed]
-            cell = output.cells[node, batch.operator_labels[placed]]
-            total = segment_logsumexp(output.cells.logsumexp(dim=1), batch.start)[graph]
-            losses["location"] = location * (total - cell).mean()
+        placed = batch.location_labels != IGNORED  # (B, V)
+        if not placed.any():
+            return None
+        graph = batch.version_graph[placed]  # (P,)
+        node = batch.start[graph] + batch.location_labels[placed]
+        cell = output.cells[node, batch.operator_labels[placed]]
+        total = segment_logsumexp(output.cells.logsumexp(dim=1), batch.start)[graph]
+        return (total - cell).mean()
+
+    def imports_loss(self, output: Output, batch: Batch) -> Tensor | None:
+        """Cross-entropy of every module, summed over the modules."""
         assert batch.import_graph is not None
         assert batch.import_labels is not None
         named = batch.import_labels[:, 0] != IGNORED  # (B,)
-        if named.any():
-            logits = output.imports[batch.import_graph[named]]  # (Q, K)
-            target = batch.import_labels[named].float()
-            loss = functional.binary_cross_entropy_with_logits(logits, target, reduction="sum")
-            losses["imports"] = imports * loss / len(logits)
-        return losses
+        if not named.any():
+            return None
+        logits = output.imports[batch.import_graph[named]]  # (Q, K)
+        target = batch.import_labels[named].float()
+        return functional.binary_cross_entropy_with_logits(logits, target, reduction="sum") / len(logits)
+
+    def confidence_loss(self, output: Output, batch: Batch) -> Tensor | None:
+        """Cross-entropy of passing, and the order of every passing and failing version of the same problem."""
+        assert batch.version_graph is not None
+        assert batch.confidence_labels is not None
+        labels = batch.confidence_labels  # (B, V)
+        known = labels != IGNORED
+        if not known.any():
+            return None
+        logits = output.confidence[batch.version_graph.clamp(min=0)]  # (B, V)
+        loss = balanced_cross_entropy(logits[known], labels)
+        pairs = (labels == 1)[:, :, None] & (labels == 0)[:, None, :]  # (B, V, V)
+        if not pairs.any():
+            return loss
+        gaps = logits[:, :, None] - logits[:, None, :]
+        weight = (pairs / pairs.sum(dim=(1, 2), keepdim=True).clamp(min=1))[pairs]  # every problem counts the same
+        order = (functional.softplus(-gaps[pairs]) * weight).sum() / weight.sum()
+        return (loss + order) / 2
+
+    def embedding_loss(self, output: Output, batch: Batch) -> Tensor | None:
+        """InfoNCE (van den Oord et al. 2018, eq. 4): the original finds its rewrite among what behaves otherwise.
+
+        That are its own failing versions and the originals of all other samples of the batch.
+        """
+        assert batch.version_graph is not None
+        assert batch.embedding_labels is not None
+        labels = batch.embedding_labels  # (B, V)
+        rows = ((labels == 1).any(dim=1) & (labels == 0).any(dim=1)).nonzero().squeeze(1)  # (A,)
+        if not len(rows):
+            return None
+        vectors = output.embedding[batch.version_graph.clamp(min=0)]  # (B, V, E)
+        anchors = vectors[rows, 0]  # (A, E)
+        own = torch.einsum("ae,ave->av", anchors, vectors[rows]) / TEMPERATURE  # (A, V)
+        others = anchors @ vectors[:, 0].T / TEMPERATURE  # (A, B)
+        others[torch.arange(len(rows)), rows] = -torch.inf
+        failing = own.masked_fill(labels[rows] != 0, -torch.inf)
+        against = torch.cat([failing, others], dim=1).logsumexp(dim=1, keepdim=True)  # (A, 1)
+        twins = labels[rows] == 1
+        near = functional.softplus(against - own) * twins / twins.sum(dim=1, keepdim=True)
+        return near.sum() / len(rows)
 
     def contrast(self, cells: Tensor, batch: Batch) -> Tensor:
         """Cross-entropy of the very cell that was changed: a defect in the mutant, none in the original."""
-        assert batch.defect_graph is not None
+        assert batch.version_graph is not None
         assert batch.location_labels is not None
         assert batch.operator_labels is not None
-        placed = batch.location_labels != IGNORED  # (B, M + 1)
+        placed = batch.location_labels != IGNORED  # (B, V)
         if not placed.any():
             return cells.sum() * 0.0
-        original = batch.defect_graph[:, :1].expand_as(placed)[placed]  # (P,)
+        original = batch.version_graph[:, :1].expand_as(placed)[placed]  # (P,)
         node, operator = batch.location_labels[placed], batch.operator_labels[placed]
-        mutated = cells[batch.start[batch.defect_graph[placed]] + node, operator]
+        mutated = cells[batch.start[batch.version_graph[placed]] + node, operator]
         # nodes before the changed one are the same in both, so it has the same number
         before = cells[torch.minimum(batch.start[original] + node, batch.start[original + 1] - 1), operator]
         return (functional.softplus(-mutated).mean() + functional.softplus(before).mean()) / 2
 
 
+def balanced_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy of the logits (L,) of the L labels (B, V) that are not IGNORED.
+
+    The positives of a sample weigh as much together as one of them alone would, and so do its negatives.
+    """
+    weight = torch.zeros(labels.shape, device=logits.device)
+    for label in (0, 1):
+        here = labels == label
+        weight = torch.where(here, 1 / here.sum(dim=1, keepdim=True).clamp(min=1), weight)
+    known = labels != IGNORED
+    loss = functional.binary_cross_entropy_with_logits(
+        logits, labels[known].float(), weight[known], reduction="sum"
+    )
+    return loss / weight[known].sum()
+
+
 def segment_max(values: Tensor, start: Tensor) -> Tensor:
     """Maximum over each run start[i]:start[i + 1] of the first dimension, none of them empty."""
+    if values.device.type == "mps":  # has no segment_reduce
+        run = torch.repeat_interleave(torch.diff(start)).reshape(-1, *[1] * (values.dim() - 1)).expand_as(values)
+        least = values.new_full((len(start) - 1, *values.shape[1:]), -torch.inf)
+        return least.scatter_reduce(0, run, values, "amax")
     return torch.segment_reduce(values, "max", offsets=start, axis=0)
 
 
 def segment_logsumexp(values: Tensor, start: Tensor) -> Tensor:
-    """(N,) -> (G,): log of the sum of exponentials over each run start[i]:start[i + 1]."""
-    peak = segment_max(values.detach(), start)  # (G,)
-    shifted = (values - peak.repeat_interleave(torch.diff(start))).exp()
-    return peak + torch.segment_reduce(shifted, "sum", offsets=start, axis=0).log()
+    """(N, ...) -> (G, ...): log of the sum of exponentials over each run start[i]:start[i + 1]."""
+    peak = segment_max(values.detach(), start)  # (G, ...)
+    run = torch.repeat_interleave(torch.diff(start))
+    shifted = (values - peak[run]).exp()
+    return peak + torch.zeros_like(peak).index_add(0, run, shifted).log()

@@ -21,6 +21,9 @@ class Rows:
     index: Tensor  # (nnz,) int32
     weight: Tensor  # (nnz,) float32
 
+    def to(self, device: str) -> Rows:
+        return Rows(self.ptr.to(device), self.index.to(device), self.weight.to(device))
+
     def times(self, dense: Tensor) -> Tensor:
         """(R, C) x (C, D) -> (R, D), in the dtype of `dense`."""
         return functional.embedding_bag(
@@ -40,10 +43,14 @@ class Sparse:
     rows: Rows
     transposed: Rows | None = None
 
+    def to(self, device: str) -> Sparse:
+        return Sparse(self.rows.to(device), None if self.transposed is None else self.transposed.to(device))
+
     def __matmul__(self, dense: Tensor) -> Tensor:
         """(R, C) @ (C, D) -> (R, D); under autocast in autocast's dtype."""
-        if torch.is_autocast_enabled("cpu"):
-            dense = dense.to(torch.get_autocast_dtype("cpu"))
+        kind = dense.device.type
+        if torch.is_autocast_enabled(kind):
+            dense = dense.to(torch.get_autocast_dtype(kind))
         if self.transposed is None or not torch.is_grad_enabled() or not dense.requires_grad:
             return self.rows.times(dense)
         return _Product.apply(dense, self.rows, self.transposed)  # type: ignore[no-any-return]

@@ -7,11 +7,12 @@ the same number of threads). It must never read a test split: it knows "train" a
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from corpus import records
+from corpus.programs import Program
 from graphsage import batches, data
+from graphsage.device import Device
 from graphsage.model import GraphSage, Output
 
 _DEV_BATCH = 64  # functions
@@ -38,8 +41,9 @@ class Settings:
     hidden: list[int]
     head: int
     dropout: float
-    loss_weights: list[float]  # bugs, location, imports
+    loss_weights: list[float]  # bugs, location, imports, confidence, embedding
     mutants: int  # built for each function
+    program_visits: int  # how often an epoch comes back to a problem, each time with other versions
     edges: bool  # false leaves every node without neighbours: the control for what the graph is worth
     window: int  # nodes of a graph that one update looks at
     module_seen: int  # training functions that must use a module for it to become a label
@@ -54,7 +58,8 @@ class Settings:
     plateau_patience: int
     stop_patience: int
     checkpoint_every: int  # evaluations between two periodic checkpoints
-    precision: str  # "bf16" or "fp32"
+    device: str  # "cpu", "cuda" or "mps"
+    precision: str  # "native", "bf16" or "fp32"
     threads: int
     processes: int
     seed: int
@@ -62,12 +67,13 @@ class Settings:
     @classmethod
     def read(cls, config: Mapping[str, Any]) -> Settings:
         """From the plain mapping of a profile; a missing key raises KeyError with its name."""
-        settings = cls(
+        return cls(
             hidden=[int(width) for width in config["hidden"]],
             head=int(config["head"]),
             dropout=float(config["dropout"]),
             loss_weights=[float(weight) for weight in config["loss_weights"]],
             mutants=int(config["mutants"]),
+            program_visits=int(config["program_visits"]),
             edges=bool(config["edges"]),
             window=int(config["window"]),
             module_seen=int(config["module_seen"]),
@@ -82,14 +88,12 @@ class Settings:
             plateau_patience=int(config["plateau_patience"]),
             stop_patience=int(config["stop_patience"]),
             checkpoint_every=int(config["checkpoint_every"]),
+            device=str(config["device"]),
             precision=str(config["precision"]),
             threads=int(config["threads"]),
             processes=int(config["processes"]),
             seed=int(config["seed"]),
         )
-        if settings.precision not in {"bf16", "fp32"}:
-            raise ValueError(f'precision = "{settings.precision}": known are "bf16" and "fp32"')
-        return settings
 
     def model(self, modules: int) -> GraphSage:
         return GraphSage(self.hidden, self.head, len(data.OPERATORS), modules, self.dropout, self.loss_weights)
@@ -115,7 +119,8 @@ class Run:
     ) -> None:
         self.settings, self.train, self.dev, self.modules, self.out = settings, train, dev, modules, out
         torch.manual_seed(settings.seed)
-        self.model = settings.model(len(modules))
+        self.device = Device.of(settings.device, settings.precision)
+        self.model = settings.model(len(modules)).to(self.device.kind)
         decayed = [p for p in self.model.parameters() if p.ndim > 1]
         others = [p for p in self.model.parameters() if p.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
@@ -125,7 +130,10 @@ class Run:
         )
         self.averaged = {name: value.clone() for name, value in self.model.state_dict().items()}
         self.progress = Progress()
-        self.updates_per_epoch = -(-len(train) // settings.functions_per_update)
+        # a function comes once an epoch, a problem several times
+        visits = np.where((train.passed != data.IGNORED).any(axis=1), settings.program_visits, 1)
+        self.visits = np.repeat(np.arange(len(train)), visits)
+        self.updates_per_epoch = -(-len(self.visits) // settings.functions_per_update)
         self.evaluate_every = max(1, self.updates_per_epoch // settings.evaluations_per_epoch)
         self.started = time.monotonic()
 
@@ -152,9 +160,9 @@ class Run:
         settings, update = self.settings, self.progress.update
         epoch, place = divmod(update, self.updates_per_epoch)
         chosen, versions, places = self.draw(epoch, place)
-        batch = batches.collate(self.train, chosen, versions, True, settings.window, places)
+        batch = batches.collate(self.train, chosen, versions, True, settings.window, places).to(self.device.kind)
         self.model.train()
-        with self.autocast():
+        with self.device.autocast():
             output: Output = self.model(batch)
         assert output.loss is not None
         self.optimizer.zero_grad(set_to_none=True)
@@ -169,23 +177,31 @@ class Run:
             self.show({name: float(loss) for name, loss in output.losses.items()})
 
     def draw(self, epoch: int, place: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-        """Functions of one update (B,), versions of each (B, 2): the original and a mutant, and places (B, 2)."""
+        """Samples of one update (B,), their versions (B, 4), and places (B, 2).
+
+        The versions: the original, a mutant that failed or was not run, a rewrite, a mutant that passed; -1 where there
+        is none.
+        """
         size = self.settings.functions_per_update
         rng = np.random.default_rng([self.settings.seed, epoch])
-        chosen = rng.permutation(len(self.train))[place * size : (place + 1) * size]
-        places = rng.random((len(self.train), 3))[chosen]
-        made = (self.train.versions[chosen, 1:] >= 0).sum(axis=1)
-        mutant = 1 + (places[:, 2] * made).astype(np.int64)  # without any, version 1 is a gap and is left out
-        return chosen, np.stack([np.zeros_like(mutant), mutant], axis=1), places[:, :2]
-
-    def autocast(self) -> torch.autocast:
-        return torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.settings.precision == "bf16")
+        order = rng.permutation(len(self.visits))[place * size : (place + 1) * size]
+        places = rng.random((len(self.visits), 5))[order]
+        chosen = self.visits[order]
+        role, passed = self.train.role[chosen], self.train.passed[chosen]
+        there = self.train.versions[chosen] >= 0
+        kinds = (
+            there & (role == data.MUTANT) & (passed != 1),
+            there & (role == data.REWRITE),
+            there & (role == data.MUTANT) & (passed == 1),
+        )
+        drawn = [_one_of(kind, place) for kind, place in zip(kinds, places[:, 2:].T, strict=True)]
+        return chosen, np.stack([np.zeros_like(chosen), *drawn], axis=1), places[:, :2]
 
     def evaluate(self) -> None:
         """Loss of the averaged weights over the whole dev split; steps the plateau and keeps the best weights."""
         trained = {name: value.clone() for name, value in self.model.state_dict().items()}
         self.model.load_state_dict(self.averaged)
-        losses = dev_losses(self.model, self.dev, self.autocast())
+        losses = dev_losses(self.model, self.dev, self.device)
         self.model.load_state_dict(trained)
         loss = sum(losses.values())
         progress = self.progress
@@ -251,36 +267,40 @@ class Run:
         self.progress = Progress(**about["progress"])
 
 
-def dev_losses(model: GraphSage, samples: data.Samples, autocast: torch.autocast) -> dict[str, float]:
-    """Each loss component over the whole split, every mutant in it, in eval mode: the mean over records."""
+def _one_of(flags: NDArray[np.bool_], place: NDArray[np.float64]) -> NDArray[np.int64]:
+    """(B, V) flags and (B,) places uniform in [0, 1) -> (B,) one of the flagged columns, -1 where there is none."""
+    count = flags.sum(axis=1)
+    wanted = (place * count).astype(np.int64)[:, None]
+    return np.where(count > 0, (flags.cumsum(axis=1) > wanted).argmax(axis=1), -1)
+
+
+def dev_losses(model: GraphSage, samples: data.Samples, device: Device) -> dict[str, float]:
+    """Each loss component over the whole split, every version in it, in eval mode: the mean over samples.
+
+    Functions and problems are mixed evenly, so that every batch holds labels of every kind.
+    """
     model.eval()
     totals: dict[str, float] = {}
-    versions = np.arange(samples.versions.shape[1])
-    with torch.inference_mode(), autocast:
+    order = np.random.default_rng(0).permutation(len(samples))
+    with torch.inference_mode(), device.autocast():
         for low in range(0, len(samples), _DEV_BATCH):
-            chosen = np.arange(low, min(low + _DEV_BATCH, len(samples)))
-            output = model(batches.collate(samples, chosen, np.tile(versions, (len(chosen), 1)), gradient=False))
+            chosen = order[low : low + _DEV_BATCH]
+            versions = np.tile(np.arange(samples.versions.shape[1]), (len(chosen), 1))
+            output = model(batches.collate(samples, chosen, versions, gradient=False).to(device.kind))
             for name, loss in output.losses.items():
                 totals[name] = totals.get(name, 0.0) + float(loss) * len(chosen)
     return {name: total / len(samples) for name, total in totals.items()}
 
 
-def thresholds(model: GraphSage, samples: data.Samples, autocast: torch.autocast) -> dict[str, float]:
+def thresholds(model: GraphSage, samples: data.Samples, device: Device) -> dict[str, float]:
     """Chosen on dev: the defect probability that 5 % of the originals exceed, and the one for imports by micro-F1."""
-    model.eval()
-    defects: list[NDArray[np.float64]] = []
-    imports: list[NDArray[np.float64]] = []
+    functions = np.flatnonzero((samples.passed == data.IGNORED).all(axis=1))
     used = np.flatnonzero(samples.masked >= 0)
-    with torch.inference_mode(), autocast:
-        for low in range(0, len(samples), 128):
-            batch = batches.graphs(samples.store, samples.versions[low : low + 128, 0], gradient=False)
-            defects.append(model.defects(model.trunk(batch), batch)[0].double().sigmoid().numpy())
-        for low in range(0, len(used), 128):
-            batch = batches.graphs(samples.store, samples.masked[used[low : low + 128]], gradient=False)
-            imports.append(model.imports(model.trunk(batch), batch).double().sigmoid().numpy())
-    chosen = {"defect": float(np.quantile(np.concatenate(defects), 0.95)), "imports": 0.5}
+    defects = torch.cat([each.defects for each in _outputs(model, samples, samples.versions[functions, 0], device)])
+    chosen = {"defect": float(np.quantile(defects.double().sigmoid().numpy(), 0.95)), "imports": 0.5}
     if len(used):
-        scores, truth = np.concatenate(imports), samples.modules[used] > 0
+        imports = torch.cat([each.imports for each in _outputs(model, samples, samples.masked[used], device)])
+        scores, truth = imports.double().sigmoid().numpy(), samples.modules[used] > 0
         best = -1.0
         for threshold in np.arange(0.05, 0.96, 0.025):
             hit = scores >= threshold
@@ -290,6 +310,50 @@ def thresholds(model: GraphSage, samples: data.Samples, autocast: torch.autocast
     return chosen
 
 
+def calibration(model: GraphSage, samples: data.Samples, device: Device) -> dict[str, float]:
+    """Platt's scale and offset (Platt 1999) of the confidence on the programs of dev.
+
+    The two classes of a problem weigh the same. Without programs of both kinds the logits stay as they are.
+    """
+    run = samples.passed != data.IGNORED
+    label = samples.passed[run]
+    if len(set(label.tolist())) < 2:
+        return {"scale": 1.0, "offset": 0.0}
+    logits = torch.cat([each.confidence for each in _outputs(model, samples, samples.versions[run], device)])
+    weight = np.zeros(samples.passed.shape)
+    for kind in (0, 1):
+        here = samples.passed == kind
+        weight = np.where(here, 1 / np.maximum(here.sum(axis=1, keepdims=True), 1), weight)
+    return platt(logits.double(), torch.from_numpy(label).double(), torch.from_numpy(weight[run]))
+
+
+def platt(logits: Tensor, labels: Tensor, weight: Tensor) -> dict[str, float]:
+    """Scale and offset of the logits (L,) with the least weighted cross-entropy; the scale is never negative."""
+    free = torch.zeros(2, dtype=torch.float64, requires_grad=True)  # logarithm of the scale, offset
+    optimizer = torch.optim.LBFGS([free], max_iter=200, line_search_fn="strong_wolfe")
+
+    def closure() -> float:
+        optimizer.zero_grad()
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(free[0].exp() * logits + free[1], labels, weight)
+        loss.backward()
+        return float(loss)
+
+    optimizer.step(closure)
+    scale, offset = free.detach().tolist()
+    return {"scale": math.exp(scale), "offset": offset}
+
+
+def _outputs(
+    model: GraphSage, samples: data.Samples, numbers: NDArray[np.int64], device: Device
+) -> Iterator[Output]:
+    """What the model says of the numbered graphs, batch by batch, on the CPU."""
+    model.eval()
+    with torch.inference_mode(), device.autocast():
+        for low in range(0, len(numbers), 128):
+            batch = batches.graphs(samples.store, numbers[low : low + 128], gradient=False)
+            yield model(batch.to(device.kind)).cpu()
+
+
 def train(config: Mapping[str, Any], data: Mapping[str, Path], out: Path) -> None:
     """Train on data["train"], choose on data["dev"], leave `model.safetensors` and `config.json` in `out`.
 
@@ -297,28 +361,32 @@ def train(config: Mapping[str, Any], data: Mapping[str, Path], out: Path) -> Non
     """
     settings = Settings.read(config)
     torch.set_num_threads(settings.threads)
-    torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(settings.device == "cpu")
     out.mkdir(parents=True, exist_ok=True)
-    sides = {side: records.read(Path(data[side])) for side in ("train", "dev")}
-    run = start(settings, sides["train"], sides["dev"], out)
+    functions = [records.read(Path(data[side])) for side in ("train", "dev")]
+    labelled = [records.read(Path(data[f"{side}_programs"]), Program) for side in ("train", "dev")]
+    run = start(settings, functions, labelled, out)
     run.run()
     finish(run)
 
 
-def start(settings: Settings, train_side: Sequence[Any], dev_side: Sequence[Any], out: Path) -> Run:
-    """Build the samples of both sides and the run over them."""
-    modules = data.vocabulary(train_side, settings.module_seen)
+def start(settings: Settings, functions: Sequence[Any], labelled: Sequence[Any], out: Path) -> Run:
+    """Build the samples of both sides (train, dev) and the run over them."""
+    modules = data.vocabulary(functions[0], settings.module_seen)
     began = time.monotonic()
 
     def progress(text: str) -> None:
         if sys.stderr.isatty():
             print(f"\r\x1b[K{text} {time.monotonic() - began:.0f} s", end="", file=sys.stderr, flush=True)
 
-    samples = [
-        data.prepare(side, modules, mutants, settings.seed + number, settings.processes, progress, settings.edges)
-        for number, (side, mutants) in enumerate(((train_side, settings.mutants), (dev_side, _DEV_MUTANTS)))
-    ]
-    return Run(settings, samples[0], samples[1], modules, out)
+    sides = []
+    for number, mutants in enumerate((settings.mutants, _DEV_MUTANTS)):
+        common = (settings.processes, progress, settings.edges)
+        parts = [data.prepare(functions[number], modules, mutants, settings.seed + number, *common)]
+        if labelled[number]:
+            parts.append(data.prepare_programs(labelled[number], len(modules), *common))
+        sides.append(data.Samples.join(parts))
+    return Run(settings, sides[0], sides[1], modules, out)
 
 
 def finish(run: Run) -> None:
@@ -331,9 +399,11 @@ def finish(run: Run) -> None:
         "head": run.settings.head,
         "operators": list(data.OPERATORS),
         "modules": run.modules,
+        "device": run.settings.device,
         "precision": run.settings.precision,
         "edges": run.settings.edges,
-        "thresholds": thresholds(run.model, run.dev, run.autocast()),
+        "thresholds": thresholds(run.model, run.dev, run.device),
+        "calibration": calibration(run.model, run.dev, run.device),
         "training": asdict(run.progress),
     }
     _write(run.out / "config.json", json.dumps(about, indent=1))
