@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 from acceptance import jsonl, sides
+from acceptance.graphsage import programs
 from assay.session import Session
 from assay.subject import Dataset, Subject
-from corpus import defects
+from corpus import defects, problems
 
 NEARLY_ARTEFACTS = ("boolean", "missing_return")
 RARE = 5  # a module that fewer training functions use is out of vocabulary, and counts as a miss
@@ -134,9 +135,45 @@ def functions(dataset: Callable[..., Dataset], tables: sides.Tables) -> Dataset:
 
 
 @pytest.fixture(scope="session")
-def graphsage(subject: Callable[..., Subject], functions: Dataset) -> Subject:
-    files = {"train": functions.path("train.jsonl"), "dev": functions.path("dev.jsonl")}
-    return subject("graphsage", data=files, datasets=[functions])
+def program_data(dataset: Callable[..., Dataset], functions: Dataset, tables: sides.Tables) -> Dataset:
+    table, mbpp = tables("programs"), programs.mbpp_file()
+    if mbpp is None:
+        table = {**table, "mbpp": dict.fromkeys(table["mbpp"], 0)}
+    files = {} if mbpp is None else {"mbpp": mbpp}
+    return dataset(
+        "programs", programs.build_programs, sources=files, tables=["programs"],
+        functions=str(functions.folder), **table,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def humaneval_data(dataset: Callable[..., Dataset], tables: sides.Tables) -> Dataset:
+    file = programs.humaneval_file()
+    if file is None:
+        pytest.skip(
+            f"HumanEval is not here: put it into the folder of public sets as {problems.HUMANEVAL.local} "
+            "and name the folder in ASSAY_DATA"
+        )
+    return dataset(
+        "humaneval", programs.build_humaneval, sources={"humaneval": file}, tables=["humaneval"],
+        **tables("humaneval"),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def heldout_programs(program_data: Dataset) -> programs.Programs:
+    return programs.Programs(program_data.rows("test.jsonl"))
+
+
+@pytest.fixture(scope="session")
+def graphsage(subject: Callable[..., Subject], functions: Dataset, program_data: Dataset) -> Subject:
+    files = {
+        "train": functions.path("train.jsonl"),
+        "dev": functions.path("dev.jsonl"),
+        "train_programs": program_data.path("train.jsonl"),
+        "dev_programs": program_data.path("dev.jsonl"),
+    }
+    return subject("graphsage", data=files, datasets=[functions, program_data])
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,138 @@
-"""Does it know which programs pass their tests? Not yet: the head and the execution of programs are to come."""
+"""Does it know which programs pass their tests, and do its probabilities mean what they say?"""
 
+from __future__ import annotations
+
+import json
+
+import numpy as np
 import pytest
+
+from acceptance.graphsage import programs
+from assay.evidence import CheckResult
+from assay.metrics.calibration import reliability
+
+
+@pytest.fixture(scope="session")
+def ngram_confidence(dataset, program_data):
+    """Probability of passing by token n-grams, for the held-out programs."""
+    built = dataset("programs-ngram", programs.build_ngram_confidence, sources={}, humaneval="",
+                    programs=str(program_data.folder))  # fmt: skip
+    return json.loads(built.path("scores.json").read_text())["test"]
+
+
+@pytest.fixture(scope="session")
+def predictions(graphsage, heldout_programs):
+    return graphsage.predictions("confidences", heldout_programs.sources)
+
+
+@pytest.mark.requirement("graphsage/confidence.heldout")
+def test_knows_which_programs_pass(judge, predictions, heldout_programs, ngram_confidence, program_data):
+    judge(
+        predictions,
+        gold=heldout_programs.passed,
+        groups=heldout_programs.column("group"),
+        baselines={
+            "ngram-logreg": ngram_confidence,
+            "size": heldout_programs.sizes,
+            "base-rate": [float(np.mean(heldout_programs.passed))] * len(heldout_programs.rows),
+        },
+        slices={
+            "origin": heldout_programs.column("origin"),
+            "way": ways(heldout_programs.rows),
+        },
+        datasets=[program_data],
+        details={
+            "inside a problem": inside(heldout_programs, predictions.values),
+            "samples": samples(heldout_programs, predictions.values),
+        },
+    )
+
+
+@pytest.mark.requirement("graphsage/confidence.brier", "graphsage/confidence.ece")
+def test_probabilities_mean_what_they_say(judge, predictions, heldout_programs, program_data):
+    judge(
+        predictions,
+        gold=heldout_programs.passed,
+        groups=heldout_programs.column("group"),
+        datasets=[program_data],
+        details={"reliability": curve(predictions.values, heldout_programs.passed)},
+    )
+
+
+@pytest.mark.requirement("graphsage/confidence.spread")
+def test_confidence_varies(judge, predictions, heldout_programs, program_data):
+    judge(predictions, groups=heldout_programs.column("group"), datasets=[program_data])
 
 
 @pytest.mark.requirement("graphsage/confidence.humaneval")
-def test_confidence_on_humaneval():
-    pytest.skip("there is no confidence head yet, so nothing can be measured")
+def test_confidence_on_humaneval(judge, graphsage, dataset, program_data, humaneval_data):
+    """Every program of all 164 problems, whole problems drawn for the interval; none may fail to parse."""
+    built = dataset("humaneval-ngram", programs.build_ngram_confidence, sources={}, programs=str(program_data.folder),
+                    humaneval=str(humaneval_data.folder))  # fmt: skip
+    items = programs.Programs(humaneval_data.rows("humaneval.jsonl"))
+    answers = graphsage.predictions("confidences", items.sources)  # a text that does not parse is an error there
+    count = f"{len(answers.values):,} of {len(items.rows):,} programs parsed and answered"
+    judge(
+        answers,
+        gold=items.passed,
+        groups=items.column("problem"),
+        baselines={
+            "ngram-logreg": json.loads(built.path("scores.json").read_text())["humaneval"],
+            "size": items.sizes,
+        },
+        slices={"kind": items.column("kind")},
+        datasets=[program_data, humaneval_data],
+        checks=[CheckResult(name="parsed", ok=len(answers.values) == len(items.rows), detail=count)],
+        details={
+            "reliability": curve(answers.values, items.passed),
+            "inside a problem": inside(items, answers.values),
+            "samples": samples(items, answers.values),
+        },
+    )
+
+
+def ways(rows) -> list[str]:
+    """How a program is written: as its author did, or as a rewrite of that does; mutants go with what they mutate."""
+    return [(row["operator"] if row["kind"] == "rewrite" else row["base"]) or "as written" for row in rows]
+
+
+def curve(scores, labels) -> dict[str, list[float]]:
+    """The reliability diagram in the report's form."""
+    found = reliability(np.asarray(scores), labels, bins=10)
+    return {
+        "confidence": [float(x) for x in found.confidence],
+        "accuracy": [float(x) for x in found.frequency],
+        "count": [int(x) for x in found.count],
+    }
+
+
+def inside(items, scores) -> dict[str, float]:
+    """Share of pairs of the same problem in the right order, mean over problems, and how far scores differ there."""
+    values, passed = np.asarray(scores), np.asarray(items.passed)
+    problems = np.asarray(items.column("problem"))
+    ordered, spread = [], []
+    for name in np.unique(problems):
+        here = problems == name
+        good, bad = values[here & (passed == 1)], values[here & (passed == 0)]
+        if len(good) and len(bad):
+            ordered.append(float(((good[:, None] > bad) + (good[:, None] == bad) / 2).mean()))
+            spread.append(float(values[here].std()))
+    return {
+        "problems": len(ordered),
+        "pairs in the right order": round(float(np.mean(ordered)), 4) if ordered else float("nan"),
+        "standard deviation inside a problem": round(float(np.mean(spread)), 4) if spread else float("nan"),
+    }
+
+
+def samples(items, scores) -> list[dict[str, object]]:
+    """Twenty programs in a row, so that versions of the same problem stand together, for a person to read."""
+    return [
+        {
+            "problem": row["problem"],
+            "version": " ".join(filter(None, (row["kind"], row["operator"], row["base"] and f"of {row['base']}"))),
+            "passed": bool(row["passed"]),
+            "confidence": round(float(score), 3),
+            "source": row["source"],
+        }
+        for row, score in list(zip(items.rows, scores, strict=True))[:20]
+    ]

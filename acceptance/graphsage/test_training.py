@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
+
 import pytest
 
 
@@ -15,20 +18,52 @@ import pytest
     "graphsage/training.components",
     "graphsage/training.evaluation",
     "graphsage/training.learns",
+    "graphsage/training.learns_bugs",
+    "graphsage/training.learns_location",
+    "graphsage/training.learns_imports",
+    "graphsage/training.learns_confidence",
+    "graphsage/training.learns_embedding",
     "graphsage/training.precision",
 )
-def test_was_trained_as_declared(judge, graphsage, functions):
+def test_was_trained_as_declared(judge, graphsage, functions, program_data):
+    profile = graphsage.profile
+    ids = {side: [row["record_id"] for row in functions.rows(f"{side}.jsonl")] for side in ("train", "dev", "test")}
+    solved = {side: solved_problems(program_data.rows(f"{side}.jsonl")) for side in ids}
+    visits = len(ids["train"]) + profile["program_visits"] * len(solved["train"])
     judge(
         graphsage.flight,
         declared={
-            "records": [row["record_id"] for row in functions.rows("train.jsonl")],
-            "dev_records": [row["record_id"] for row in functions.rows("dev.jsonl")],
-            "test_records": [row["record_id"] for row in functions.rows("test.jsonl")],
-            "batch_size": graphsage.profile["functions_per_update"],
+            "records": ids["train"] + solved["train"],
+            "dev_records": ids["dev"] + solved["dev"],
+            "test_records": ids["test"] + solved["test"],
+            "updates": profile["epochs"] * math.ceil(visits / profile["functions_per_update"]),
             "schedule": "plateau",
             "active_labels": ["bug_labels"],
+            "precision": native_precision() if profile["precision"] == "native" else profile["precision"],
+            "constant_losses": constant_losses(profile),
         },
     )
+
+
+def solved_problems(rows) -> list[str]:
+    """Problems with a solution that passed, in order: a sample of training each."""
+    return list(dict.fromkeys(row["problem"] for row in rows if row["kind"] == "canonical" and row["passed"]))
+
+
+def constant_losses(profile) -> dict[str, float]:
+    """Of a predictor that says one half of everything, where both labels weigh the same: ln 2 times the weight."""
+    names = ("bugs", "location", "imports", "confidence", "embedding")
+    weights = dict(zip(names, profile["loss_weights"], strict=True))
+    return {name: weights[name] * math.log(2) for name in ("bugs", "confidence")}
+
+
+def native_precision() -> str:
+    """What this processor multiplies natively, as the kernel tells it."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text().split()
+    except OSError:
+        return "fp32"
+    return "bf16" if {"amx_bf16", "avx512_bf16", "bf16"} & set(flags) else "fp32"
 
 
 @pytest.mark.requirement("graphsage/model.size", "graphsage/model.bytes")

@@ -177,7 +177,7 @@ class View:
     def below(self, flag: NDArray[np.bool_]) -> Ints:
         """How many nodes of each subtree (itself left out) carry the flag."""
         total = np.concatenate([[0], np.cumsum(flag)])
-        return (total[self.nodes + self.g.size] - total[self.nodes + 1])
+        return total[self.nodes + self.g.size] - total[self.nodes + 1]
 
     def kinds(self, *names: str) -> NDArray[np.bool_]:
         return _among(KINDS, names).take(self.g.kind)

@@ -194,23 +194,27 @@ class GraphSage(nn.Module):
         hidden = functional.relu(self.embedding_hidden(summary))
         return functional.normalize(self.embedding_out(hidden).float(), dim=1)
 
-    def forward(self, batch: Batch, embed: bool = True) -> Output:
-        """Everything; without `embed` the embedding stays out (G, 0)."""
-        states = self.trunk(batch)
-        pooled = self.pool(states, batch)
-        defects, cells = self.defects(states, pooled, batch)
-        summary = self.summary(pooled, defects, cells, batch)
-        embedding = self.embedding(summary) if embed else summary[:, :0]
-        output = Output(defects, cells, self.imports(pooled), self.confidence(summary), embedding)
+    def forward(self, batch: Batch) -> Output:
+        """Logits, and losses where the batch has labels: training and the evaluation of a split."""
+        output = self.logits(batch)
         if batch.bug_labels is not None:
             output.losses = {name: self.weights[name] * loss for name, loss in self.losses(output, batch).items()}
             output.loss = torch.stack(list(output.losses.values())).sum()
         return output
 
+    def logits(self, batch: Batch, embed: bool = True) -> Output:
+        """What all heads say; without `embed` the embedding stays out (G, 0)."""
+        states = self.trunk(batch)
+        pooled = self.pool(states, batch)
+        defects, cells = self.defects(states, pooled, batch)
+        summary = self.summary(pooled, defects, cells, batch)
+        embedding = self.embedding(summary) if embed else summary[:, :0]
+        return Output(defects, cells, self.imports(pooled), self.confidence(summary), embedding)
+
     @torch.inference_mode()
     def answer(self, batch: Batch, embed: bool = False) -> Output:
         """The logits alone, without gradients, on the CPU."""
-        return self(batch, embed).cpu()
+        return self.logits(batch, embed).cpu()
 
     def losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
         """Components by name, not yet weighted; one without a single label in the batch is left out."""
@@ -277,9 +281,10 @@ class GraphSage(nn.Module):
         return (loss + order) / 2
 
     def embedding_loss(self, output: Output, batch: Batch) -> Tensor | None:
-        """InfoNCE (van den Oord et al. 2018, eq. 4): the original finds its rewrite among what behaves otherwise.
+        """The original is nearer to its rewrite than to its own failing versions, and than to all other originals.
 
-        That are its own failing versions and the originals of all other samples of the batch.
+        Two InfoNCE terms (van den Oord et al. 2018, eq. 4) with the same weight: the own failing versions are few and
+        hard, the others many and easy.
         """
         assert batch.version_graph is not None
         assert batch.embedding_labels is not None
@@ -292,11 +297,13 @@ class GraphSage(nn.Module):
         own = torch.einsum("ae,ave->av", anchors, vectors[rows]) / TEMPERATURE  # (A, V)
         others = anchors @ vectors[:, 0].T / TEMPERATURE  # (A, B)
         others[torch.arange(len(rows)), rows] = -torch.inf
-        failing = own.masked_fill(labels[rows] != 0, -torch.inf)
-        against = torch.cat([failing, others], dim=1).logsumexp(dim=1, keepdim=True)  # (A, 1)
-        twins = labels[rows] == 1
-        near = functional.softplus(against - own) * twins / twins.sum(dim=1, keepdim=True)
-        return near.sum() / len(rows)
+        failing, twins = labels[rows] == 0, labels[rows] == 1
+        gaps = functional.softplus(own[:, None, :] - own[:, :, None])  # (A, V, V): rewrite, failing version
+        pairs = twins[:, :, None] & failing[:, None, :]
+        hard = ((gaps * pairs).sum(dim=(1, 2)) / pairs.sum(dim=(1, 2))).mean()
+        easy = functional.softplus(others.logsumexp(dim=1, keepdim=True) - own)
+        easy = ((easy * twins).sum(dim=1) / twins.sum(dim=1)).mean()
+        return (hard + easy) / 2
 
     def contrast(self, cells: Tensor, batch: Batch) -> Tensor:
         """Cross-entropy of the very cell that was changed: a defect in the mutant, none in the original."""
@@ -324,9 +331,7 @@ def balanced_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
         here = labels == label
         weight = torch.where(here, 1 / here.sum(dim=1, keepdim=True).clamp(min=1), weight)
     known = labels != IGNORED
-    loss = functional.binary_cross_entropy_with_logits(
-        logits, labels[known].float(), weight[known], reduction="sum"
-    )
+    loss = functional.binary_cross_entropy_with_logits(logits, labels[known].float(), weight[known], reduction="sum")
     return loss / weight[known].sum()
 
 

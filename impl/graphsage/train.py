@@ -336,22 +336,20 @@ def platt(logits: Tensor, labels: Tensor, weight: Tensor) -> dict[str, float]:
         optimizer.zero_grad()
         loss = torch.nn.functional.binary_cross_entropy_with_logits(free[0].exp() * logits + free[1], labels, weight)
         loss.backward()
-        return float(loss)
+        return float(loss.detach())
 
     optimizer.step(closure)
     scale, offset = free.detach().tolist()
     return {"scale": math.exp(scale), "offset": offset}
 
 
-def _outputs(
-    model: GraphSage, samples: data.Samples, numbers: NDArray[np.int64], device: Device
-) -> Iterator[Output]:
+def _outputs(model: GraphSage, samples: data.Samples, numbers: NDArray[np.int64], device: Device) -> Iterator[Output]:
     """What the model says of the numbered graphs, batch by batch, on the CPU."""
     model.eval()
     with torch.inference_mode(), device.autocast():
         for low in range(0, len(numbers), 128):
             batch = batches.graphs(samples.store, numbers[low : low + 128], gradient=False)
-            yield model(batch.to(device.kind)).cpu()
+            yield model.logits(batch.to(device.kind)).cpu()
 
 
 def train(config: Mapping[str, Any], data: Mapping[str, Path], out: Path) -> None:

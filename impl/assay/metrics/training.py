@@ -331,11 +331,13 @@ def evaluation(flight: Record, declared: Declared | None = None) -> float:
     return float(faults)
 
 
-def learns(flight: Record, declared: Declared | None = None) -> float:
+def learns(flight: Record, declared: Declared | None = None, *, component: str = "") -> float:
     """Dev loss at the chosen step / dev loss before the first update, or that of a constant predictor if it is lower.
 
+    With `component`, the same for one component of the loss, at the step that was chosen by the whole loss.
+
     Declared: `chosen`, "best" or "last" (default "best" where `stop_patience` is declared, else "last");
-    `constant_loss` (optional), the dev loss of the best constant predictor.
+    `constant_loss` (optional), the dev loss of the best constant predictor, and `constant_losses` by component.
     """
     seen = _seen(flight, "evaluations")
     first = [one for one in seen if int(one["update"]) == 0]
@@ -344,19 +346,30 @@ def learns(flight: Record, declared: Declared | None = None) -> float:
         raise InvalidPredictionsError("no evaluation before the first update was seen: evaluate once at initialisation")
     if not later:
         raise InvalidPredictionsError("no evaluation after an update was seen")
-    start = _finite(first[0]["loss"], "the dev loss at initialisation")
-    constant = _declared(declared, "constant_loss", None)
+    what = f'the dev loss "{component}"' if component else "the dev loss"
+    start = _finite(_loss(first[0], component), f"{what} at initialisation")
+    constants = _declared(declared, "constant_losses", {})
+    constant = constants.get(component) if component else _declared(declared, "constant_loss", None)
     reference = start if constant is None else min(start, _finite(constant, "the constant predictor's loss"))
     if reference <= 0:
-        raise UndefinedMetricError(f"the dev loss to improve on is {reference:g}: a ratio needs a positive one")
+        raise UndefinedMetricError(f"{what} to improve on is {reference:g}: a ratio needs a positive one")
     default = "last" if _declared(declared, "stop_patience", None) is None else "best"
     chosen = _declared(declared, "chosen", default)
     if chosen not in ("best", "last"):
         raise MetricError(f'chosen = "{chosen}" is not "best" or "last"')
-    losses = [float(one["loss"]) for one in later]
-    if not all(map(math.isfinite, losses)):
+    if not all(math.isfinite(float(one["loss"])) for one in later):
         raise InvalidPredictionsError("a dev loss is not finite")
-    return (min(losses) if chosen == "best" else losses[-1]) / reference
+    step = min(later, key=lambda one: float(one["loss"])) if chosen == "best" else later[-1]
+    return _finite(_loss(step, component), what) / reference
+
+
+def _loss(evaluation: Record, component: str) -> Any:
+    if not component:
+        return evaluation["loss"]
+    parts = evaluation.get("components", {})
+    if component not in parts:
+        raise MetricError(f'no loss component "{component}" was seen; known: {", ".join(parts) or "none"}')
+    return parts[component]
 
 
 def precision(flight: Record, declared: Declared | None = None) -> float:
