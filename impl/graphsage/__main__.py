@@ -1,4 +1,4 @@
-"""Command line: `python -m graphsage train|evaluate|predict FILE --json`.
+"""Command line: `python -m graphsage train|evaluate|predict FILE --json|serve [FOLDER]`.
 
 A thin edge: a user's mistake is one line on stderr and exit status 2, never a traceback.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import sys
 import tomllib
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from corpus.errors import CorpusError
+
+MODEL = Path("graphsage-model")
 
 
 class UsageError(ValueError):
@@ -25,20 +28,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (
         ("train", "build the corpus that the specification names, train its profile"),
-        ("evaluate", "dev losses and operating points of the trained model"),
-        ("predict", "imports and defects of every function in a file"),
+        ("evaluate", "dev losses, operating points and calibration of the trained model"),
+        ("predict", "confidence, imports and defects of every function in a file"),
+        ("serve", "answer over HTTP, stating the verdict that lies beside the model"),
     ):
         command = commands.add_parser(name, help=text)
-        command.add_argument("--model", type=Path, default=Path("graphsage-model"), help="folder of the trained model")
-        command.add_argument("--spec", type=Path, default=Path("spec/graphsage.toml"), help="the specification")
-        command.add_argument("--profile", default="cpu", help="[profile.NAME] in the specification")
+        if name == "serve":
+            command.add_argument("model", type=Path, nargs="?", default=MODEL, help="folder of the trained model")
+            command.add_argument("--host", default="127.0.0.1", help="address to listen on")
+            command.add_argument("--port", type=int, default=8650, help="0 takes a free one")
+        else:
+            command.add_argument("--model", type=Path, default=MODEL, help="folder of the trained model")
+        if name == "train":
+            command.add_argument("--spec", type=Path, default=Path("spec/graphsage.toml"), help="the specification")
+            command.add_argument("--profile", default="cpu", help="[profile.NAME] in the specification")
+        else:
+            command.add_argument("--device", choices=("cpu", "cuda", "mps"), help="default: what it was trained for")
         if name == "predict":
             command.add_argument("file", type=Path, help="a Python file")
-        if name != "train":
+        if name in ("evaluate", "predict"):
             command.add_argument("--json", action="store_true", help="machine-readable output")
     options = parser.parse_args(arguments)
     try:
-        return {"train": _train, "evaluate": _evaluate, "predict": _predict}[options.command](options)
+        return {"train": _train, "evaluate": _evaluate, "predict": _predict, "serve": _serve}[options.command](options)
     except (UsageError, CorpusError, OSError, ValueError) as error:
         print(f"graphsage: {error}", file=sys.stderr)
         return 2
@@ -56,8 +68,9 @@ def _train(options: argparse.Namespace) -> int:
 def _evaluate(options: argparse.Namespace) -> int:
     from graphsage import bridge
 
-    model = bridge.load(options.model)
-    figures = {"weights": model.weights, **model.config["training"], **model.thresholds}
+    model = bridge.load(options.model, options.device)
+    figures = {**model.facts(), **model.config["training"], "thresholds": model.thresholds,
+               "calibration": model.calibration}  # fmt: skip
     print(json.dumps(figures) if options.json else "\n".join(f"{key:12} {value}" for key, value in figures.items()))
     return 0
 
@@ -66,15 +79,30 @@ def _predict(options: argparse.Namespace) -> int:
     if not options.file.is_file():
         raise UsageError(f"{options.file}: no such file")
     text = options.file.read_bytes()
-    from graphsage import bridge
+    from graphsage import bridge, serving
 
-    model = bridge.load(options.model)
+    model = bridge.load(options.model, options.device)
     try:
-        functions = model.answer_file(text)
+        answer = serving.answer(model, serving.Standing.of(options.model), text)
     except bridge.UnparseableSource as error:
         raise UsageError(f"{options.file}: {error}") from None
-    answer = {"functions": functions, "model": {"weights": model.weights, "verdict": "UNPROVEN"}}
     print(json.dumps(answer) if options.json else _readable(answer))
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from graphsage import bridge, serving
+
+    model = bridge.load(options.model, options.device)
+    standing = serving.Standing.of(options.model)
+    with serving.Server((options.host, options.port), model, standing) as server:
+        host, port = server.server_address[:2]
+        about = f"weights {model.weights[:12]} on {model.device.name}, {standing.verdict}"
+        print(f"http://{host!s}:{port}/predict  {about}", flush=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            return 0
     return 0
 
 
@@ -82,10 +110,12 @@ def _readable(answer: dict[str, Any]) -> str:
     lines = []
     for function in answer["functions"]:
         imports = ", ".join(f"{each['module']} {each['probability']:.2f}" for each in function["imports"])
-        lines.append(f"{function['line']:5} {function['name']}  imports: {imports or '-'}")
+        said = f"confidence {function['confidence']:.2f}  imports: {imports or '-'}"
+        lines.append(f"{function['line']:5} {function['name']}  {said}")
         for defect in function["defects"]:
             lines.append(f"{defect['line']:5}   perhaps {defect['operator']}, {defect['probability']:.2f}")
-    return "\n".join(lines)
+    model = answer["model"]
+    return "\n".join([*lines, f"{model['verdict']}: weights {model['weights'][:12]} on {model['device']}"])
 
 
 def _profile(options: argparse.Namespace) -> dict[str, Any]:
@@ -104,19 +134,29 @@ def _spec(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _sides(options: argparse.Namespace) -> dict[str, Path]:
-    """Build train and dev functions from the distributions that the specification names."""
-    from corpus import distributions, records
+    """Build functions and labelled programs of train and dev from what the specification names."""
+    from corpus import distributions, doctests, programs, records
     from corpus.functions import functions_of
     from corpus.splits import split
 
-    table = _spec(options)["data"]["corpus"]
-    table = {**table, **table.get(options.profile, {})}
-    names = {side: table[side] for side in ("train", "dev", "test")}
+    def table(name: str) -> dict[str, Any]:
+        found = _spec(options)["data"][name]
+        return {**found, **found.get(options.profile, {})}
+
+    names = {side: table("corpus")[side] for side in ("train", "dev", "test")}
     found = functions_of(distributions.find([name for side in names.values() for name in side]))
     sides = split(found, **names)
-    paths = {side: options.model / f"{side}.jsonl" for side in ("train", "dev")}
-    for side, path in paths.items():
-        records.write(path, sides[side])
+    about = table("programs")
+    plan = programs.Plan(about["seed"], about["rewrites"], about["mutants"], memory=options.model / "outcomes.sqlite")
+    paths: dict[str, Path] = {}
+    for side in ("train", "dev"):
+        paths[side] = options.model / f"{side}.jsonl"
+        records.write(paths[side], sides[side])
+        problems = doctests.problems(sides[side])
+        random.Random(about["seed"]).shuffle(problems)
+        labelled, _ = programs.label(problems[: about["doctest"][side]], plan)
+        paths[f"{side}_programs"] = options.model / f"{side}_programs.jsonl"
+        records.write(paths[f"{side}_programs"], labelled)
     return paths
 
 

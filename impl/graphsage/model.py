@@ -338,10 +338,15 @@ def balanced_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 def segment_max(values: Tensor, start: Tensor) -> Tensor:
     """Maximum over each run start[i]:start[i + 1] of the first dimension, none of them empty."""
     if values.device.type == "mps":  # has no segment_reduce
-        run = torch.repeat_interleave(torch.diff(start)).reshape(-1, *[1] * (values.dim() - 1)).expand_as(values)
-        least = values.new_full((len(start) - 1, *values.shape[1:]), -torch.inf)
-        return least.scatter_reduce(0, run, values, "amax")
+        return scattered_max(values, torch.repeat_interleave(torch.diff(start)), len(start) - 1)
     return torch.segment_reduce(values, "max", offsets=start, axis=0)
+
+
+def scattered_max(values: Tensor, run: Tensor, runs: int) -> Tensor:
+    """The same, where `run` (N,) says to which of the runs each row belongs."""
+    least = values.new_full((runs, *values.shape[1:]), -torch.inf)
+    index = run.reshape(-1, *[1] * (values.dim() - 1)).expand_as(values)
+    return least.scatter_reduce(0, index, values, "amax")
 
 
 def segment_logsumexp(values: Tensor, start: Tensor) -> Tensor:

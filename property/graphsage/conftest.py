@@ -1,5 +1,9 @@
-"""A small trained model and small data for the laws of GraphSAGE; nothing here is evidence."""
+"""A small trained model and small data for the laws of GraphSAGE; nothing here is evidence.
 
+The programs were not run: what they "passed" is written down here, since only the mechanics are under test.
+"""
+
+import random
 import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from corpus import records
+from corpus import defects, records, rewrites
 from corpus.distributions import Distribution
 from corpus.functions import Function, functions
+from corpus.programs import Program
 
 TRAIN = ("csv.py", "fractions.py", "heapq.py", "textwrap.py", "shutil.py")
 DEV = ("statistics.py",)
@@ -64,12 +69,40 @@ def tiny() -> dict[str, Any]:
     }
 
 
+def labelled(found: list[Function]) -> list[Program]:
+    """Each function with two rewrites, mutants that fail, and one that passes where there are three of them."""
+    made: list[Program] = []
+
+    def add(problem: str, kind: str, operator: str, source: str, passed: bool) -> None:
+        made.append(Program(str(len(made)), problem, problem, "doctest", kind, operator, "", source, passed, ""))
+
+    for function in found:
+        rng = random.Random(function.record_id)
+        problem = f"problem {function.record_id}"
+        add(problem, "canonical", "", function.source, True)
+        written = [(name, rewrites.rewrite(function.source, name, rng)) for name in rewrites.OPERATORS]
+        for name, source in [pair for pair in written if pair[1] is not None][:2]:
+            add(problem, "rewrite", name, str(source), True)
+        mutants = [defect for name in defects.OPERATORS if (defect := defects.mutate(function.source, name, rng))][:3]
+        for place, defect in enumerate(mutants):
+            add(problem, "mutant", defect.operator, defect.source, place == 2)
+    return made
+
+
+@pytest.fixture(scope="session")
+def programs(real: list[Function]) -> list[Program]:
+    return labelled(real[:30])
+
+
 @pytest.fixture(scope="session")
 def sides(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     folder = tmp_path_factory.mktemp("records")
-    paths = {"train": folder / "train.jsonl", "dev": folder / "dev.jsonl"}
+    names = ("train", "dev", "train_programs", "dev_programs")
+    paths = {name: folder / f"{name}.jsonl" for name in names}
     records.write(paths["train"], _functions(TRAIN)[:60])
     records.write(paths["dev"], _functions(DEV)[:12])
+    records.write(paths["train_programs"], labelled(_functions(TRAIN)[60:70]))
+    records.write(paths["dev_programs"], labelled(_functions(DEV)[12:18]))
     return paths
 
 

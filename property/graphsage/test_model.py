@@ -6,7 +6,10 @@ import torch
 from torch_geometric.nn import SAGEConv
 
 from graphsage import batches, data, features, graph
-from graphsage.model import IGNORED, GraphSage, Sage, SparseInputSage, segment_logsumexp
+from graphsage.device import Device
+from graphsage.model import IGNORED, GraphSage, Sage, SparseInputSage, scattered_max, segment_logsumexp, segment_max
+
+WEIGHTS = (1.0, 0.5, 0.2, 0.5, 0.3)
 
 
 def _graphs(real, count: int = 3) -> graph.CodeGraphs:
@@ -16,7 +19,7 @@ def _graphs(real, count: int = 3) -> graph.CodeGraphs:
 @pytest.fixture(scope="module")
 def model() -> GraphSage:
     torch.manual_seed(0)
-    return GraphSage([978, 32, 32, 16], 16, len(data.OPERATORS), 7, 0.0, (1.0, 0.5, 0.2)).eval()
+    return GraphSage([978, 32, 32, 16], 16, len(data.OPERATORS), 7, weights=WEIGHTS).eval()
 
 
 def test_first_layer_is_a_dense_sageconv(real) -> None:
@@ -85,8 +88,8 @@ def test_edges_change_the_answer(real, model: GraphSage) -> None:
     store = data.Store.of(_graphs(real))
     with_edges = batches.graphs(store, np.arange(3), gradient=False)
     without = batches.graphs(store.without_edges(), np.arange(3), gradient=False)
-    one = model.defects(model.trunk(with_edges), with_edges)[0]
-    two = model.defects(model.trunk(without), without)[0]
+    one = model.logits(with_edges).defects
+    two = model.logits(without).defects
     assert (one - two).abs().min() > 1e-5
 
 
@@ -138,12 +141,12 @@ def test_a_window_keeps_the_defect_and_only_inner_edges(samples: data.Samples) -
     sizes = torch.diff(cut.start)
     assert (sizes[: 2 * len(chosen)] <= 12).all()
     assert (cut.location_labels[:, 1] >= 0).all()
-    assert (cut.location_labels[:, 1] < sizes[cut.defect_graph[:, 1]]).all()
+    assert (cut.location_labels[:, 1] < sizes[cut.version_graph[:, 1]]).all()
     # the node that the label names has the same features in both
     for row in range(len(chosen)):
         rows = []
         for batch in (cut, whole):
-            node = int(batch.start[batch.defect_graph[row, 1]] + batch.location_labels[row, 1])
+            node = int(batch.start[batch.version_graph[row, 1]] + batch.location_labels[row, 1])
             low, high = int(batch.features.rows.ptr[node]), int(batch.features.rows.ptr[node + 1])
             rows.append(batch.features.rows.index[low:high].tolist())
         assert rows[0] == rows[1]
@@ -156,13 +159,13 @@ def test_a_window_keeps_the_defect_and_only_inner_edges(samples: data.Samples) -
 def test_losses_add_up_and_begin_near_their_closed_forms(samples: data.Samples) -> None:
     torch.manual_seed(0)
     modules = samples.modules.shape[1]
-    model = GraphSage([978, 32, 32, 16], 16, len(data.OPERATORS), modules, 0.0, (1.0, 0.5, 0.2)).eval()
+    model = GraphSage([978, 32, 32, 16], 16, len(data.OPERATORS), modules, weights=WEIGHTS).eval()
     chosen = np.arange(len(samples))
     batch = batches.collate(samples, chosen, np.tile([0, 1, 2], (len(chosen), 1)), gradient=False)
     output = model(batch)
-    assert set(output.losses) == {"bugs", "location", "imports"}
+    assert set(output.losses) == {"bugs", "location", "imports"}  # nothing was run
     torch.testing.assert_close(output.loss, sum(output.losses.values()))
-    cells = torch.diff(batch.start)[batch.defect_graph[batch.location_labels != IGNORED]] * len(data.OPERATORS)
+    cells = torch.diff(batch.start)[batch.version_graph[batch.location_labels != IGNORED]] * len(data.OPERATORS)
     expected = 0.5 * cells.float().log().mean()  # its weight times log of the number of cells
     assert abs(float(output.losses["location"]) - float(expected)) < 0.25 * float(expected)
 
@@ -173,3 +176,113 @@ def test_labels_that_are_ignored_change_nothing(samples: data.Samples, model: Gr
     batch.location_labels[:] = IGNORED
     batch.import_labels[:] = IGNORED
     assert set(model(batch).losses) == {"bugs"}
+
+
+@pytest.fixture(scope="module")
+def problems(programs, samples: data.Samples) -> data.Samples:
+    return data.prepare_programs(programs, modules=samples.modules.shape[1], processes=1, progress=lambda text: None)
+
+
+def _whole(samples: data.Samples):
+    chosen = np.arange(len(samples))
+    versions = np.tile(np.arange(samples.versions.shape[1]), (len(chosen), 1))
+    return batches.collate(samples, chosen, versions, gradient=False)
+
+
+def test_problems_keep_every_program_with_what_its_tests_said(programs, problems: data.Samples) -> None:
+    assert (problems.versions >= 0).sum() == len(programs)
+    assert (problems.passed == 1).sum() == sum(program.passed for program in programs)
+    assert (problems.role[:, 0] == data.ORIGINAL).all()
+    assert len(set(problems.record_id)) == len(problems)
+    sources = iter(programs)
+    for row, column in zip(*np.nonzero(problems.versions >= 0), strict=True):
+        program = next(sources)
+        alone = data.Store.of(graph.build([program.source]))
+        assert problems.store.size(problems.versions[row, column][None])[0] == alone.size(np.array([0]))[0]
+
+
+def test_joined_samples_are_what_they_were(samples: data.Samples, problems: data.Samples) -> None:
+    joined = data.Samples.join([samples, problems])
+    assert joined.record_id == samples.record_id + problems.record_id
+    for part, first in ((samples, 0), (problems, len(samples))):
+        width = part.versions.shape[1]
+        rows = slice(first, first + len(part))
+        there = part.versions >= 0
+        assert (joined.versions[rows, :width] >= 0).tolist() == there.tolist()
+        assert (joined.versions[rows, width:] == -1).all()
+        assert (joined.store.size(joined.versions[rows, :width][there]) == part.store.size(part.versions[there])).all()
+        assert (joined.passed[rows, :width] == part.passed).all()
+    used = samples.masked >= 0
+    assert (joined.store.size(joined.masked[: len(samples)][used]) == samples.store.size(samples.masked[used])).all()
+
+
+def test_only_failing_mutants_are_defects_and_only_rewrites_behave_alike(problems: data.Samples) -> None:
+    batch = _whole(problems)
+    for row, column in np.ndindex(*problems.versions.shape):
+        bug, alike, passed = (
+            int(labels[row, column]) for labels in (batch.bug_labels, batch.embedding_labels, batch.confidence_labels)
+        )
+        if problems.versions[row, column] < 0:
+            assert (bug, alike, passed) == (IGNORED,) * 3
+            continue
+        role = problems.role[row, column]
+        assert passed == problems.passed[row, column]
+        assert bug == (IGNORED if role == data.MUTANT and passed else int(role == data.MUTANT))
+        assert alike == (0 if not passed else 1 if role == data.REWRITE else IGNORED)
+
+
+def test_program_losses_begin_at_their_closed_forms(problems: data.Samples) -> None:
+    """Confidence: ln 2 with logits of nought. Embedding: ln 2 for the pair, ln(1 + others) for the rest, if all equal."""
+    torch.manual_seed(0)
+    modules = problems.modules.shape[1]
+    model = GraphSage([978, 16, 16, 8], 8, len(data.OPERATORS), modules, weights=(1, 1, 1, 1, 1)).eval()
+    torch.nn.init.zeros_(model.confidence_out.weight)
+    torch.nn.init.zeros_(model.confidence_out.bias)
+    torch.nn.init.zeros_(model.embedding_out.weight)
+    torch.nn.init.ones_(model.embedding_out.bias)
+    losses = model(_whole(problems)).losses
+    assert float(losses["confidence"].detach()) == pytest.approx(np.log(2), abs=1e-5)
+    expected = (np.log(2) + np.log(len(problems))) / 2  # itself against len - 1 others
+    assert float(losses["embedding"].detach()) == pytest.approx(expected, abs=1e-4)
+
+
+def test_labels_of_programs_move_their_heads_the_right_way(problems: data.Samples) -> None:
+    """A few steps on the same problems: what passed rises above what failed, a rewrite above a failing version."""
+    torch.manual_seed(0)
+    model = GraphSage([978, 32, 32, 16], 16, len(data.OPERATORS), problems.modules.shape[1], weights=(0, 0, 0, 1, 1))
+    chosen = np.arange(len(problems))
+    versions = np.tile(np.arange(problems.versions.shape[1]), (len(chosen), 1))
+    batch = batches.collate(problems, chosen, versions, gradient=True)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    seen = []
+    for _ in range(40):
+        losses = model(batch).losses
+        optimizer.zero_grad()
+        (losses["confidence"] + losses["embedding"]).backward()
+        optimizer.step()
+        seen.append((float(losses["confidence"].detach()), float(losses["embedding"].detach())))
+    assert seen[-1][0] < 0.8 * seen[0][0]
+    assert seen[-1][1] < 0.8 * seen[0][1]
+
+
+def test_a_frozen_model_answers_as_the_thawed_one(real) -> None:
+    """Packed products are the same layers: exact in fp32, within their rounding in 8 bits."""
+    store = data.Store.of(_graphs(real, 12))
+    batch = batches.graphs(store, np.arange(12), gradient=False)
+    for device, slack in ((Device("cpu", torch.float32), 1e-4), (Device("cpu", torch.float32, int8=True), 0.1)):
+        torch.manual_seed(0)
+        model = GraphSage([978, 64, 64, 32], 32, len(data.OPERATORS), 7).eval()
+        with torch.inference_mode():
+            usual = model.logits(batch)
+        model.freeze(device)
+        frozen = model.answer(batch, embed=True)
+        for name in ("defects", "imports", "confidence", "embedding"):
+            ours, theirs = getattr(frozen, name), getattr(usual, name)
+            assert (ours - theirs).abs().max() <= slack * theirs.std(), (device.name, name)
+
+
+def test_maximum_of_runs_is_the_same_by_either_way(monkeypatch) -> None:
+    """Apple GPUs have no segment_reduce: what takes its place gives the same."""
+    values, start = torch.randn(10, 3), torch.tensor([0, 3, 4, 10])
+    run = torch.repeat_interleave(torch.diff(start))
+    assert torch.equal(segment_max(values, start), scattered_max(values, run, 3))

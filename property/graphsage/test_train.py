@@ -1,6 +1,7 @@
 """Laws of the training run: resumed equals uninterrupted, every record reaches a loss, dev alone chooses."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ import torch
 from safetensors.torch import load_file
 
 from corpus import records
-from graphsage import batches, train
+from corpus.programs import Program
+from graphsage import batches, data, train
+from graphsage.device import DeviceUnavailable
 from graphsage.train import Settings
 
 
@@ -21,10 +24,11 @@ class Killed(Exception):  # noqa: N818
 def started(tiny, sides):
     """A run over the tiny data in a folder of its own; the samples are built once."""
     settings = Settings.read(tiny)
-    sides = {side: records.read(path) for side, path in sides.items()}
+    functions = [records.read(sides[side]) for side in ("train", "dev")]
+    labelled = [records.read(sides[f"{side}_programs"], Program) for side in ("train", "dev")]
 
     def start(out: Path) -> train.Run:
-        return train.start(settings, sides["train"], sides["dev"], out)
+        return train.start(settings, functions, labelled, out)
 
     return start
 
@@ -64,7 +68,7 @@ def test_resuming_keeps_plateau_patience_and_best(tiny, sides, tmp_path, monkeyp
     rough = {**tiny, "learning_rate": 0.05, "epochs": 3, "plateau_patience": 1, "stop_patience": 4}
     train.train(rough, sides, tmp_path / "whole")
     usual = json.loads((tmp_path / "whole" / "config.json").read_text())["training"]
-    assert (usual["best_update"], usual["stale"], usual["update"]) == (0, 4, 16)  # four updates an evaluation
+    assert (usual["best_update"], usual["stale"], usual["update"]) == (0, 4, 20)  # five updates an evaluation
     step = train.Run.step
 
     def fatal(run: train.Run) -> None:
@@ -95,7 +99,9 @@ def test_every_record_reaches_a_loss_in_each_epoch(started, tmp_path) -> None:
             for place in range(run.updates_per_epoch)
             for record in batches.collate(run.train, *run.draw(epoch, place)[:2], False).record_id
         ]
-        assert sorted(seen) == sorted(run.train.record_id)
+        problems = {name for name in run.train.record_id if name.startswith("problem")}
+        assert len(problems) == 10
+        assert Counter(seen) == {name: 2 if name in problems else 1 for name in run.train.record_id}
     orders = [run.draw(epoch, 0)[0].tolist() for epoch in (0, 1)]
     assert orders[0] != orders[1]
 
@@ -110,7 +116,7 @@ def test_the_model_is_the_best_on_dev_and_not_the_last(artifact) -> None:
 
 def test_training_lowers_the_dev_loss(started, artifact, tmp_path) -> None:
     run = started(tmp_path)
-    before = sum(train.dev_losses(run.model, run.dev, run.autocast()).values())
+    before = sum(train.dev_losses(run.model, run.dev, run.device).values())
     assert json.loads((artifact / "config.json").read_text())["training"]["best_loss"] < before
 
 
@@ -145,9 +151,11 @@ def test_every_key_of_the_profile_is_read_and_needed(tiny) -> None:
             Settings.read({name: value for name, value in tiny.items() if name != key})
 
 
-def test_unknown_precision_is_named(tiny) -> None:
+def test_unknown_precision_and_absent_device_are_named(tiny, sides, tmp_path) -> None:
     with pytest.raises(ValueError, match='"fp8"'):
-        Settings.read({**tiny, "precision": "fp8"})
+        train.train({**tiny, "precision": "fp8"}, sides, tmp_path)
+    with pytest.raises(DeviceUnavailable, match='"mps" is not here'):
+        train.train({**tiny, "device": "mps"}, sides, tmp_path)
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("bf16", torch.bfloat16), ("fp32", torch.float32)])
@@ -169,3 +177,45 @@ def test_switching_the_edges_off_changes_the_weights(tiny, sides, artifact, tmp_
     train.train({**tiny, "edges": False, "epochs": 1}, sides, tmp_path)
     without, usual = load_file(tmp_path / "model.safetensors"), load_file(artifact / "model.safetensors")
     assert not torch.equal(without["convolutions.1.lin_l.weight"], usual["convolutions.1.lin_l.weight"])
+
+
+def test_versions_of_an_update_are_what_their_column_says(started, tmp_path) -> None:
+    """The original, a version that did not pass, a rewrite, a mutant that passed; -1 for none; mutants take turns."""
+    run = started(tmp_path)
+    drawn: dict[int, set[int]] = {}
+    for epoch in range(6):
+        for place in range(run.updates_per_epoch):
+            chosen, versions, _ = run.draw(epoch, place)
+            for sample, row in zip(chosen.tolist(), versions.tolist(), strict=True):
+                role, passed = run.train.role[sample], run.train.passed[sample]
+                assert row[0] == 0
+                assert row[1] < 0 or (role[row[1]] == data.MUTANT and passed[row[1]] != 1)
+                assert row[2] < 0 or role[row[2]] == data.REWRITE
+                assert row[3] < 0 or (role[row[3]] == data.MUTANT and passed[row[3]] == 1)
+                drawn.setdefault(sample, set()).add(row[1])
+    assert max(len(columns) for columns in drawn.values()) > 1
+
+
+def test_platt_agrees_with_logistic_regression() -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=400) * 3
+    labels = (rng.random(400) < 1 / (1 + np.exp(-(0.4 * logits - 0.7)))).astype(float)
+    weight = rng.random(400)
+    found = train.platt(torch.tensor(logits), torch.tensor(labels), torch.tensor(weight))
+    peer = LogisticRegression(C=1e9, tol=1e-9, max_iter=1000).fit(logits[:, None], labels, sample_weight=weight)
+    assert found["scale"] == pytest.approx(float(peer.coef_[0, 0]), abs=1e-3)
+    assert found["offset"] == pytest.approx(float(peer.intercept_[0]), abs=1e-3)
+
+
+def test_platt_never_turns_an_order_round() -> None:
+    labels = torch.tensor([0.0, 1.0] * 50, dtype=torch.float64)
+    found = train.platt(1 - 2 * labels, labels, torch.ones(100, dtype=torch.float64))
+    assert found["scale"] >= 0
+
+
+def test_calibration_without_both_kinds_of_programs_changes_nothing(started, tmp_path) -> None:
+    run = started(tmp_path)
+    run.dev.passed[run.dev.passed == 0] = 1
+    assert train.calibration(run.model, run.dev, run.device) == {"scale": 1.0, "offset": 0.0}
