@@ -23,7 +23,8 @@ def harness(subject: Callable[..., Subject]) -> Subject:
 def seen(harness: Subject) -> See:
     """What the named part of the harness did: `seen("assay.ledger:Ledger", {"case": names, "holds": booleans})`.
 
-    The part's whole import closure goes into the evidence, so that the row decays with it.
+    The part's whole import closure goes into the evidence, so that the row decays with it; several parts are
+    separated by blanks.
     """
 
     def observe(entry: str, values: Mapping[str, Sequence[Any]]) -> Predictions:

@@ -369,7 +369,7 @@ class Judge:
             code={
                 **(subject.training_code if artifact else {}),
                 **subject.predicting_code,
-                **(subject.code.closure(entry.partition(":")[0]) if entry else {}),
+                **{name: digest for one in entry.split() for name, digest in _closure(subject, one).items()},
                 **self._test_code(),
                 **_tables(subject, profile, datasets),
             },
@@ -410,6 +410,11 @@ class Judge:
             if digest:
                 result[name] = digest
         return result
+
+
+def _closure(subject: Subject, entry: str) -> dict[str, str]:
+    """Everything that an entry point ("package.module:function") imports."""
+    return subject.code.closure(entry.partition(":")[0])
 
 
 def _units(n: int, groups: Sequence[Any] | None, clusters: Sequence[Any] | None) -> tuple[Sequence[Any], str]:

@@ -514,3 +514,30 @@ def test_files_and_bytes_have_the_same_digest(tmp_path: Path, one: bytes, two: b
 def test_the_standard_library_has_no_version_of_its_own(tmp_path: Path) -> None:
     names = ", ".join(sorted(sys.stdlib_module_names)[:40])
     assert set(tree(tmp_path, {"m.py": f"import {names}"}).closure("m")) == {"m"}
+
+
+# ------------------------------------------------------------------------------------------------ the judge itself
+
+
+def test_the_harness_is_in_the_closure_of_no_subject_but_itself(tmp_path: Path) -> None:
+    """Law: what a subject or a test imports of the harness is left out; asked for itself, all of it is followed."""
+    for name, text in {
+        "assay/__init__.py": "",
+        "assay/verdict.py": "from assay import spec\nimport mine",
+        "assay/spec.py": "x = 1",
+        "mine.py": "import assay.verdict",
+        "other.py": "y = 1",
+    }.items():
+        path = tmp_path / "impl" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    test = tmp_path / "acceptance" / "test_x.py"
+    test.parent.mkdir()
+    test.write_text("from assay import verdict\nimport other")
+    code = Code([tmp_path / "impl"])
+    assert set(code.closure("mine")) == {"mine"}
+    assert set(code.closure_of_file(test, "acceptance/test_x.py")) == {"acceptance/test_x.py", "other"}
+    assert set(code.closure("assay.verdict")) == {"assay", "assay.verdict", "assay.spec", "mine"}
+    before = code.closure("assay.verdict")
+    (tmp_path / "impl" / "assay" / "spec.py").write_text("x = 2")
+    assert Code([tmp_path / "impl"]).closure("assay.verdict") != before

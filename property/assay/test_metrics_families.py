@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.calibration import calibration_curve
 
-from assay import metrics
+from assay import metrics, statistics
 from assay.errors import MetricError
 from assay.metrics.calibration import reliability
 from assay.metrics.features import dead_columns
@@ -171,3 +172,49 @@ def test_facts_of_an_artifact_are_passed_through_and_never_invented() -> None:
     for facts in ({}, {"parameters": None}, {"parameters": math.nan}, {"parameters": True}):
         with pytest.raises(MetricError, match="not a number"):
             compute("artifact.parameters", facts)
+
+
+# ------------------------------------------------------------------------------ counting, overheads
+
+
+def cases(*holds: object) -> dict[str, list[Any]]:
+    return {"case": [f"case {i}" for i in range(len(holds))], "holds": list(holds)}
+
+
+def test_counting_by_hand() -> None:
+    four = cases(True, False, True, True)
+    assert compute("counting.share", four) == 0.75
+    assert compute("counting.all", four) == 0.75
+    assert compute("counting.exceptions", four) == 1
+
+
+@given(st.lists(st.booleans(), min_size=2, max_size=300))
+def test_a_share_has_wilsons_interval_and_a_count_has_none(holds: list[bool]) -> None:
+    predictions = cases(*holds)
+    counted = statistics.interval(metrics.get("counting.all"), predictions, None, None)
+    assert counted is not None
+    assert counted.low == counted.high == sum(holds) / len(holds)
+    sampled = statistics.interval(metrics.get("counting.share"), predictions, None, None)
+    assert sampled is not None
+    if 0 < sum(holds) < len(holds):
+        expected = scipy.stats.binomtest(sum(holds), len(holds)).proportion_ci(method="wilson")
+        assert (sampled.low, sampled.high) == pytest.approx((expected.low, expected.high))
+    else:  # all alike: the exact end
+        expected = scipy.stats.binomtest(sum(holds), len(holds)).proportion_ci(method="exact")
+        assert (sampled.low, sampled.high) == pytest.approx((expected.low, expected.high))
+
+
+@pytest.mark.parametrize("holds", [[1, 0], [None, True], ["yes", "no"], [0.5, 1.0]])
+def test_a_case_holds_or_does_not(holds: list[object]) -> None:
+    with pytest.raises(metrics.InvalidPredictionsError, match=r"case \d: .* True or False"):
+        compute("counting.share", cases(*holds))
+
+
+def test_overheads_by_hand() -> None:
+    pairs = {"with": [1.1, 2.1, 1.1, 2.1, 1.1], "without": [1.0, 2.0, 1.0, 2.0, 1.0]}
+    assert compute("latency.overhead", pairs) == pytest.approx(0.5 / 7)
+    assert compute("latency.overhead_ms", pairs) == pytest.approx(100)
+    with pytest.raises(metrics.UndefinedMetricError, match="at least 5"):
+        compute("latency.overhead", {name: values[:4] for name, values in pairs.items()})
+    with pytest.raises(metrics.InvalidPredictionsError, match="pairs"):
+        compute("latency.overhead", [1.0] * 5)
