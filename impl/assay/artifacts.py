@@ -93,7 +93,10 @@ class Store:
         changed = [path for path, digest in built.items() if not path.is_file() or digests.of_file(path) != digest]
         changed += sorted(set(folder.glob(WEIGHTS)) - set(built))
         if changed:
-            raise SubjectError(f"{changed[0]}: changed after it was built; delete the folder {folder} and run again")
+            raise SubjectError(
+                f"{changed[0]}: changed after it was built; delete the folder {folder} and run again",
+                check="built-changed",
+            )
 
     def save_manifest(self, manifest: digests.Manifest) -> str:
         """Keep a manifest of source files, in place of one that knew them elsewhere; returns its digest."""
@@ -121,7 +124,7 @@ def weight_files(folder: Path) -> list[Path]:
     """
     files = sorted(p for p in folder.glob(WEIGHTS) if p.name not in SIDE_FILES)
     if not files:
-        raise SubjectError(f"{folder}: training left no weights (*.safetensors) behind")
+        raise SubjectError(f"{folder}: training left no weights (*.safetensors) behind", check="weights-format")
     for path in files:
         if not tensors(path):
             raise SubjectError(f"{path}: holds no tensor; train again")
@@ -158,7 +161,9 @@ def tensors(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
             return {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
     except (SafetensorError, OSError) as error:
         size = path.stat().st_size if path.is_file() else 0
-        raise SubjectError(f"{path}: {size:,} bytes that are no safetensors file ({error}); train again") from None
+        raise SubjectError(
+            f"{path}: {size:,} bytes that are no safetensors file ({error}); train again", check="weights-format"
+        ) from None
 
 
 def reinitialise(source: Path, target: Path, seed: int = 0) -> None:
@@ -181,6 +186,56 @@ def reinitialise(source: Path, target: Path, seed: int = 0) -> None:
             scale = float(np.sqrt(np.mean(np.square(tensor, dtype=np.float64))))
             table[name] = np.asarray(scale * rng.standard_normal(tensor.shape), dtype=tensor.dtype)
     save_file(table, target)
+
+
+DAMAGES = ("no weights", "cut weights", "text for weights", "other shapes")
+"""Ways in which a weight file can be wrong that whoever loads it must notice."""
+
+
+def damaged(source: Path, target: Path, damage: str) -> None:
+    """Copy an artifact's folder with its weight files damaged in one of the `DAMAGES`."""
+    import numpy as np
+    from safetensors.numpy import load_file, save_file
+
+    ignore = shutil.ignore_patterns("checkpoints", *SIDE_FILES)
+    shutil.copytree(source, target, ignore=ignore)
+    for path in weight_files(source):
+        place = target / path.name
+        if damage == "no weights":
+            place.unlink()
+        elif damage == "cut weights":
+            place.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        elif damage == "text for weights":
+            place.write_text("placeholder weights, to be replaced")
+        else:
+            try:
+                table = load_file(path)
+            except TypeError as error:
+                raise SubjectError(f"{path}: cannot be given other shapes for the control: {error}") from None
+            save_file({name: np.concatenate([t, t]) if t.ndim else t for name, t in table.items()}, place)
+
+
+def differing(first: Path, second: Path) -> list[str]:
+    """Names of tensors that are not, bit for bit, the same in the weight files of two artifacts."""
+    from safetensors import safe_open
+
+    tables: list[dict[str, bytes]] = []
+    for folder in (first, second):
+        found: dict[str, bytes] = {}
+        for path in weight_files(folder):
+            with safe_open(path, framework="pt") as file:
+                for name in file.keys():  # noqa: SIM118 - no mapping
+                    tensor = file.get_tensor(name)
+                    found[name] = repr((tensor.dtype, tuple(tensor.shape))).encode() + _bits(tensor)
+        tables.append(found)
+    names = sorted(tables[0].keys() | tables[1].keys())
+    return [name for name in names if tables[0].get(name) != tables[1].get(name)]
+
+
+def _bits(tensor: Any) -> bytes:
+    import torch
+
+    return bytes(tensor.contiguous().reshape(-1).view(torch.uint8).numpy()) if tensor.numel() else b""
 
 
 def count_parameters(folder: Path) -> int:

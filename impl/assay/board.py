@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from assay.evidence import Comparison, Evidence, Pair, SliceValue
+from assay.evidence import CheckResult, Comparison, Evidence, Pair, SliceValue
 from assay.spec import Frozen, Requirement
 from assay.verdict import Kind, Move, Verdict
 
@@ -20,6 +20,8 @@ class Row(Frozen):
     verdict: Verdict
     evidence: Evidence | None = None
     moves: tuple[Move, ...] = ()
+    tripped: tuple[CheckResult, ...] = ()
+    """Everything that speaks against the row, not only what the verdict names first."""
     waiver: str = ""
     attested: str = ""
     """What attestations say of the row, on each hardware: "cuda: PASS, attested on NVIDIA H200, 2026-11-26"."""

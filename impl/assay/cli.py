@@ -228,6 +228,42 @@ def spec_metrics() -> None:
     print(catalogue(), end="")
 
 
+@app.command()
+def mutants(
+    as_json: JsonOption = False,
+    subject: Annotated[
+        str | None, typer.Option("--subject", help="Give this system the generic mutants, through its own suite.")
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option("--only", help="Run these mutants alone; may be repeated.")] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="The generic mutants on every system that trains, too (smoke profile).")
+    ] = False,
+    smoke: Annotated[bool, typer.Option("--smoke", help="With --subject: tiny data, mechanics only.")] = False,
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Judgements at a time; one a core.")] = None,
+) -> None:
+    """Sabotage honest projects, one defect each: does the gate say no? Exit 1 on a survivor or a false alarm."""
+    from assay import mutants as matrices
+    from assay.report import matrix as shown
+    from assay.spec import SMOKE
+
+    project = _project()
+    with shown.progress() as step:
+        if subject is not None:
+            project.spec(subject)
+            profile = SMOKE if smoke else None
+            found = [matrices.run_subject(project.root, subject, profile, only=only or (), on_result=step)]
+        else:
+            found = [matrices.run(project.root, only or (), honest=not only, jobs=jobs, on_result=step)]
+            for name in [spec.name for spec in project.specs.values() if full and SMOKE in spec.profile]:
+                found.append(matrices.run_subject(project.root, name, SMOKE, "system", on_result=step))
+    matrix = matrices.joined(found)
+    if as_json:
+        print(json.dumps(matrix.as_json(), indent=1))
+    else:
+        shown.render(matrix)
+    raise typer.Exit(0 if matrix.ok else 1)
+
+
 @contract_app.command("check")
 def contract_check(
     file: Annotated[Path, typer.Argument(help="Data to check: .jsonl, .json, .csv, .tsv, .parquet (.gz).")],

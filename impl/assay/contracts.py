@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assay.errors import ContractError, did_you_mean
+from assay.evidence import CheckResult
 
 if TYPE_CHECKING:
     import pandas
@@ -95,6 +96,14 @@ class ContractResult:
             for f in self.failed
         ]
         return {"success": self.success, "rows": self.rows, "evaluated": self.evaluated, "failed": failed}
+
+    def as_checks(self) -> list[CheckResult]:
+        """The result as doubts for `judge(..., checks=...)`: one for each failure, named contract:EXPECTATION."""
+        if self.success:
+            return [CheckResult(name=f"contract:{self.name}", ok=True)]
+        return [
+            CheckResult(name=f"contract:{f.expectation}", ok=False, detail=f.describe(self.unit)) for f in self.failed
+        ]
 
     def describe(self) -> str:
         """The result in words, one line for each failure."""

@@ -277,12 +277,13 @@ def _version(name: str) -> str | None:
     try:
         return metadata.version(name)
     except (metadata.PackageNotFoundError, ValueError):
-        owners = sorted(set(_distributions().get(name, ())))
+        owners = sorted(set(installed().get(name, ())))
         return ", ".join(f"{owner} {metadata.version(owner)}" for owner in owners) or None
 
 
 @cache
-def _distributions() -> Mapping[str, list[str]]:
+def installed() -> Mapping[str, list[str]]:
+    """Import name -> the distributions that bring it."""
     return metadata.packages_distributions()
 
 

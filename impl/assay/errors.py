@@ -7,7 +7,14 @@ from collections.abc import Iterable
 
 
 class AssayError(Exception):
-    """Base of every error that is the user's to mend. Its text names the thing, the place and the way out."""
+    """Base of every error that is the user's to mend. Its text names the thing, the place and the way out.
+
+    `check` names the check that refused, where one did.
+    """
+
+    def __init__(self, *args: object, check: str = "") -> None:
+        super().__init__(*args)
+        self.check = check
 
 
 class SpecError(AssayError):

@@ -17,9 +17,14 @@ from assay.errors import MetricError
 from assay.metrics.metric import InvalidPredictionsError, Metric, has_nan, size
 
 UNINFORMED = ("shuffled", "constant", "random")
+LEAST_RECORDS = 8
+"""Sampled training records below which nothing is said of their variety."""
+
 LEAST_ITEMS = 20
 """Items below which policies cannot be told apart from luck."""
 _EQUAL = 1e-9
+_AGREEMENT = 1e-6
+_SIZES = sorted({round(10 ** (k / 8)) for k in range(10, 56)})
 _SIGN = {"higher": 1.0, "lower": -1.0, "none": 0.0}
 
 
@@ -53,7 +58,9 @@ def examine(metric: Metric, gold: Any, options: Mapping[str, Any], bound: Bounde
     Returns:
         items (enough of them), liveness (the oracle beats the uninformed, they are not worse than the inverted, and
         the value moves at all), refuses-nan, refuses-empty, triviality (no uninformed policy reaches the bound),
-        reachability (the oracle does).
+        reachability (the oracle does), decidable (a perfect score on so few items would), ties (lifting wrong answers
+        to the right one's level costs), every-query and gold-absent (leaving answers or the right ones out costs),
+        reference (an independent implementation agrees).
     """
     if metric.consumes != "predictions" or metric.policy_form is None:
         return []
@@ -75,9 +82,29 @@ def examine(metric: Metric, gold: Any, options: Mapping[str, Any], bound: Bounde
         _refuses(metric, "nan", policies["nan"], gold, options),
         _refuses(metric, "empty", policies["empty"], gold, options),
     ]
+    if metric.direction != "none" and not metric.supporting and _gap(metric, values, "constant") > _EQUAL:
+        checks += _probes(metric, policies["oracle"], values["oracle"], gold, options)
+    if metric.independent is not None:
+        checks.append(_agrees(metric, policies, gold, options))
     if bound is not None:
         checks += [_nontrivial(metric, values, gold, options, bound), _reachable(values, bound)]
+        checks += _decidable(metric, n, bound)
     return checks
+
+
+def training_alive(record: Mapping[str, Any]) -> list[Check]:
+    """Is there anything in the training inputs that the flight recorder sampled? Nothing where none carried tokens."""
+    samples = dict(reversed([(str(one), tuple(ids)) for one, ids in record.get("token_ids", {}).get("samples", [])]))
+    if len(samples) < LEAST_RECORDS:
+        return []
+    rows = list(samples.values())
+    empty, distinct = sum(not one for one in rows), len(set(rows))
+    told = f"{empty} of {len(rows)} training records came out of the loader empty"
+    same = f"{len(rows)} training records came out of the loader as {distinct} different ones"
+    return [
+        Check("inputs-filled", empty * 2 <= len(rows), told if empty else ""),
+        Check("unique-inputs", distinct * 5 > len(rows), same if distinct < len(rows) else ""),
+    ]
 
 
 def predictions_alive(predictions: Any, n: int) -> list[Check]:
@@ -127,6 +154,106 @@ def _refuses(metric: Metric, name: str, predictions: Any, gold: Any, options: Ma
     except Exception as error:
         return Check(f"refuses-{name}", False, f"{name} predictions raise {type(error).__name__}: {error}")
     return Check(f"refuses-{name}", False, f"{name} predictions score {value:.4g}")
+
+
+def _gap(metric: Metric, values: Mapping[str, float], name: str) -> float:
+    """By how much the oracle is better than a policy."""
+    return _SIGN[metric.direction] * (values["oracle"] - values[name])
+
+
+def _probes(metric: Metric, oracle: Any, best: float, gold: Any, options: Mapping[str, Any]) -> list[Check]:
+    """The oracle spoilt in one way at a time: each must cost something."""
+    found = []
+    for name, spoil, what in (
+        ("ties", _tied, "wrong answers tied with the right ones"),
+        ("every-query", _half_empty, "half of the answers left out"),
+        ("gold-absent", _gutted, "every right answer left out"),
+    ):
+        spoilt = spoil(oracle)
+        if spoilt is None:
+            continue
+        try:
+            value = metric.compute(spoilt, gold, **options)
+        except MetricError:
+            found.append(Check(name, True, "refused"))
+            continue
+        ok = _SIGN[metric.direction] * (best - value) > _EQUAL
+        found.append(Check(name, ok, "" if ok else f"{what} score {value:.4g}, the oracle {best:.4g}"))
+    return found
+
+
+def _tied(predictions: Any) -> Any:
+    """All but one of the lower scores lifted to the highest: what counts ties as hits calls this perfect."""
+    if isinstance(predictions, Mapping):
+        if set(predictions) == {"scores"}:
+            return {"scores": _tied(predictions["scores"])}
+        return None
+    if isinstance(predictions, np.ndarray) and predictions.dtype.kind == "f" and predictions.size:
+        table = np.array(predictions, dtype=float)
+        rows = table if table.ndim == 2 else table[None, :] if table.ndim == 1 else None
+        if rows is None:
+            return None
+        for row in rows:
+            lower = np.flatnonzero(row < row.max())
+            row[lower[:-1]] = row.max()
+        return table
+    if isinstance(predictions, list) and predictions and all(_is_run(one) for one in predictions):
+        lifted = []
+        for run in predictions:
+            top = max(run.values())
+            kept = [d for d, score in run.items() if score < top][-1:]
+            lifted.append({d: score if d in kept else top for d, score in run.items()})
+        return lifted
+    return None
+
+
+def _half_empty(predictions: Any) -> Any:
+    """Every second answer empty, where answers can be."""
+    if not isinstance(predictions, list) or not all(isinstance(one, dict | list | str) for one in predictions):
+        return None
+    return [type(one)() if index % 2 else one for index, one in enumerate(predictions)]
+
+
+def _gutted(predictions: Any) -> Any:
+    """Runs without their best documents: what is not retrieved is no hit."""
+    if not isinstance(predictions, list) or not predictions or not all(_is_run(one) for one in predictions):
+        return None
+    return [{d: score for d, score in run.items() if score <= min(run.values())} for run in predictions]
+
+
+def _is_run(one: Any) -> bool:
+    return isinstance(one, dict) and bool(one) and all(isinstance(score, int | float) for score in one.values())
+
+
+def _agrees(metric: Metric, policies: Mapping[str, Any], gold: Any, options: Mapping[str, Any]) -> Check:
+    """The independent implementation on the policies."""
+    assert metric.independent is not None
+    spoilt = _tied(policies["oracle"])
+    tried = {name: policies[name] for name in ("oracle", "inverted", "shuffled", "random")}
+    for name, predictions in {**tried, **({} if spoilt is None else {"tied": spoilt})}.items():
+        try:
+            mine = metric.compute(predictions, gold, **options)
+        except MetricError as error:
+            return Check("reference", False, f"the {name} policy cannot be scored: {error}")
+        other = float(metric.independent(predictions, gold, **options))
+        if not abs(mine - other) <= _AGREEMENT:
+            return Check(
+                "reference", False, f"{name} scores {mine:.6g}, the independent implementation says {other:.6g}"
+            )
+    return Check("reference", True, "")
+
+
+def _decidable(metric: Metric, n: int, bound: Bounded) -> list[Check]:
+    """Could a perfect score on n items show it? One that is right n times is 95 % sure of 0.025 ** (1 / n) only."""
+    if metric.per_item is None or metric.range != (0.0, 1.0) or metric.direction != "higher" or metric.counted:
+        return []
+    if bound.holds(1.0, 1.0) and bound.holds(math.nextafter(1.0, 0.0)):
+        low = 0.025 ** (1 / max(n, 1))
+        ok = bound.holds(low, 1.0)
+        needed = next((m for m in _SIZES if bound.holds(0.025 ** (1 / m), 1.0)), _SIZES[-1])
+        told = f"even {n} right answers of {n} leave [{low:.3g}, 1] against {bound}: {needed:,} items are needed"
+        return [Check("decidable", ok, "" if ok else told)]
+    return []
 
 
 def _nontrivial(

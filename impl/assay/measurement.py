@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from assay import digests, liveness, metrics, statistics
+from assay import digests, leakage, liveness, metrics, statistics
 from assay.errors import MetricError, ObservationError
 from assay.evidence import CheckResult, Comparison, Evidence, SliceValue
 from assay.metrics import Metric
-from assay.project import harness_digest
+from assay.project import METRICS_FILE, SUITE_FOLDER, harness_digest
 from assay.session import Session
 from assay.statistics import Estimate, Interval
 from assay.subject import Artifact, Dataset, Flight, Predictions, Subject, Timings
@@ -223,7 +223,7 @@ class Judge:
             if column is not None and len(column) != n:
                 raise ObservationError(f"{self.name}: {what} has {len(column)} entries for {n} items")
         options = requirement.options
-        checks = self._doubts(observed, gold)
+        checks = self._doubts(observed, gold, groups)
         if any(not c.ok for c in checks if c.name in ("length", "finite")):
             return {"value": None, "n": n, "groups": len(set(units)), "checks": tuple(checks)}
         value = metric.compute(observed.values, gold, **options)
@@ -232,6 +232,7 @@ class Judge:
             name: self._compare(observed.values, other, gold, units, self._margins(name))
             for name, other in baselines.items()
         }
+        checks += self._cheap(compared, metric.ceiling(gold, options))
         controls: dict[str, Comparison] = {}
         if observed.artifact is not None and requirement.control:
             untrained = observed.untrained()
@@ -251,19 +252,68 @@ class Judge:
             "needed": self._needed(value, interval),
         }
 
-    def _doubts(self, observed: Predictions, gold: Any) -> list[CheckResult]:
-        """Is there anything in these predictions, and is the metric alive on this gold?"""
+    def _doubts(self, observed: Predictions, gold: Any, groups: Sequence[Any] | None = None) -> list[CheckResult]:
+        """Is there anything in these predictions, is the metric alive on this gold, were the items seen in training?"""
         repeated = "" if observed.repeatable else f"{observed.method} answers differently when asked again"
         given = gold is not None
+        alive = liveness.predictions_alive(observed.values, len(observed.items))
         doubts = [
-            *liveness.predictions_alive(observed.values, len(observed.items)),
+            *(one for one in alive if not (self.metric.uniform and one.name == "varied")),
             *(liveness.examine(self.metric, gold, self.requirement.options, self.requirement.bound) if given else ()),
         ]
         return [
             *(CheckResult(name=one.name, ok=bool(one.ok), detail=one.detail) for one in doubts),
             CheckResult(name="repeatable", ok=observed.repeatable, detail=repeated),
-            *(_read_everything(observed.artifact) if observed.artifact else ()),
+            *(self._training_doubts(observed, observed.artifact, groups) if observed.artifact else ()),
         ]
+
+    def _training_doubts(
+        self, observed: Predictions, artifact: Artifact, groups: Sequence[Any] | None
+    ) -> list[CheckResult]:
+        """What speaks against the weights that answered: unread configuration, empty inputs, items seen in training."""
+        doubts = _read_everything(artifact)
+        subject = observed.subject
+        if subject.recorded:
+            alive = liveness.training_alive(artifact.flight)
+            doubts += [CheckResult(name=one.name, ok=one.ok, detail=one.detail) for one in alive]
+        if self.requirement.split != "transductive" and self.metric.consumes == "predictions":
+            seen = self.session.seen_by(subject)
+            doubts += leakage.duplicates(observed.asked, seen)
+            shared = None if groups is None else leakage.shared_groups(groups, seen)
+            doubts += [] if shared is None else [shared]
+        return doubts
+
+    def _cheap(self, compared: Mapping[str, Comparison], ceiling: float | None) -> list[CheckResult]:
+        """Baselines that put the bound or the metric itself in doubt."""
+        bound, sign = self.requirement.bound, -1.0 if self.metric.direction == "lower" else 1.0
+        named = {b.baseline for b in self.requirement.beats} | {row.than for row in self.requirement.not_worse}
+        known = {name: other.value for name, other in compared.items() if other.value is not None}
+        reached = [name for name, v in known.items() if bound is not None and bound.holds(v) and name not in named]
+        beyond = [name for name, v in known.items() if ceiling is not None and sign * (v - ceiling) > 1e-9]
+        told = ", ".join(f"{name} {known[name]:.4g}" for name in reached)
+        above = ", ".join(f"{name} {known[name]:.4g}" for name in beyond)
+        return [
+            CheckResult(
+                name="cheap-baseline",
+                ok=not reached,
+                detail=f"{told} keeps to {bound}: name it under beats" if told else "",
+            ),
+            CheckResult(name="gameable", ok=not beyond, detail=f"{above} scores above gold itself" if above else ""),
+        ]
+
+    def effects(self, subject: Subject, switches: Mapping[str, Any]) -> Verdict:
+        """Measure that declared switches act: trained with another value, other weights must come out.
+
+        Args:
+            switches: profile key -> another value for it.
+        """
+        changed = {key: subject.variant(**{key: value}).artifact.weights for key, value in switches.items()}
+        own = subject.artifact.weights
+        return self(subject.flight, declared={"switches": {key: other != own for key, other in changed.items()}})
+
+    def resume(self, subject: Subject, after: int) -> Verdict:
+        """Measure that a run killed after so many updates and resumed ends with the weights of one that was not."""
+        return self(subject.flight, declared={"differing": subject.differing_after_kill(after)})
 
     def _margins(self, name: str) -> tuple[float, float]:
         """(relative, absolute) that a named baseline must be beaten by; a non-inferiority margin is negative."""
@@ -347,7 +397,7 @@ class Judge:
         }
 
     def _artifact(self, artifact: Artifact) -> dict[str, Any]:
-        facts = {"parameters": artifact.parameters, "size_mib": artifact.size_mib}
+        facts = {"parameters": artifact.parameters, "size_mib": artifact.size_mib, "shapes": artifact.shapes}
         return _counted(self.metric.compute(facts, None, **self.requirement.options), 1)
 
     def _evidence(
@@ -395,6 +445,8 @@ class Judge:
         if not path.is_relative_to(project.root):
             raise ObservationError(f"{path}: is not part of the project {project.root}; run pytest from there")
         files = [path]
+        own = project.root / SUITE_FOLDER / METRICS_FILE
+        files += [own] if own.is_file() else []
         for folder in path.parents:
             if folder == project.root.parent:
                 break
@@ -405,7 +457,14 @@ class Judge:
         if self.session.changed_since_collection(result):
             raise ObservationError(f"{path}: was edited while it ran; run it again")
         module = self.metric.module
-        for name in {module, "assay.statistics", "assay.liveness", "assay.measurement", "assay.metrics.metric"}:
+        for name in {
+            module,
+            "assay.statistics",
+            "assay.liveness",
+            "assay.leakage",
+            "assay.measurement",
+            "assay.metrics.metric",
+        }:
             digest = harness_digest(name) if name.startswith("assay.") else project.code.current(name)
             if digest:
                 result[name] = digest

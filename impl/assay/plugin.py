@@ -143,10 +143,11 @@ def pytest_runtest_makereport(
     elif report.failed and (not judged or session.passed(name)):
         # Also a test that fails after a PASS: the guard beside a claim belongs to the claim.
         text = str(call.excinfo.value) if call.excinfo else ""
-        session.unmeasured(name, "error", (text.splitlines() or ["the test failed before it judged"])[0][:500])
+        first = (text.splitlines() or ["the test failed before it judged"])[0][:500]
+        session.unmeasured(name, "error", first, getattr(call.excinfo.value, "check", "") if call.excinfo else "")
     elif report.when == "call" and report.passed and not judged:
         reason = "the test ended without calling judge(...); nothing was measured"
-        session.unmeasured(name, "error", reason)
+        session.unmeasured(name, "error", reason, "judges")
         report.outcome = "failed"
         report.longrepr = f"{name}: {reason}"
     if report.when == "call" and judged:

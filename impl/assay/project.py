@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import ast
 import datetime
+import runpy
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -21,11 +22,13 @@ from assay.errors import AttestError, ClaimError, SpecError, did_you_mean
 from assay.evidence import Evidence, Goalposts
 from assay.ledger import Entry, Ledger
 from assay.spec import Requirement, Spec
-from assay.verdict import Verdict, World, judge
+from assay.verdict import Verdict, World, judge, tripped
 
 SPEC_FOLDER = "spec"
 SUITE_FOLDER = "acceptance"
 STATE_FOLDER = ".assay"
+METRICS_FILE = "metrics.py"
+"""Of the suite folder: registers metrics that the specifications name and Assay does not have."""
 
 
 def find_root(start: Path) -> Path | None:
@@ -57,7 +60,8 @@ class Project:
 
     @cached_property
     def specs(self) -> dict[str, Spec]:
-        """All specifications by system name."""
+        """All specifications by system name; they may name metrics that the suites bring along."""
+        _register_metrics(self.root / SUITE_FOLDER / METRICS_FILE)
         return specs.load_all(self.root / SPEC_FOLDER)
 
     def spec(self, name: str) -> Spec:
@@ -137,19 +141,26 @@ class Project:
             except ClaimError as error:
                 problems.append(f"{tests[0]}: {error}")
         if problems:
-            raise ClaimError("\n".join(problems))
+            raise ClaimError("\n".join(problems), check="unclaimed")
 
-    def board(self, names: Iterable[str] = (), target: str | None = None, borrow: bool = True) -> Board:
+    def board(
+        self,
+        names: Iterable[str] = (),
+        target: str | None = None,
+        borrow: bool = True,
+        only: Collection[str] = (),
+    ) -> Board:
         """The board of the systems (all of them by default) on one target, or on each of their targets.
 
         With `borrow`, a row that was never measured here takes the newest attested evidence for its target.
+        With `only`, no other requirements (by id) are looked at.
         """
         chosen = [self.spec(name) for name in names] or list(self.specs.values())
         entries = self.ledger.latest()
         problems = self.ledger.problems()
         known_data: dict[str, tuple[str, ...]] = {}
         systems = [
-            self._system(spec, where, entries, problems, known_data, borrow)
+            self._system(spec, where, entries, problems, known_data, borrow, only)
             for spec in chosen
             for where in ([target] if target else spec.system.targets)
         ]
@@ -203,11 +214,14 @@ class Project:
         problems: tuple[str, ...],
         known_data: dict[str, tuple[str, ...]],
         borrow: bool,
+        only: Collection[str] = (),
     ) -> SystemBoard:
         locked = self.locked.get(spec.name, {})
         statements, faults = self._statements(spec)
         rows = []
         for requirement in spec.on(target):
+            if only and requirement.id not in only:
+                continue
             found = entries.get((spec.name, requirement.id, target))
             travelled = [
                 (statement, row)
@@ -229,6 +243,7 @@ class Project:
                     verdict=judge(requirement, evidence, world),
                     evidence=evidence,
                     moves=world.moves,
+                    tripped=tripped(requirement, evidence, world),
                     waiver=_waiver_text(spec, requirement),
                     attested="; ".join(self._told(spec, requirement, *pair, known_data) for pair in travelled),
                     borrowed=borrowed,
@@ -410,6 +425,8 @@ def scan_claims(folder: Path, root: Path) -> dict[str, list[str]]:
     """
     claims: dict[str, list[str]] = {}
     for path in sorted({*folder.rglob("test_*.py"), *folder.rglob("*_test.py")}):
+        if find_root(path.parent) not in (root, None):
+            continue  # a project inside this one makes its own claims
         try:
             tree = ast.parse(path.read_text(encoding="utf-8"))
         except (SyntaxError, UnicodeDecodeError, ValueError) as error:
@@ -435,6 +452,17 @@ def _claimed(decorator: ast.expr, where: str) -> list[str]:
             raise ClaimError(f"{where}: a claim is written as plain strings, so that it can be found unrun")
         names.append(argument.value)
     return names
+
+
+@cache
+def _register_metrics(path: Path) -> None:
+    """Run the project's own metrics file, once for a process. SpecError when it cannot be."""
+    if not path.is_file():
+        return
+    try:
+        runpy.run_path(str(path), run_name="acceptance_metrics")
+    except Exception as error:
+        raise SpecError(f"{path}: the project's metrics cannot be registered: {error}") from error
 
 
 @cache

@@ -14,10 +14,10 @@ from typing import Any, Literal
 
 import pytest
 
-from assay import digests, hardware, metrics
+from assay import digests, hardware, leakage, metrics, sabotage
 from assay.artifacts import Store
 from assay.errors import HardwareError, ObservationError, SpecError
-from assay.evidence import Evidence, Hardware
+from assay.evidence import CheckResult, Evidence, Hardware
 from assay.project import Project
 from assay.spec import HARDWARE, SMOKE, Requirement, Spec
 from assay.subject import Dataset, Subject
@@ -53,6 +53,9 @@ class Session:
         self._verdicts: dict[str, Verdict] = {}
         self._values: dict[str, float | None] = {}
         self._collected: dict[str, str] = {}
+        self._seen: dict[str, leakage.Seen] = {}
+        self.measured: dict[str, Evidence] = {}
+        """What this run measured, by requirement, whether or not it is evidence."""
 
     @classmethod
     def of(cls, config: pytest.Config) -> Session:
@@ -147,6 +150,7 @@ class Session:
         name = f"{spec.name}/{requirement.id}"
         if name in self._verdicts:
             raise ObservationError(f"{name}: was judged already in this run; a requirement is measured once")
+        self.measured[name] = evidence
         if self.smoke:
             verdict = Verdict(kind="UNPROVEN", reason="smoke profile: mechanics only, never evidence")
         else:
@@ -163,29 +167,30 @@ class Session:
         kind = "smoke" if self.smoke else self._verdicts[name].kind
         return kind if value is None else f"{kind} {value:.4g}"
 
-    def unmeasured(self, name: str, outcome: Literal["skipped", "error"], reason: str) -> None:
-        """A selected test measured nothing: leave a row that says so."""
-        if self.smoke:
-            return
+    def unmeasured(self, name: str, outcome: Literal["skipped", "error"], reason: str, check: str = "") -> None:
+        """A selected test measured nothing: leave a row that says so, and which check refused where one did."""
         spec, requirement = self.project.requirement(name)
         try:
             machine = self.hardware()
         except HardwareError:
             machine = Hardware(kind=self.target, model="absent")
-        self.project.ledger.append(
-            Evidence(
-                system=spec.name,
-                requirement=requirement.id,
-                target=self.target,
-                profile=self._profile or self.target,
-                outcome=outcome,
-                reason=reason,
-                requirement_digest=requirement.digest,
-                hardware=machine,
-                measured_at=time.time(),
-                goalposts=self.project.goalposts(spec, requirement, self.target),
-            )
+        unmeasured = Evidence(
+            system=spec.name,
+            requirement=requirement.id,
+            target=self.target,
+            profile=self._profile or self.target,
+            outcome=outcome,
+            reason=reason,
+            checks=(CheckResult(name=check, ok=False, detail=reason),) if check else (),
+            requirement_digest=requirement.digest,
+            hardware=machine,
+            measured_at=time.time(),
         )
+        if not self.smoke:
+            goalposts = self.project.goalposts(spec, requirement, self.target)
+            unmeasured = unmeasured.model_copy(update={"goalposts": goalposts})
+            self.project.ledger.append(unmeasured)
+        self.measured[name] = unmeasured
 
     def properties(self, name: str) -> list[tuple[str, str]]:
         """JUnit properties of a requirement as it stands now."""
@@ -194,8 +199,7 @@ class Session:
         from assay.report import junit
 
         spec, requirement = self.project.requirement(name)
-        board = self.project.board([spec.name], self.target)
-        rows = [row for row in board.systems[0].rows if row.requirement.id == requirement.id]
+        rows = self.project.board([spec.name], self.target, only=[requirement.id]).systems[0].rows
         return junit.properties(rows[0]) if rows else []
 
     def green(self, seen: Mapping[str, str]) -> bool:
@@ -275,12 +279,20 @@ class Session:
             self.profile_of(spec),
             self.store,
             self.project.code,
-            data or {},
+            sabotage.data(data or {}),
             datasets,
             on_progress=self.say,
         )
         self._subjects.append(subject)
         return subject
+
+    def seen_by(self, subject: Subject) -> leakage.Seen:
+        """What stands in the training files of a subject, as far as they can be read; kept for the session."""
+        key = digests.of_json(subject.data_digests)
+        if key not in self._seen:
+            found = [leakage.rows(path) for path in subject.data.values()]
+            self._seen[key] = leakage.Seen.of(row for rows in found if rows is not None for row in rows)
+        return self._seen[key]
 
     @property
     def store(self) -> Store:

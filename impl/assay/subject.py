@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from assay import artifacts, digests
+from assay import artifacts, digests, sabotage
 from assay.artifacts import Store
 from assay.errors import ObservationError, SubjectError
+from assay.project import harness_digest
 from assay.spec import Spec
 from assay.worker import Worker, pack, unpack
 
@@ -74,6 +75,12 @@ class Artifact:
         return artifacts.count_parameters(self.folder)
 
     @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name -> shape of every tensor in the weight files."""
+        files = artifacts.weight_files(self.folder)
+        return {name: shape for path in files for name, (_, shape) in artifacts.tensors(path).items()}
+
+    @property
     def size_mib(self) -> float:
         """MiB of the weight files."""
         return artifacts.size_bytes(self.folder) / 2**20
@@ -102,6 +109,11 @@ class Predictions:
     repeatable: bool
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def asked(self) -> Sequence[Any]:
+        """The items that the subject was really given."""
+        return self.items
+
     def untrained(self) -> Any:
         """The same items answered with the weights of before the first update."""
         return self.subject.ask(self.subject.untrained, self.method, self.items, self.arguments)[0]
@@ -120,6 +132,11 @@ class Predictions:
 class _Mapped(Predictions):
     inner: Predictions | None = None
     function: Callable[[Any], Any] = lambda x: x
+
+    @property
+    def asked(self) -> Sequence[Any]:
+        assert self.inner is not None
+        return self.inner.asked
 
     def untrained(self) -> Any:
         assert self.inner is not None
@@ -229,9 +246,10 @@ class Subject:
     @cached_property
     def key(self) -> str:
         """Artifact key: training closure + recorder + profile + training data."""
-        recorder = Path(__file__).with_name("recorder.py").read_text()
+        recorder = harness_digest("assay.recorder")
+        spoilt = [one for one in [sabotage.current()] if one]
         return digests.of_json(
-            [self.spec.system.train, self.training_code, digests.of_source(recorder), self.profile, self.data_digests]
+            [self.spec.system.train, self.training_code, recorder, self.profile, self.data_digests, *spoilt]
         )
 
     @cached_property
@@ -325,6 +343,53 @@ class Subject:
         values, repeatable = self.ask(None, entry, items, arguments)
         return Predictions(self, entry, items, values, None, repeatable, arguments)
 
+    def refusals(self, method: str, items: Sequence[Any], **arguments: Any) -> Predictions:
+        """Ask for what cannot be answered, one broken item at a time: True where the subject raised.
+
+        Args:
+            method: called as `method([item], **arguments)`.
+        """
+        artifact = self.artifact
+        request = {"artifact": str(artifact.folder), "method": method, "arguments": arguments}
+        values = self._worker(artifact, None).ask("refuse", items=list(items), **request)
+        return Predictions(self, method, items, values, artifact, True, arguments)
+
+    def load_refusals(self) -> Predictions:
+        """Load the artifact with its weights damaged, one way at a time: True where the subject refused."""
+        values = []
+        with tempfile.TemporaryDirectory(prefix="assay-damaged-") as place, Worker(self.code.roots) as worker:
+            for damage in artifacts.DAMAGES:
+                folder = Path(place) / damage.replace(" ", "-")
+                artifacts.damaged(self.artifact.folder, folder, damage)
+                try:
+                    worker.ask("load", entry=self.spec.system.load, artifact=str(folder))
+                except SubjectError:
+                    values.append(True)
+                else:
+                    values.append(False)
+        return Predictions(self, "load", artifacts.DAMAGES, values, self.artifact, True)
+
+    def differing_after_kill(self, after: int) -> list[str]:
+        """Names of the tensors in which a run that was killed after so many updates, and resumed, ends otherwise.
+
+        Raises:
+            SubjectError: when it had ended before.
+        """
+
+        def train(folder: Path) -> None:
+            try:
+                self._train(folder, stop_after=after)
+            except SubjectError as error:
+                if error.check != "killed":
+                    raise
+            else:
+                raise SubjectError(f"{self.name}: trained to its end in fewer than {after} updates; kill it earlier")
+            self._train(folder)
+
+        key = digests.of_json(["resumed", self.key, after])
+        folder = self.store.build("resumed", key, train, system=self.name, profile=self.profile_name)
+        return artifacts.differing(self.artifact.folder, folder)
+
     def timings(
         self,
         method: str,
@@ -385,7 +450,8 @@ class Subject:
             origin: list[Any] = [self.code.closure(method.partition(":")[0])]
         else:
             origin = [artifact.key, artifact.weights, self.spec.system.load, self.predicting_code]
-        key = digests.of_json([origin, method, dict(arguments), list(items)])
+        spoilt = [one for one in [sabotage.current()] if one]
+        key = digests.of_json([origin, method, dict(arguments), list(items), *spoilt])
 
         def call(folder: Path) -> None:
             self._say(f"{self.name}: {method} on {len(items):,} items")
@@ -412,7 +478,7 @@ class Subject:
         for variant in self._variants:
             variant.close()
 
-    def _train(self, folder: Path) -> None:
+    def _train(self, folder: Path, stop_after: int | None = None) -> None:
         self._say(f"training {self.name} ({self.profile_name})")
 
         def progress(state: dict[str, Any]) -> None:
@@ -429,6 +495,7 @@ class Subject:
             for name, path in self.data.items():
                 files[name].parent.mkdir()
                 shutil.copyfile(path, files[name])
+            sabotage.files(files)
             answer = worker.ask(
                 "train",
                 entry=self.spec.system.train,
@@ -436,6 +503,7 @@ class Subject:
                 data={name: str(path) for name, path in files.items()},
                 out=str(folder),
                 record=self.recorded,
+                stop_after=stop_after,
             )
         artifacts.weight_files(folder)
         (folder / "harness.json").write_text(json.dumps({"unread": answer["unread"]}))

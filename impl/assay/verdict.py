@@ -9,7 +9,7 @@ import math
 import re
 from typing import Literal, TypeGuard
 
-from assay.evidence import Comparison, Evidence, Pair
+from assay.evidence import CheckResult, Comparison, Evidence, Pair
 from assay.spec import SMOKE, Frozen, Requirement
 
 Kind = Literal["PASS", "FAIL", "UNPROVEN", "VOID"]
@@ -97,6 +97,62 @@ def judge(requirement: Requirement, evidence: Evidence | None, world: World) -> 
     if not requirement.gates:
         return Verdict(kind="PASS", reason="reported; never gates")
     return Verdict(kind="PASS", reason=_passed(requirement, evidence))
+
+
+def tripped(requirement: Requirement, evidence: Evidence | None, world: World) -> tuple[CheckResult, ...]:
+    """Everything that speaks against a row, by the name of the check: `judge` names only what it meets first.
+
+    Besides the checks that the evidence holds: unmeasured, skipped, error, ledger, spec-changed, code-changed,
+    data-changed, weights-changed, hardware, minimum-n, minimum-groups, seeds, baseline-missing, bound, interval,
+    chance, beats:NAME, weights-matter, goalpost.
+    """
+    if evidence is None:
+        return (CheckResult(name="unmeasured", ok=False, detail=_missing(requirement)),)
+    found = {c.name: c.detail for c in evidence.checks if not c.ok}
+    if evidence.outcome != "measured":
+        found[evidence.outcome] = evidence.reason
+
+    def trip(name: str, wrong: bool, detail: str) -> None:
+        if wrong:
+            found.setdefault(name, detail)
+
+    trip("ledger", bool(world.tampered), world.tampered)
+    trip("spec-changed", evidence.requirement_digest != world.requirement_digest, "measured for another requirement")
+    trip(
+        "code-changed",
+        any(world.code.get(m) != d for m, d in evidence.code.items()),
+        _stale(requirement, evidence, world),
+    )
+    trip("data-changed", bool(world.changed_data), ", ".join(world.changed_data))
+    trip("weights-changed", bool(world.changed_weights), world.changed_weights)
+    elsewhere = evidence.target != world.target or (evidence.timing and evidence.hardware.model != world.hardware_model)
+    trip("hardware", elsewhere, f"measured on {evidence.hardware.model}, this is {world.hardware_model}")
+    trip("goalpost", any(not m.explained_by(requirement.reason) for m in world.moves), "; ".join(map(str, world.moves)))
+    if evidence.outcome != "measured":
+        return tuple(CheckResult(name=name, ok=False, detail=detail) for name, detail in found.items())
+    trip("minimum-n", evidence.n < requirement.minimum_n, f"{evidence.n:,} of {requirement.minimum_n:,} items")
+    trip("minimum-groups", evidence.groups < requirement.minimum_groups, f"{evidence.groups} groups")
+    seeds = len(set(evidence.seeds))
+    trip("seeds", 1 < requirement.seeds > seeds, f"{seeds} of {requirement.seeds} seeds")
+    absent = [name for name in _named(requirement) if not _compared(evidence.baselines.get(name))]
+    trip("baseline-missing", bool(absent), ", ".join(absent))
+    value, bound = evidence.value, requirement.bound
+    trip("bound", bound is not None and (value is None or not bound.holds(value)), f"{_number(value)} misses {bound}")
+    usable = evidence.interval if _usable(evidence.interval) else None
+    trip("interval", bound is not None and (usable is None or not bound.holds(*usable)), f"{usable} against {bound}")
+    if evidence.chance is not None and usable is not None:
+        within = usable[0] <= evidence.chance <= usable[1]
+        trip("chance", within, f"{_number(value)} cannot be told from chance, {evidence.chance:.4g}")
+    for name in _named(requirement):
+        other = evidence.baselines.get(name)
+        trip(
+            f"beats:{name}",
+            other is not None and not other.beaten,
+            f"against {_number(other.value if other else None)}",
+        )
+    for name, control in evidence.controls.items():
+        trip("weights-matter", not control.beaten, f"{name}: {_number(control.value)} against {_number(value)}")
+    return tuple(CheckResult(name=name, ok=False, detail=detail) for name, detail in found.items())
 
 
 def _unproven(reason: str) -> Verdict:

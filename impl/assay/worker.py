@@ -24,10 +24,15 @@ from typing import IO, Any
 
 import numpy as np
 
+from assay import nursery, sabotage
 from assay.errors import ObservationError, SubjectError
+from assay.nursery import Child
 
 _clock = time.perf_counter  # bound before a subject is imported: replacing time.perf_counter gains nothing
 _LENGTH = struct.Struct("<Q")
+KILLED = 137
+"""Exit status of a worker that was killed, also of one that was asked to die in the middle of its training."""
+
 _ARRAY = "__array__"
 """Key of the mapping that stands for an array in the JSON part of a message."""
 
@@ -141,6 +146,17 @@ class Worker:
                 environment[name] = str(threads)
             environment["ASSAY_WORKER_THREADS"] = str(threads)
         with os.fdopen(log, "wb") as stderr:
+            self._process: subprocess.Popen[bytes] | Child
+            if address := os.environ.get(nursery.ENVIRONMENT):
+                theirs, mine = os.pipe()
+                self._stdin: IO[bytes] = os.fdopen(mine, "wb")
+                mine, theirs_too = os.pipe()
+                self._stdout: IO[bytes] = os.fdopen(mine, "rb")
+                streams = [theirs, theirs_too, stderr.fileno()]
+                self._process = nursery.fork(address, "assay.worker:main", {}, streams, environment, cwd)
+                os.close(theirs)
+                os.close(theirs_too)
+                return
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "assay.worker"],  # -P: what is imported lies under roots, not in cwd
                 stdin=subprocess.PIPE,
@@ -149,6 +165,9 @@ class Worker:
                 env=environment,
                 cwd=cwd,
             )
+            assert self._process.stdin is not None
+            assert self._process.stdout is not None
+            self._stdin, self._stdout = self._process.stdin, self._process.stdout
 
     def __enter__(self) -> Worker:
         return self
@@ -164,23 +183,23 @@ class Worker:
             SubjectError: when the subject raised, died, or returned something that is no plain data; the text
                 holds the subject's own last words.
         """
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         with self._lock:
             try:
                 request = pack({"op": op, **arguments})
             except (TypeError, ValueError, RecursionError) as error:
                 raise ObservationError(f"what is handed to {op!r} is no plain data: {error}") from None
             try:
-                _send(self._process.stdin, request)
+                _send(self._stdin, request)
                 while True:
-                    answer = _receive(self._process.stdout)
+                    answer = _receive(self._stdout)
                     if "progress" not in answer:
                         break
                     if self._on_progress is not None:
                         self._on_progress(answer["progress"])
             except (EOFError, BrokenPipeError, OSError):
                 code = self._process.wait()
+                if code == KILLED and arguments.get("stop_after"):
+                    raise SubjectError("killed on request", check="killed") from None
                 raise SubjectError(f"the worker process died during {op!r} (exit {code}){self._last_words()}") from None
         if "error" in answer:
             raise SubjectError(f"{answer['error']}{self._last_words(answer.get('traceback', ''))}")
@@ -190,17 +209,15 @@ class Worker:
         """End the child; its log file goes with it."""
         if self._process.poll() is None:
             with contextlib.suppress(OSError):
-                assert self._process.stdin is not None
-                self._process.stdin.close()
+                self._stdin.close()
             try:
                 self._process.wait(timeout=10)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout):
+        for stream in (self._stdin, self._stdout):
             with contextlib.suppress(OSError):
-                if stream is not None:
-                    stream.close()
+                stream.close()
         self.log.unlink(missing_ok=True)
 
     def _last_words(self, trace: str = "") -> str:
@@ -272,9 +289,18 @@ class _Child:
             raise SubjectError(f"the subject returned what is no plain data: {error}") from None
 
     def do_train(
-        self, entry: str, config: dict[str, Any], data: dict[str, str], out: str, record: bool
+        self,
+        entry: str,
+        config: dict[str, Any],
+        data: dict[str, str],
+        out: str,
+        record: bool,
+        stop_after: int | None = None,
     ) -> dict[str, Any]:
-        """Train under the flight recorder; answers with the config keys that nobody read."""
+        """Train under the flight recorder; answers with the config keys that nobody read.
+
+        With `stop_after` the process dies in the middle of that optimizer update's aftermath, as if it was killed.
+        """
         from assay.recorder import FlightRecorder, TrackedConfig
 
         function = resolve(entry)
@@ -283,17 +309,35 @@ class _Child:
         recorder: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
         if record:
             recorder = FlightRecorder(Path(out), on_progress=lambda state: _send(self.sink, pack({"progress": state})))
+        if stop_after:
+            _kill_after(stop_after)
+        if sabotage.current():
+            sabotage.training()
         with recorder:
             function(tracked, files, Path(out))
         return {"unread": list(tracked.unread)}
 
     def do_load(self, entry: str, artifact: str) -> None:
         if artifact not in self.subjects:
-            self.subjects[artifact] = resolve(entry)(Path(artifact))
+            with sabotage.weights(Path(artifact)) as folder:
+                self.subjects[artifact] = resolve(entry)(folder)
 
     def do_call(self, artifact: str | None, method: str, items: Any, arguments: dict[str, Any]) -> Any:
         function = resolve(method) if artifact is None else self._method(artifact, method)
-        return function(items, **arguments)
+        return sabotage.answers(function(items, **arguments), items)
+
+    def do_refuse(self, artifact: str, method: str, items: list[Any], arguments: dict[str, Any]) -> list[bool]:
+        """Whether each item, asked alone, was refused with an exception."""
+        function = self._method(artifact, method)
+        refused = []
+        for item in items:
+            try:
+                function([item], **arguments)
+            except Exception:
+                refused.append(True)
+            else:
+                refused.append(False)
+        return refused
 
     def do_time(
         self, artifact: str, method: str, items: list[Any], warm_up: int, arguments: dict[str, Any]
@@ -332,6 +376,21 @@ def _private_streams() -> Iterator[tuple[IO[bytes], IO[bytes]]]:
     os.dup2(2, 1)
     with os.fdopen(source, "rb") as incoming, os.fdopen(sink, "wb") as outgoing:
         yield incoming, outgoing
+
+
+def _kill_after(updates: int) -> None:
+    """Let this process die, without any farewell, after so many optimizer updates."""
+    from torch.optim.optimizer import register_optimizer_step_post_hook
+
+    made = 0
+
+    def count(*_: object) -> None:
+        nonlocal made
+        made += 1
+        if made >= updates:
+            os._exit(KILLED)
+
+    register_optimizer_step_post_hook(count)
 
 
 def _die_with(parent: int) -> None:

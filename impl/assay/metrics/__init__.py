@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from assay.metrics import (
     artifact,
+    behaviour,
     calibration,
     classification,
     counting,
@@ -34,6 +35,7 @@ __all__ = [
     "UndefinedMetricError",
     "UnknownMetricError",
     "artifact",
+    "behaviour",
     "calibration",
     "catalogue",
     "classification",

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from assay.errors import did_you_mean
 from assay.metrics.metric import InvalidPredictionsError, Metric
 from assay.metrics.registry import register
 
@@ -27,6 +28,26 @@ def size_mib(facts: Mapping[str, Any], gold: Any = None) -> float:
     return _fact(facts, "size_mib")
 
 
+def tensor_rows(facts: Mapping[str, Any], gold: Any = None, *, tensor: str) -> float:
+    """Rows (first dimension) of the tensor of that name: an embedding has one for each entry of its vocabulary."""
+    shapes = facts.get("shapes") or {}
+    if tensor not in shapes:
+        raise InvalidPredictionsError(f'the weights hold no tensor "{tensor}"{did_you_mean(tensor, shapes)}')
+    shape = shapes[tensor]
+    return float(shape[0] if shape else 1)
+
+
+register(
+    Metric(
+        name="artifact.tensor_rows",
+        direction="none",
+        range=(0.0, math.inf),
+        source="shape in the safetensors headers",
+        formula=tensor_rows,
+        consumes="artifact",
+        counted=True,
+    )
+)
 register(
     Metric(
         name="artifact.parameters",

@@ -66,6 +66,9 @@ class Metric:
         quantile: for latency percentiles, which one; the interval then comes from order statistics.
         unit: shown with the value.
         reference: the independent implementation that the tests compare with.
+        independent: the same value from another library, called as `f(predictions, gold, **options)`: liveness compares
+            the two on its policies. For metrics that an acceptance suite brings along.
+        uniform: True where one and the same answer for all items can be the right one.
     """
 
     name: str
@@ -82,6 +85,8 @@ class Metric:
     quantile: float | None = None
     unit: str = ""
     reference: str = ""
+    independent: Callable[..., float] | None = None
+    uniform: bool = False
 
     def __post_init__(self) -> None:
         if (self.formula is None) == (self.per_item is None):

@@ -385,6 +385,134 @@ def precision(flight: Record, declared: Declared | None = None) -> float:
     return seen.get(name, 0) / total
 
 
+# ------------------------------------------------------------------------------ what came in
+
+
+def inputs(flight: Record, declared: Declared | None = None) -> float:
+    """Share of the sampled training inputs (token rows of different records) that are distinct, in [0, 1].
+
+    Near 0 when every record came out of the loader as one and the same text.
+    """
+    rows = _sampled_rows(flight)
+    first = {record: tuple(ids) for record, ids in reversed(rows)}
+    return len(set(first.values())) / len(first)
+
+
+def filled(flight: Record, declared: Declared | None = None) -> float:
+    """Share of the sampled training inputs that hold any token at all, in [0, 1]."""
+    rows = _sampled_rows(flight)
+    return sum(bool(ids) for _, ids in rows) / len(rows)
+
+
+def decodes(flight: Record, declared: Declared | None = None) -> float:
+    """Share of the sampled token ids whose entry stands in the record's own text, in [0, 1].
+
+    Declared: `entries`, the vocabulary in order of id, as the tokenizer's file says; `texts`, record id -> text;
+    `special` (), entries that stand for no text (mask, unknown).
+    """
+    rows = _sampled_rows(flight)
+    entries, texts = list(_declared(declared, "entries")), _declared(declared, "texts")
+    special = set(_declared(declared, "special", ()))
+    right = total = 0
+    for record, ids in rows:
+        if str(record) not in texts:
+            raise MetricError(f"record {record} reached a loss and has no declared text")
+        words = str(texts[str(record)])
+        for one in ids:
+            entry = entries[one] if 0 <= one < len(entries) else None
+            if entry in special:
+                continue
+            total += 1
+            right += entry is not None and entry in words
+    if not total:
+        raise InvalidPredictionsError("no token that stands for text was sampled")
+    return right / total
+
+
+def _sampled_rows(flight: Record) -> list[tuple[Any, list[int]]]:
+    rows = [(record, list(ids)) for record, ids in _seen(flight, "token_ids").get("samples", [])]
+    if not rows:
+        raise InvalidPredictionsError("no training input was sampled: batches carry no input_ids")
+    return rows
+
+
+def batch(flight: Record, declared: Declared | None = None) -> float:
+    """Samples that reached the loss of an update / samples declared for one; the median over updates, 1 is right.
+
+    Declared: `batch_size`, and `accumulation` (1) if `batch_size` is that of a micro-batch.
+    """
+    seen = sorted(int(one) for one in _seen(flight, "records_per_update"))
+    if not seen:
+        raise InvalidPredictionsError("no update was seen")
+    wanted = int(_declared(declared, "batch_size")) * int(_declared(declared, "accumulation", 1))
+    return seen[len(seen) // 2] / wanted
+
+
+def lengths(flight: Record, declared: Declared | None = None) -> float:
+    """Number of faults of the widths of `input_ids`: the narrowest and the widest seen are those of `lengths`."""
+    seen = _seen(flight, "sequence_lengths")
+    wanted = sorted(int(one) for one in _declared(declared, "lengths"))
+    faults = (int(seen["min"]) != wanted[0]) + (int(seen["max"]) != wanted[-1])
+    return float(faults + (int(seen["distinct"]) < len(set(wanted))))
+
+
+def records_per_parameter(flight: Record, declared: Declared | None = None) -> float:
+    """Distinct training records that reached a loss / parameters that were trained."""
+    trained = int(_seen(flight, "parameters")["trainable"])
+    if trained < 1:
+        raise InvalidPredictionsError("no trainable parameter was seen")
+    return len({str(one) for one in _seen(flight, "records")}) / trained
+
+
+def effects(flight: Record, declared: Declared | None = None) -> float:
+    """Number of declared switches that change nothing: with another value the same weights come out.
+
+    Declared: `switches`, name -> whether the weights differ (what `Judge.effects` found out).
+    """
+    _seen(flight, "updates")
+    switches = dict(_declared(declared, "switches"))
+    if not switches:
+        raise UndefinedMetricError("no switch was flipped")
+    return float(sum(not changed for changed in switches.values()))
+
+
+def resume(flight: Record, declared: Declared | None = None) -> float:
+    """Number of tensors in which a run that was killed and resumed differs from an uninterrupted one.
+
+    Declared: `differing` (what `Judge.resume` found out).
+    """
+    _seen(flight, "updates")
+    return float(_count(_declared(declared, "differing")))
+
+
+def saving(flight: Record, declared: Declared | None = None) -> float:
+    """1 - work / work of the `other` arm, both to the same dev loss; work is samples through the loss x parameters
+    that were trained.
+
+    Declared: `other`, the flight record of the dearer arm, and `target_loss`. Both arms must have had the same records
+    and have reached the target, otherwise there is nothing to compare and an error.
+    """
+    _seen(flight, "records")
+    other = _declared(declared, "other")
+    target = float(_declared(declared, "target_loss"))
+    mine, theirs = ({str(one) for one in _seen(record, "records")} for record in (flight, other))
+    if mine != theirs:
+        raise InvalidPredictionsError(
+            f"the arms did not get the same data: {len(mine):,} records and {len(theirs):,}",
+            check="both-arms",
+        )
+    return 1 - _work(flight, target) / _work(other, target)
+
+
+def _work(flight: Record, target: float) -> float:
+    """Samples x trained parameters until the dev loss was first at or below the target."""
+    reached = [int(one["update"]) for one in _seen(flight, "evaluations") if float(one["loss"]) <= target]
+    if not reached:
+        raise InvalidPredictionsError(f"an arm never reached the dev loss {target:g}", check="both-arms")
+    samples = sum(int(one) for one in _seen(flight, "records_per_update")[: max(1, reached[0])])
+    return float(samples * int(_seen(flight, "parameters")["trainable"]))
+
+
 _METRICS: list[tuple[str, Callable[..., float], str, tuple[float, float], str]] = [
     ("finite", finite, "lower", (0.0, math.inf), "non-finite losses + skipped updates"),
     ("updates", updates, "none", (0.0, math.inf), "updates made / declared"),
@@ -409,6 +537,15 @@ _METRICS: list[tuple[str, Callable[..., float], str, tuple[float, float], str]] 
     ("evaluation", evaluation, "lower", (0.0, math.inf), "faults of the evaluations observed"),
     ("learns", learns, "lower", (0.0, math.inf), "dev loss ratio"),
     ("precision", precision, "higher", (0.0, 1.0), "matrix products by dtype"),
+    ("inputs", inputs, "higher", (0.0, 1.0), "distinct inputs / sampled inputs"),
+    ("filled", filled, "higher", (0.0, 1.0), "sampled inputs with a token / sampled inputs"),
+    ("decodes", decodes, "higher", (0.0, 1.0), "sampled ids that stand in the record's text"),
+    ("batch", batch, "none", (0.0, math.inf), "samples in an update / declared"),
+    ("lengths", lengths, "lower", (0.0, math.inf), "faults of the sequence lengths seen"),
+    ("records_per_parameter", records_per_parameter, "higher", (0.0, math.inf), "records / trained parameters"),
+    ("effects", effects, "lower", (0.0, math.inf), "switches that change nothing"),
+    ("resume", resume, "lower", (0.0, math.inf), "tensors that differ after a kill"),
+    ("saving", saving, "higher", (-math.inf, 1.0), "1 - work / work of the dearer arm"),
 ]
 
 for _name, _formula, _direction, _range, _source in _METRICS:

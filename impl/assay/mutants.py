@@ -1,0 +1,562 @@
+"""The gate proves that it can say no: honest projects sabotaged by one defect each, judged like any other.
+
+A mutant is an edit of the source or the data of an honest project; the run that judges it is an ordinary pytest run
+in a process of its own. Nothing here decides what a check says: it only compares what tripped with what had to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from assay import checks, sabotage
+from assay.errors import AssayError
+from assay.nursery import ENVIRONMENT, Nursery, fork
+
+Tier = Literal["twin", "system", "subject"]
+
+PRELOADED = (
+    *(
+        "numpy",
+        "pytest",
+        "torch",
+        "safetensors.torch",
+        "safetensors.numpy",
+        "sklearn.metrics",
+        "scipy.stats",
+        "rich.console",
+    ),
+    *("assay.session", "assay.measurement", "assay.recorder", "assay.worker", "assay.mutants", "assay.contracts"),
+    *("assay.plugin", "assay.cli", "assay.documents", "torch.optim", "torch.nn"),
+    *("great_expectations", "great_expectations.validator.v1_validator", "filelock", "pandas"),
+)
+"""What most judgements import; what is not installed is left out."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A text of a file that is there exactly once, and what takes its place; all of its places with `every`."""
+
+    file: str
+    before: str
+    after: str
+    every: bool = False
+
+    def apply(self, root: Path) -> None:
+        """Raises AssayError when the text is not there: a mutant that changes nothing would prove nothing."""
+        path = root / self.file
+        text = path.read_text(encoding="utf-8")
+        count = text.count(self.before)
+        if not count or (count > 1 and not self.every):
+            raise AssayError(f"{path}: {self.before!r} stands there {count} times; once is needed")
+        path.write_text(text.replace(self.before, self.after), encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One sabotage.
+
+    Attributes:
+        id: row of the catalogue of false claims.
+        defect: what was done, in words.
+        killed_by: id of the check (`assay.checks`) that must be among those that trip.
+        edits: what is changed before the project is judged.
+        then: what is changed after an honest judgement; the board is read again, and judged again with `again`.
+        full: whether the rows that train several times over are needed for the kill.
+        suites: acceptance files (NAME for `test_NAME.py`, NAME::TEST for one test of it) that are to kill it; all
+            of them by default.
+    """
+
+    id: str
+    defect: str
+    killed_by: str
+    edits: tuple[Edit | Callable[[Path], None], ...] = ()
+    then: tuple[Edit | Callable[[Path], None], ...] = ()
+    again: bool = False
+    full: bool = False
+    suites: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Honest:
+    """A variation of the honest project: another seed, other hyper-parameters. Nothing may trip."""
+
+    name: str
+    edits: tuple[Edit, ...] = ()
+    full: bool = False
+
+
+class Catalogue(Protocol):
+    """What `acceptance/mutants/catalogue.py` of a project defines."""
+
+    PROJECT: Path
+    MUTANTS: Sequence[Mutant]
+    HONEST: Sequence[Honest]
+
+    @staticmethod
+    def afterwards(root: Path) -> list[Any]:
+        """Doubts beyond the board (documents, published files), as CheckResults, after a judgement."""
+        ...
+
+
+@dataclass
+class Trial:
+    """What one judgement of one variation gave: raw names of what tripped, with the reason."""
+
+    tripped: dict[str, str] = field(default_factory=dict)
+    failure: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the matrix."""
+
+    id: str
+    tier: Tier
+    defect: str
+    expected: str
+    killed_by: tuple[str, ...]
+    ok: bool
+    detail: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """The outcome: every mutant, and every accusation of an honest variation."""
+
+    mutants: tuple[Row, ...]
+    honest_runs: int
+    false_alarms: tuple[str, ...]
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """All killed by the check named for them, nobody honest accused, and something was run at all."""
+        return bool(self.mutants) and all(row.ok for row in self.mutants) and not self.false_alarms
+
+    @property
+    def kill_rate(self) -> float:
+        """Share of mutants killed by the check named for them."""
+        return sum(row.ok for row in self.mutants) / len(self.mutants) if self.mutants else 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """The contract of `assay mutants --json`."""
+        rows = [
+            {"id": r.id, "tier": r.tier, "expected": r.expected, "killed_by": list(r.killed_by), "ok": r.ok}
+            for r in self.mutants
+        ]
+        return {"mutants": rows, "honest": {"runs": self.honest_runs, "false_alarms": list(self.false_alarms)}}
+
+
+def joined(matrices: Sequence[Matrix]) -> Matrix:
+    """Several matrices as one."""
+    return Matrix(
+        tuple(row for matrix in matrices for row in matrix.mutants),
+        sum(matrix.honest_runs for matrix in matrices),
+        tuple(alarm for matrix in matrices for alarm in matrix.false_alarms),
+        sum(matrix.seconds for matrix in matrices),
+    )
+
+
+def catalogue(root: Path) -> Catalogue:
+    """The mutants of a project. AssayError when it has none."""
+    path = root / "acceptance" / "mutants" / "catalogue.py"
+    if not path.is_file():
+        raise AssayError(f"{path}: no catalogue of mutants here; `assay mutants --subject NAME` runs the generic ones")
+    with _importable(root):
+        return importlib.import_module("acceptance.mutants.catalogue")  # type: ignore[return-value]
+
+
+def run(
+    root: Path,
+    only: Sequence[str] = (),
+    honest: bool = True,
+    jobs: int | None = None,
+    on_result: Callable[[str, int, int], None] = lambda name, done, total: None,
+) -> Matrix:
+    """Run the catalogue of the project at `root`.
+
+    Args:
+        only: ids of mutants; all by default.
+        honest: whether the honest variations are judged, too.
+        jobs: judgements at a time; one for each core by default.
+        on_result: called with a name, the number of judgements done and their total.
+    """
+    start = time.monotonic()
+    found = catalogue(root)
+    unknown = sorted(set(only) - {mutant.id for mutant in found.MUTANTS})
+    if unknown:
+        raise AssayError(f"no mutant {', '.join(unknown)}; `assay mutants --list` names them")
+    chosen = [mutant for mutant in found.MUTANTS if not only or mutant.id in only]
+    variations = list(found.HONEST) if honest else []
+    total = len(chosen) + len(variations)
+    with _Arena(root, found.PROJECT) as arena, ThreadPoolExecutor(jobs or _cores()) as pool:
+        arena.judge(Mutant("honest", "", ""))  # what it trains and builds is there for the others
+        done = 0
+
+        def finished(name: str) -> None:
+            nonlocal done
+            done += 1
+            on_result(name, done, total)
+
+        def kill(mutant: Mutant) -> Row:
+            trial = arena.judge(mutant)
+            finished(mutant.id)
+            return row_of(mutant, trial, "twin")
+
+        def accuse(variation: Honest) -> list[str]:
+            trial = arena.judge(Mutant(variation.name, "", "", variation.edits, full=variation.full))
+            finished(variation.name)
+            said = [f"{name}: {detail}" for name, detail in trial.tripped.items()]
+            said += [trial.failure] if trial.failure else []
+            return [f"{variation.name}: {one}" for one in said]
+
+        longest = sorted(chosen, key=lambda mutant: -mutant.full)
+        rows = dict(zip([mutant.id for mutant in longest], pool.map(kill, longest), strict=True))
+        alarms = [one for found_ in pool.map(accuse, variations) for one in found_]
+    ordered = tuple(rows[mutant.id] for mutant in chosen)
+    return Matrix(ordered, len(variations), tuple(alarms), time.monotonic() - start)
+
+
+def row_of(mutant: Mutant, trial: Trial, tier: Tier) -> Row:
+    """What a trial says of a mutant: killed only if the check named for it is among those that tripped."""
+    killers = checks.tripped(trial.tripped)
+    ok = mutant.killed_by in killers and not trial.failure
+    detail = trial.failure
+    if not detail and not ok:
+        told = ", ".join(sorted(trial.tripped)) or "nothing"
+        detail = (
+            f"survived: {told} tripped" if not killers else f"killed, and not by {mutant.killed_by}: {told} tripped"
+        )
+    return Row(mutant.id, tier, mutant.defect, mutant.killed_by, tuple(killers), ok, detail, trial.seconds)
+
+
+class _Arena:
+    """Where variations of one project are laid out and judged, each in a process forked from the nursery."""
+
+    def __init__(self, root: Path, project: Path) -> None:
+        self.root, self.project = root, project
+
+    def __enter__(self) -> _Arena:
+        self._stack = contextlib.ExitStack()
+        self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="assay-mutants-")))
+        self._nursery = self._stack.enter_context(Nursery([*filter(_present, PRELOADED), "assay.mutants:warm"]))
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stack.close()
+
+    def judge(self, mutant: Mutant) -> Trial:
+        """Lay the project out, sabotage it, and judge it."""
+        start = time.monotonic()
+        place = self._folder / mutant.id.replace("/", "-")
+        shutil.copytree(self.project, place, ignore=shutil.ignore_patterns("__pycache__", ".assay", ".pytest_cache"))
+        try:
+            for edit in mutant.edits:
+                take_step(edit, place)
+        except AssayError as error:
+            return Trial(failure=str(error))
+        result = place / "trial.json"
+        # Steps that are functions stay in the catalogue: the child finds them by the mutant's id.
+        arguments = {
+            "root": str(place), "home": str(self.root), "result": str(result), "full": mutant.full,
+            "suites": list(mutant.suites), "then": mutant.id if mutant.then else "",
+        }  # fmt: skip
+        environment = {
+            k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "COV_", "GITHUB_", "ASSAY_"))
+        }
+        environment |= {
+            "ASSAY_CACHE": str(self._folder / "cache"), ENVIRONMENT: self._nursery.address, "COLUMNS": "200",
+            "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        }  # fmt: skip
+        log = place / "trial.log"
+        with log.open("wb") as output, open(os.devnull, "rb") as nothing:
+            streams = [nothing.fileno(), output.fileno(), output.fileno()]
+            child = fork(self._nursery.address, "assay.mutants:trial", arguments, streams, environment, place)
+        try:
+            child.wait(timeout=_PATIENCE)
+        except Exception:
+            child.kill()
+            return Trial(failure=f"was not judged within {_PATIENCE:g} s")
+        try:
+            trial_ = Trial(**json.loads(result.read_text()))
+        except (OSError, ValueError, TypeError):
+            last = log.read_text(errors="replace").strip().splitlines()[-8:]
+            return Trial(failure="the judging process ended without a result: " + " | ".join(last))
+        trial_.seconds = time.monotonic() - start
+        if not os.environ.get("ASSAY_KEEP_MUTANTS"):
+            shutil.rmtree(place, ignore_errors=True)
+        return trial_
+
+
+_PATIENCE = 300.0
+
+
+def trial(root: str, home: str, result: str, full: bool, suites: list[str], then: str) -> int:
+    """Entry point of a judging process: judge the project at `root`, write a `Trial` to `result`."""
+    where = Path(root)
+    with _importable(Path(home)):
+        found = catalogue(Path(home))
+    tripped = _judged(where, found, full, suites)
+    if then:
+        (mutant,) = (one for one in found.MUTANTS if one.id == then)
+        if tripped:  # what comes after an honest judgement needs an honest judgement
+            told = "; ".join(f"{name}: {detail}" for name, detail in tripped.items())
+            Path(result).write_text(json.dumps(asdict(Trial(failure=f"the honest run tripped: {told}"[:1000]))))
+            return 0
+        for step in mutant.then:
+            take_step(step, where)
+        tripped = _judged(where, found, full, suites) if mutant.again else _board(where, found, None, full)
+    Path(result).write_text(json.dumps(asdict(Trial(tripped={k: v[:500] for k, v in tripped.items()}))))
+    return 0
+
+
+def warm() -> None:
+    """What the nursery does once for all judgements: digest the harness's modules, list what is installed."""
+    from assay import digests
+    from assay.project import harness_digest
+
+    for path in Path(__file__).parent.rglob("*.py"):
+        parts = path.relative_to(Path(__file__).parent).with_suffix("").parts
+        harness_digest(".".join(["assay", *(part for part in parts if part != "__init__")]))
+    digests.installed()
+
+
+def _suite(root: Path, name: str) -> str:
+    """`quality` -> its file, `quality::test_x` -> that test alone, "" -> the whole folder."""
+    file, _, test = name.partition("::")
+    path = root / "acceptance" / (f"test_{file}.py" if file else "")
+    return f"{path}::{test}" if test else str(path)
+
+
+def _judged(root: Path, found: Catalogue, full: bool, suites: Sequence[str] = ()) -> dict[str, str]:
+    """Judge the project with pytest, as a user would, and collect everything that speaks against it."""
+    import pytest
+
+    from assay.project import Project
+
+    try:
+        project = Project(root)
+        project.check_claims(project.specs)
+    except AssayError as error:
+        return {error.check or "refused": str(error)}
+    for name in [name for name, module in sys.modules.items() if _lies_in(module, root)]:
+        del sys.modules[name]  # a second run in this process reads the suite again
+    seen = _Seen()
+    selected = "cpu" if full else "cpu and not retrains"
+    arguments = [
+        *[_suite(root, name) for name in suites or [""]], "--rootdir", str(root), "--hardware", "cpu", "-m", selected,
+        "-q", "--tb=short", "-p", "assay.plugin", "-p", "no:cacheprovider", "-p", "no:unraisableexception",
+        "--assay-no-board", *(["--assay-full"] if full else []),
+    ]  # fmt: skip
+    code = pytest.main(arguments, plugins=[seen])
+    if code in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED):
+        return {"refused": "the run was refused, see the message of pytest"}
+    return {**seen.broken, **_board(root, found, seen.names, full)}
+
+
+class _Seen:
+    """Which requirements a run reached, and which files it could not collect."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        self.broken: dict[str, str] = {}
+
+    def pytest_collectreport(self, report: Any) -> None:
+        if report.failed or report.skipped:
+            self.broken["skipped" if report.skipped else "error"] = str(report.longrepr)[-300:]
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        self.names |= {str(value) for key, value in report.user_properties if key == "assay.requirement"}
+
+
+def _board(root: Path, found: Catalogue, seen: set[str] | None, full: bool) -> dict[str, str]:
+    """Raw names of everything that trips on the board as it stands; of the rows seen, where a run says which."""
+    from assay.project import Project
+
+    tripped: dict[str, str] = {}
+    for system in Project(root).board(target="cpu").systems:
+        for problem in system.problems:
+            tripped["board"] = problem
+        for row in system.rows:
+            name = f"{system.name}/{row.requirement.id}"
+            unasked = seen is not None and name not in seen
+            postponed = row.evidence is None and (row.requirement.kind == "method" or seen is None) and not full
+            if row.verdict.passed or unasked or postponed:
+                continue
+            tripped.setdefault(row.requirement.metric, f"{row.requirement.id}: {row.verdict.reason}")
+            for one in row.tripped:
+                tripped.setdefault(one.name, f"{row.requirement.id}: {one.detail or row.verdict.reason}")
+    for doubt in found.afterwards(root):
+        if not doubt.ok:
+            tripped.setdefault(doubt.name, doubt.detail)
+    return tripped
+
+
+def take_step(step: Edit | Callable[[Path], None], root: Path) -> None:
+    """Make one change."""
+    if isinstance(step, Edit):
+        step.apply(root)
+    else:
+        step(root)
+
+
+def _lies_in(module: object, root: Path) -> bool:
+    return str(getattr(module, "__file__", None) or "").startswith(str(root))
+
+
+@contextlib.contextmanager
+def _importable(root: Path) -> Iterator[None]:
+    sys.path.insert(0, str(root))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(root))
+
+
+def _installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+# ------------------------------------------------------------------------------ generic mutants on any subject
+
+
+def run_subject(
+    root: Path,
+    system: str,
+    profile: str | None = None,
+    tier: Tier = "subject",
+    only: Sequence[str] = (),
+    on_result: Callable[[str, int, int], None] = lambda name, done, total: None,
+) -> Matrix:
+    """Give a subject the generic mutants, through its own acceptance suite, and see what trips that did not before.
+
+    Args:
+        system: name of the system in `spec/`.
+        profile: "smoke" to run the mechanics on tiny data; the profile of the hardware by default.
+        only: ids of generic mutants.
+
+    The ledger of the project is left alone; what is built goes to the usual store, under keys of its own.
+    """
+    start = time.monotonic()
+    chosen = [one for one in sabotage.GENERIC if not only or one.id in only]
+    if unknown := sorted(set(only) - set(sabotage.BY_ID)):
+        raise AssayError(f"no generic mutant {', '.join(unknown)} (known: {', '.join(sabotage.BY_ID)})")
+    rows: list[Row] = []
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="assay-mutants-")))
+        nursery = stack.enter_context(Nursery([*filter(_present, PRELOADED), "assay.mutants:warm"]))
+        honest, _, failure = _subject_trial(nursery, folder, root, system, profile, "")
+        if failure:
+            raise AssayError(f"{system}: the honest run came to no end: {failure}")
+        for done, one in enumerate(chosen, 1):
+            begun = time.monotonic()
+            found, bitten, failure = _subject_trial(nursery, folder, root, system, profile, one.id)
+            fresh = sorted({name for row, name in found - honest})
+            killers = checks.tripped(fresh)
+            named = [check for check in killers if check in one.killed_by]
+            ok, detail = bool(named) and not failure, failure
+            if not bitten and not failure:
+                ok, detail = True, "not applicable: there was nothing to break"
+            elif not ok and not failure:
+                detail = f"survived: {', '.join(fresh) or 'nothing new'} tripped"
+            expected = named[0] if named else one.killed_by[0]
+            seconds = time.monotonic() - begun
+            rows.append(Row(f"{system}/{one.id}", tier, one.defect, expected, tuple(killers), ok, detail, seconds))
+            on_result(one.id, done, len(chosen))
+    return Matrix(tuple(rows), 1, (), time.monotonic() - start)
+
+
+def _subject_trial(
+    nursery: Nursery, folder: Path, root: Path, system: str, profile: str | None, name: str
+) -> tuple[set[tuple[str, str]], bool, str]:
+    """(row, raw name) of everything that trips, whether the sabotage bit, and why there is no result."""
+    place = folder / (name or "honest")
+    place.mkdir()
+    result, bites, log = place / "result.json", place / "bites", place / "log"
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "COV_", "GITHUB_"))}
+    environment |= {
+        ENVIRONMENT: nursery.address, sabotage.BITES: str(bites), sabotage.ENVIRONMENT: name, "COLUMNS": "200",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    }  # fmt: skip
+    arguments = {"root": str(root), "system": system, "profile": profile, "state": str(place), "result": str(result)}
+    with log.open("wb") as output, open(os.devnull, "rb") as nothing:
+        streams = [nothing.fileno(), output.fileno(), output.fileno()]
+        child = fork(nursery.address, "assay.mutants:subject_trial", arguments, streams, environment, root)
+    child.wait()
+    bitten = bites.is_file() or name == "deleted-evidence"
+    try:
+        found = {(row, raw) for row, raw in json.loads(result.read_text())}
+    except (OSError, ValueError):
+        last = " | ".join(log.read_text(errors="replace").strip().splitlines()[-6:])
+        return set(), bitten, f"the judging process ended without a result: {last}"
+    return found, bitten, ""
+
+
+def subject_trial(root: str, system: str, profile: str | None, state: str, result: str) -> int:
+    """Entry point of a judging process: judge one system of a real project, with the ledger in a folder of its own."""
+    import pytest
+
+    from assay import project as projects
+    from assay.plugin import SESSION
+    from assay.verdict import World
+    from assay.verdict import tripped as trips
+
+    projects.STATE_FOLDER = state  # an absolute path: the project's own ledger is not touched
+    project = projects.Project(Path(root))
+    tests = [test for claim, found in project.claims.items() for test in found if claim.startswith(f"{system}/")]
+    files = sorted({test.partition("::")[0] for test in tests})
+    if not files:
+        raise AssayError(f"no acceptance test claims a requirement of {system}")
+    kept: list[Any] = []
+
+    class Keep:
+        def pytest_sessionfinish(self, session: Any) -> None:
+            kept.append(session.config.stash.get(SESSION, None))
+
+    arguments = [
+        *(str(project.root / file) for file in files), "--rootdir", root, "-q", "--tb=line", "-o", "addopts=",
+        "-p", "assay.plugin", "-p", "no:cacheprovider", "--assay-no-board", "--hardware", "cpu",
+        *(["--assay-profile", profile] if profile else []),
+    ]  # fmt: skip
+    pytest.main(arguments, plugins=[Keep()])
+    session = kept[0] if kept else None
+    found: list[tuple[str, str]] = []
+    if session is not None and sabotage.current() == "deleted-evidence":
+        for path in Path(state).glob("ledger.db*"):
+            path.unlink()
+        rows = projects.Project(Path(root)).board([system], "cpu").systems[0].rows
+        found = [(row.requirement.id, one.name) for row in rows for one in row.tripped]
+    elif session is not None:
+        for name, evidence in session.measured.items():
+            _, requirement = project.requirement(name)
+            world = World(
+                target=evidence.target, requirement_digest=requirement.digest, hardware_model=evidence.hardware.model,
+                code=evidence.code,
+            )  # fmt: skip
+            raised = [one.name for one in trips(requirement, evidence, world)]
+            found += [(requirement.id, one) for one in raised]
+            found += [(requirement.id, requirement.metric)] if raised else []
+    Path(result).write_text(json.dumps(found))
+    return 0
+
+
+def _present(module: str) -> bool:
+    return _installed(module.partition(".")[0])

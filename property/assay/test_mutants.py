@@ -1,0 +1,91 @@
+"""The catalogue of mutants is sound: every sabotage bites, every named check exists, and the runner tells killed from not."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+from pathlib import Path
+
+import pytest
+
+from assay import checks, mutants
+from assay.errors import AssayError
+from assay.mutants import Edit, Matrix, Mutant, Row, Trial
+
+ROOT = Path(__file__).parents[2]
+FOUND = mutants.catalogue(ROOT)
+
+
+def test_there_are_enough_and_each_has_its_own_name():
+    names = [mutant.id for mutant in FOUND.MUTANTS]
+    assert len(names) == len(set(names)) >= 80
+    assert len(FOUND.HONEST) == 20
+
+
+@pytest.mark.parametrize("mutant", FOUND.MUTANTS, ids=lambda mutant: mutant.id)
+def test_a_mutant_changes_code_that_parses_and_names_a_check_that_exists(mutant: Mutant, tmp_path: Path):
+    root = tmp_path / "twin"
+    shutil.copytree(FOUND.PROJECT, root)
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    for step in mutant.edits:
+        mutants.take_step(step, root)
+    changed = [path for path, content in before.items() if path.read_bytes() != content]
+    assert changed or mutant.then, "a mutant that changes nothing proves nothing"
+    for path in changed:
+        if path.suffix == ".py":
+            ast.parse(path.read_text())
+    assert mutant.killed_by in checks.BY_ID
+
+
+def test_an_edit_whose_text_is_not_there_once_is_refused(tmp_path: Path):
+    (tmp_path / "a.py").write_text("x = 1\ny = 1\n")
+    with pytest.raises(AssayError, match="stands there 2 times"):
+        Edit("a.py", "= 1", "= 2").apply(tmp_path)
+    with pytest.raises(AssayError, match="stands there 0 times"):
+        Edit("a.py", "z", "= 2").apply(tmp_path)
+    Edit("a.py", "= 1", "= 2", every=True).apply(tmp_path)
+    assert (tmp_path / "a.py").read_text() == "x = 2\ny = 2\n"
+
+
+def test_a_kill_by_another_check_is_no_kill():
+    mutant = Mutant("m", "some defect", "parse-rate")
+    assert mutants.row_of(mutant, Trial({"features.zero_vectors": "3"}), "twin").ok
+    other = mutants.row_of(mutant, Trial({"varied": "all the same"}), "twin")
+    assert not other.ok
+    assert "killed, and not by parse-rate" in other.detail
+    assert "survived" in mutants.row_of(mutant, Trial({}), "twin").detail
+    assert not mutants.row_of(mutant, Trial({"features.zero_vectors": "3"}, failure="died"), "twin").ok
+
+
+def test_the_matrix_is_red_on_survivors_false_alarms_and_emptiness():
+    killed = Row("a", "twin", "defect", "varied", ("varied",), True)
+    survivor = Row("b", "twin", "defect", "varied", (), False)
+    assert Matrix((killed,), 20, (), 1.0).ok
+    assert not Matrix((killed, survivor), 20, (), 1.0).ok
+    assert not Matrix((killed,), 20, ("honest-1: liveness",), 1.0).ok
+    assert not Matrix((), 20, (), 1.0).ok
+    assert Matrix((killed, survivor), 20, (), 1.0).kill_rate == 0.5
+    assert Matrix((killed,), 20, (), 1.0).as_json() == {
+        "mutants": [{"id": "a", "tier": "twin", "expected": "varied", "killed_by": ["varied"], "ok": True}],
+        "honest": {"runs": 20, "false_alarms": []},
+    }
+
+
+def test_patterns_raise_their_checks_in_the_order_of_the_catalogue():
+    found = checks.tripped(["beats:lexical", "liveness"])
+    assert found == [check.id for check in checks.CHECKS if check.id in found]
+    assert {"overlap-detector", "liveness", "chance-and-baseline"} <= set(found)
+    assert checks.tripped([]) == []
+
+
+def test_the_catalogue_of_checks_is_current():
+    """`python -c 'from assay import checks; print(checks.document(), end="")' > docs/checks.md` writes it."""
+    assert (ROOT / "docs" / "checks.md").read_text(encoding="utf-8") == checks.document()
+
+
+def test_one_mutant_and_one_honest_run_from_end_to_end():
+    """A real judgement in the nursery: the constant predictor dies by the check named for it."""
+    matrix = mutants.run(ROOT, only=["constant-predictor"], honest=False, jobs=1)
+    (row,) = matrix.mutants
+    assert row.ok, row.detail
+    assert "std-and-unique-values" in row.killed_by
