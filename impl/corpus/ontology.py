@@ -52,6 +52,17 @@ class Ontology:
         return hashlib.sha256(repr([list(self.entities), rules]).encode()).hexdigest()
 
 
+def catalogue(ontology: Ontology) -> str:
+    """Every relation as a row of a Markdown table."""
+    rows = ["| relation | from | to | laws | meaning |", "|---|---|---|---|---|"]
+    for one in ontology.relations.values():
+        laws = [flag for flag in _FLAGS if getattr(one, flag)] + ([f"inverse of {one.inverse}"] if one.inverse else [])
+        ends = (", ".join(name for name in ontology.entities if name in side) for side in (one.domain, one.range))
+        meaning = one.meaning.replace("|", "\\|")
+        rows.append(f"| `{one.name}` | {next(ends)} | {next(ends)} | {', '.join(laws)} | {meaning} |")
+    return "\n".join(rows) + "\n"
+
+
 def load(path: Path | None = None) -> Ontology:
     """Read an ontology; without `path`, the one of the checkout that this package runs from.
 

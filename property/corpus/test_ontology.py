@@ -1,5 +1,7 @@
 """Law: the ontology says for each relation what may stand on either side, and a damaged one is refused by name."""
 
+from pathlib import Path
+
 import pytest
 
 from corpus import ontology
@@ -76,6 +78,12 @@ def test_the_digest_speaks_of_rules_and_not_of_wording(tmp_path):
     second.write_text(SMALL.replace('"to"', '"towards"'))
     third.write_text(SMALL.replace('meaning = "to"', 'meaning = "to"\nacyclic = true'))
     assert ontology.load(first).digest == ontology.load(second).digest != ontology.load(third).digest
+
+
+def test_the_document_holds_the_relations_as_they_are():
+    """Written by: python -c "from corpus import ontology; print(ontology.catalogue(ontology.load()))"."""
+    document = Path(__file__).parents[2] / "docs" / "graph.md"
+    assert ontology.catalogue(ontology.load()) in document.read_text(encoding="utf-8")
 
 
 def test_a_missing_ontology_says_how_to_name_one(tmp_path):
