@@ -15,6 +15,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from assay.contracts import check
 from corpus import doctests, hub, problems
 from corpus.distributions import Distribution
 from corpus.errors import CorpusError
@@ -282,3 +283,18 @@ def test_example_the_standard_library_judges_its_own(cells: Sandbox) -> None:
     (shorten,) = [each for each in found if each.problem.endswith("shorten")]
     assert cells.run(shorten.task(shorten.solution)) == Outcome(True)
     assert not cells.run(shorten.task(doctests.gutted(shorten.solution))).passed
+
+
+def test_law_the_contract_of_contests_accepts_the_public_form_and_names_damage(tmp_path: Path) -> None:
+    def row(number: int) -> dict[str, Any]:
+        solutions = {"language": [3], "solution": [f"print({number})"]}
+        return {**CONTEST_ROW, "name": f"{number}_A. Problem", "solutions": solutions}
+
+    contract = Path(__file__).parents[2] / "spec" / "contracts" / "contests.json"
+    path = tmp_path / "contests.parquet"
+    parquet(path, [row(number) for number in range(100)])
+    assert check(contract, path).success
+    nothing = {"language": [], "solution": []}
+    untested = {"input": [], "output": []}
+    parquet(path, [{**row(1), "solutions": nothing, "public_tests": untested} for _ in range(100)])
+    assert {each.column for each in check(contract, path).failed} == {"name", "solutions", "public_tests"}
