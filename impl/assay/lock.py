@@ -225,7 +225,7 @@ def table_moves(spec: Spec, locked: Tables) -> tuple[Move, ...]:
     """Keys of the data tables that are other than when they were taken in: a protocol has no looser and stricter."""
     now = tables(spec)
     return tuple(
-        Move(field=f"[data.{name}] {key}", before=_text(value), after=_text(now.get(name, {}).get(key)))
+        Move(field=f"[data.{name}] {key}", before=_short(value), after=_change(value, now.get(name, {}).get(key)))
         for name, table in locked.items()
         for key, value in table.items()
         if now.get(name, {}).get(key) != value
@@ -238,6 +238,20 @@ def _key(move: Move) -> str:
 
 def _day(seconds: float | None) -> str:
     return "" if seconds is None else datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%d")
+
+
+def _short(value: Any) -> str:
+    text = _text(value)
+    return f"{len(value)} entries" if isinstance(value, list) and len(text) > 40 else text
+
+
+def _change(before: Any, after: Any) -> str:
+    """The new value; of a list what came and what went."""
+    if not (isinstance(before, list) and isinstance(after, list)):
+        return _short(after)
+    told = [f"+{_text(x)}" for x in after if x not in before] + [f"-{_text(x)}" for x in before if x not in after]
+    more = [f"and {len(told) - 6} more"] if len(told) > 6 else []
+    return f"{_short(after)} ({', '.join([*told[:6], *more]) or 'another order'})"
 
 
 def _text(value: Any) -> str:

@@ -436,6 +436,21 @@ def test_a_changed_data_table_is_told_and_the_lock_keeps_the_first() -> None:
     assert [move.after for move in gone] == ["none"] * 3
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (["a", "b"], ["b", "c"], '["a", "b"] -> ["b", "c"] (+c, -a)'),
+        (["a", "b"], ["b", "a"], '["a", "b"] -> ["b", "a"] (another order)'),
+        ([f"distribution-{i}" for i in range(9)], ["x"], "9 entries -> [\"x\"] (+x, -distribution-0, "
+         "-distribution-1, -distribution-2, -distribution-3, -distribution-4, and 4 more)"),
+        (["a"], None, '["a"] -> none'),
+    ],
+)  # fmt: skip
+def test_a_changed_list_says_what_came_and_what_went(before: object, after: object, told: str) -> None:
+    (move,) = lock.table_moves(data_spec(corpus={"test": after} if after else {}), {"corpus": {"test": before}})
+    assert str(move) == f"goalpost moved [data.corpus] test {told}"
+
+
 def test_the_lock_file_keeps_tables(tmp_path: Path) -> None:
     lock.write(tmp_path, {}, {"demo": {"pairs": {"n": 4000}}})
     assert lock.read(tmp_path).tables == {"demo": {"pairs": {"n": 4000}}}
