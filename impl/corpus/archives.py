@@ -63,8 +63,10 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "assay"
 
 
-def find(name: str, cache: Path | None = None) -> Distribution:
+def find(name: str, cache: Path | None = None, *, fetch: bool = True) -> Distribution:
     """The Java files of a pinned archive, or of the MBJP problems (`mbjp`), as a distribution.
+
+    Without `fetch` an archive has to be in the cache.
 
     Raises CorpusError for an unknown name, an archive that cannot be had or whose digest differs, absent data.
     """
@@ -75,16 +77,18 @@ def find(name: str, cache: Path | None = None) -> Distribution:
     if archive is None:
         known = ", ".join([*(one.name for one in PINNED.values()), MBJP.name])
         raise CorpusError(f'source archive "{name}" is not pinned; known are {known}')
-    return unpacked(archive, place)
+    return unpacked(archive, place, fetch=fetch)
 
 
-def unpacked(archive: Archive, place: Path) -> Distribution:
+def unpacked(archive: Archive, place: Path, *, fetch: bool = True) -> Distribution:
     """The Java files of an archive, fetched and unpacked below `place` unless they are there already."""
     root = place / f"{archive.name}-{archive.version}"
     mark = root / ".sha256"
     if not (mark.is_file() and mark.read_text() == archive.sha256):
         packed = place / archive.file
         if not packed.is_file():
+            if not fetch:
+                raise CorpusError(f"source archive {archive.file} is not in the cache; put the file into {place}")
             _fetch(archive, place)
         found = hashlib.sha256(packed.read_bytes()).hexdigest()
         if found != archive.sha256:

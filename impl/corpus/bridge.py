@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from corpus import archives, graph, ontology, triples
 from corpus import distributions as installed
-from corpus import graph, ontology, triples
 from corpus.distributions import Distribution
 from corpus.graph import Graph
 from corpus.triples import Provenance, Triple
@@ -24,10 +24,16 @@ Row = list[Any]
 """head, relation, tail, head_type, tail_type, distribution, version, file, licence, the four numbers of the span."""
 
 
+JAVA = "java:"
+"""In front of the name of a source archive."""
+
+
 def chosen(distributions: Sequence[str], tests: Sequence[str]) -> list[Distribution]:
-    """The distributions of these names; the test suites of those in `tests` alone."""
+    """The distributions of these names; the test suites of those in `tests` alone. `java:NAME` is an archive."""
     wanted = {installed.normalised(name) for name in tests}
-    return [one if one.name in wanted else replace(one, tests=()) for one in installed.find(distributions)]
+    found = installed.find([name for name in distributions if not name.startswith(JAVA)])
+    found += [archives.find(name.removeprefix(JAVA), fetch=False) for name in distributions if name.startswith(JAVA)]
+    return [one if one.name in wanted else replace(one, tests=()) for one in found]
 
 
 def triples_of_files(items: Sequence[str], distributions: Sequence[str], tests: Sequence[str]) -> list[list[Row]]:

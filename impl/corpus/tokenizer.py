@@ -6,6 +6,7 @@ another side than training, and a marker written in a text must never become the
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from corpus import records
 from corpus.errors import CorpusError
 from corpus.functions import Function
 
@@ -143,6 +145,28 @@ def read(path: Path) -> CodeTokenizer:
     if [backend.token_to_id(marker) for marker in MARKERS] != list(range(len(MARKERS))):
         raise CorpusError(f"tokenizer {path}: ids 0 to {len(MARKERS) - 1} are not {', '.join(MARKERS)}; {again}")
     return _ready(backend)
+
+
+def entries(items: Sequence[str], train: str, vocabulary: int) -> list[list[str]]:
+    """For each item, whatever it is, the entries of the tokenizer of a records file, by id."""
+    trained = _of_records(train, vocabulary)
+    return [[trained.backend.id_to_token(number) or "" for number in range(len(trained))] for _ in items]
+
+
+def encoded(items: Sequence[str], train: str, vocabulary: int) -> list[list[int]]:
+    """The ids of each text, by the tokenizer of a records file."""
+    return _of_records(train, vocabulary).encode_batch(items)
+
+
+def decoded(items: Sequence[Sequence[int]], train: str, vocabulary: int) -> list[str]:
+    """The text of each row of ids, by the same tokenizer."""
+    trained = _of_records(train, vocabulary)
+    return [trained.decode(ids) for ids in items]
+
+
+@functools.lru_cache(maxsize=1)
+def _of_records(path: str, vocabulary: int) -> CodeTokenizer:
+    return train(texts_of(records.read(Path(path))), vocabulary)
 
 
 def texts_of(functions: Iterable[Function]) -> Iterator[str]:
