@@ -322,6 +322,25 @@ def test_the_peak_is_no_result_unless_early_stopping_chose_it() -> None:
         compute("learns", flight(), chosen="peak")
 
 
+def test_one_component_learns_at_the_step_that_the_whole_loss_chose():
+    """Update 3 has the least total, although "b" is lower at update 6; the constant counts where it is lower."""
+    parts = [{"a": 1.5, "b": 0.5}, {"a": 0.6, "b": 0.4}, {"a": 1.0, "b": 0.2}]
+    evaluations = [{**one, "components": two} for one, two in zip(flight()["evaluations"], parts, strict=True)]
+    seen = flight(evaluations=evaluations)
+
+    def learns(component: str, **declared: Any) -> float:
+        known = {"profile": {}, "stop_patience": 3, **declared}
+        return metrics.get("training.learns").compute(seen, known, component=component)
+
+    assert learns("b") == pytest.approx(0.4 / 0.5)
+    assert learns("a") == pytest.approx(0.6 / 1.5)
+    assert learns("a", constant_losses={"a": 1.2, "b": 9.0}) == pytest.approx(0.6 / 1.2)
+    assert learns("b", constant_losses={"a": 1.2, "b": 9.0}) == pytest.approx(0.4 / 0.5)
+    assert learns("b", chosen="last") == pytest.approx(0.2 / 0.5)
+    with pytest.raises(MetricError, match='no loss component "c" was seen; known: a, b'):
+        learns("c")
+
+
 def test_precision_is_what_the_products_were_computed_in() -> None:
     assert compute("precision", flight(), precision="fp32") == 0.25
     assert compute("precision", flight(dtypes={"float32": 5})) == 0.0
