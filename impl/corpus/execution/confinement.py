@@ -1,10 +1,10 @@
 """Walls around a process: namespaces, a root of its own, another user, no privileges, limits.
 
-`enter` puts up every wall that the system allows and names those that it could not; `limit` is what one program gets
-on top. Whatever fails is reported, never passed over. Nothing here is undone: it ends with the process.
+`enter` puts up every wall that the system allows and names those that it could not; `restrict` is what one program
+gets on top. Whatever fails is reported, never passed over. Nothing here is undone: it ends with the process.
 
-Linux only; elsewhere `enter` reports that all walls are missing, and the limits still hold. Calls go to libc by
-ctypes, since `os.unshare` needs Python 3.12 and mounts have no binding at all. Sources: unshare(2), pivot_root(2),
+Namespaces and the filter of system calls are Linux's; elsewhere the limits alone are left. Calls go to libc by ctypes,
+since `os.unshare` needs Python 3.12 and mounts have no binding at all. Sources: unshare(2), pivot_root(2),
 mount_setattr(2), capabilities(7), user_namespaces(7), seccomp(2), prctl(2).
 """
 
@@ -96,7 +96,8 @@ def enter(scratch: str, spaces: Collection[str] = tuple(SPACES)) -> Walls:
         return Walls([name for name in missing if name not in _held()], None)
     was_root = os.geteuid() == 0
     own_user = _OWN_USERS + os.getpid() % _USERS
-    os.chmod(scratch, 0o777)  # this process may soon be another user
+    if was_root:
+        os.chmod(scratch, 0o777)  # this process may soon be another user
     gained = _unshare(spaces, own_user)
     if "processes" in gained:
         _become_first()
@@ -149,9 +150,22 @@ def restrict(memory: int, seconds: int, file_bytes: int, size: int) -> None:
 _FORBIDDEN: Final[Mapping[str, tuple[int, tuple[int, ...]]]] = {
     # The audit number of an architecture, and what is refused there: socket; kill, tkill, tgkill, both sigqueueinfo,
     # pidfd_send_signal; ptrace, process_vm_readv and _writev, pidfd_getfd; io_uring_setup (it opens sockets, too);
-    # fork, vfork, clone, clone3.
-    "x86_64": (0xC000003E, (41, 62, 200, 234, 129, 297, 424, 101, 310, 311, 438, 425, 57, 58, 56, 435)),
-    "aarch64": (0xC00000B7, (198, 129, 130, 131, 138, 240, 424, 117, 270, 271, 438, 425, 220, 435)),
+    # unshare, setns, mount, pivot_root; bpf, perf_event_open, userfaultfd, add_key, request_key, keyctl; fork, vfork,
+    # clone, clone3.
+    "x86_64": (
+        0xC000003E,
+        (
+            *(41, 62, 200, 234, 129, 297, 424, 101, 310, 311, 438, 425, 272, 308, 165, 155),
+            *(321, 298, 323, 248, 249, 250, 57, 58, 56, 435),
+        ),
+    ),
+    "aarch64": (
+        0xC00000B7,
+        (
+            *(198, 129, 130, 131, 138, 240, 424, 117, 270, 271, 438, 425, 97, 268, 40, 41),
+            *(280, 241, 282, 217, 218, 219, 220, 435),
+        ),
+    ),
 }
 _OTHER_NUMBERS: Final = 0x40000000  # on x86_64 the calls of the x32 interface lie from here on
 _LOAD, _IF_EQUAL, _IF_AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
