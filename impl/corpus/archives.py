@@ -139,7 +139,7 @@ def _unpack(packed: Path, root: Path) -> None:
 
 def _mbjp(place: Path) -> Path:
     """A folder for each problem that has a solution: each stands alone. Written once for each version of the data."""
-    paths = hub.locate(MBJP, hub.folder())
+    paths = list(hub.files(MBJP, hub.folder()))
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
     root = place / f"{MBJP.name}-{digest[:16]}"
     if not (root / ".whole").is_file():
