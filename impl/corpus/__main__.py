@@ -104,7 +104,7 @@ def _tokenizer(names: str, output: Path) -> int:
 def _graph(options: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from corpus import graph, summary
+    from corpus import bridge, graph, summary
 
     output: Path = options.output
     found = [folders.distribution(path) for path in options.paths]
@@ -114,7 +114,7 @@ def _graph(options: argparse.Namespace) -> int:
         names = distributions.installed()
     if names is None and not found and not sources:
         default = _default()
-        names, sources = default["distributions"], default.get("archives", [])
+        found += bridge.chosen(default["distributions"], default.get("tests", ()))
     found += distributions.find(names or [])
     found += [archives.find(name) for name in sources]
     built = graph.build(found, output, processes=options.processes, say=_progress())

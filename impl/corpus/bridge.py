@@ -1,16 +1,12 @@
 """What the corpus answers when it is asked from outside its process: plain data in, plain data out.
 
-A graph is made once per process and set of distributions, in a folder of its own that ends with the process. Nothing
-here measures or judges: it hands over triples, entities and complaints.
+A graph is made once and kept in the user's cache. Nothing here measures or judges: it hands over triples, entities and
+complaints.
 """
 
-import atexit
 import functools
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from corpus import archives, graph, ontology, triples
@@ -73,9 +69,7 @@ def complaints_of_files(items: Sequence[str], distributions: Sequence[str], test
 
 @functools.lru_cache(maxsize=1)
 def _graph(distributions: tuple[str, ...], tests: tuple[str, ...]) -> Graph:
-    folder = Path(tempfile.mkdtemp(prefix="corpus-graph-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return graph.build(chosen(distributions, tests), folder / "graph.jsonl", processes=2)
+    return graph.cached(chosen(distributions, tests), processes=2)
 
 
 @functools.lru_cache(maxsize=1)

@@ -23,6 +23,7 @@ from typing import Any, Final, NamedTuple
 
 from corpus import distributions as installed
 from corpus import extraction, folders, manifest, metadata, syntax, triples
+from corpus.archives import cache_folder
 from corpus.distributions import Distribution
 from corpus.errors import CorpusError
 from corpus.extraction import repository
@@ -33,6 +34,7 @@ from corpus.triples import Entity, Provenance, Triple
 
 FORMAT: Final = "corpus-graph-1"
 SHARD_BYTES: Final = 2_000_000
+KEPT: Final = 4
 
 JAVA: Final = ".java"
 
@@ -83,28 +85,24 @@ def build(
     if output.suffix not in (".jsonl", ".parquet"):
         raise CorpusError(f'{output}: a graph is written as .jsonl or .parquet, not "{output.suffix}"')
     say("listing files")
-    _check_names(distributions)
-    sources, taken = sources_of(distributions)
-    told = {each.name: metadata.of(each) for each in distributions}
-    inputs = _inputs(distributions, sources, told)
-    targets = {name: found.targets for name, found in told.items()}
-    key = _key(inputs, targets)
+    plan = _Plan.of(distributions)
     result = _paths(output)
-    kept = _kept(result, key)
+    kept = _kept(result, plan.key)
     if kept is not None:
         say("unchanged")
         return kept
+    key, told, inputs, taken = plan.key, plan.told, plan.inputs, plan.taken
     work = output.parent / f".{output.name}.parts"
     try:
         _prepare(work, key)
-        plan = [_Shard(one, work, key) for one in _plan(sources, shards)]
+        parted = [_Shard(one, work, key) for one in _slices(plan.sources, shards)]
         pool = _Pool(processes, say)
-        reads = pool.run("reading", _read_part, plan)
-        extensions = frozenset(one.name for found in targets.values() for one in found if one.runs is None)
-        table = _Table.of(plan, reads, extensions)
+        reads = pool.run("reading", _read_part, parted)
+        extensions = frozenset(one.name for found in told.values() for one in found.targets if one.runs is None)
+        table = _Table.of(parted, reads, extensions)
         (work / _TABLE).write_bytes(pickle.dumps(table))
-        parts = pool.run("resolving", _resolve_part, plan)
-        files = [(shard.file(".triples.jsonl"), shard.file(".entities.jsonl")) for shard in plan]
+        parts = pool.run("resolving", _resolve_part, parted)
+        files = [(shard.file(".triples.jsonl"), shard.file(".entities.jsonl")) for shard in parted]
         skipped = [*taken, *(one for read in reads for one in read.skipped)]
         if any(path.suffix == JAVA for each in distributions for path in (*each.files, *each.tests)):
             say("reading Java")
@@ -122,6 +120,27 @@ def build(
     except OSError as error:
         raise CorpusError(f"cannot write {output}: {error.strerror}; choose another place with -o") from None
     return result._replace(summary=summary)
+
+
+def cached(
+    distributions: Sequence[Distribution], *, processes: int = 2, say: Callable[[str], None] = lambda text: None
+) -> Graph:
+    """The graph in the user's cache, made when the inputs or this code have changed; one process makes it.
+
+    The graphs made last are kept, `KEPT` of them.
+    """
+    from filelock import FileLock
+
+    place = cache_folder() / "graphs"
+    place.mkdir(parents=True, exist_ok=True)
+    folder = place / _Plan.of(distributions).key[:32]
+    with FileLock(place / ".lock"):
+        found = build(distributions, folder / "graph.jsonl", processes=processes, say=say)
+        folder.touch()
+        others = sorted((one for one in place.iterdir() if one.is_dir()), key=lambda one: one.stat().st_mtime)
+        for old in others[:-KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
+    return found
 
 
 def sources_of(distributions: Sequence[Distribution]) -> tuple[list[Source], list[tuple[str, str, str]]]:
@@ -354,7 +373,7 @@ def _prepare(work: Path, key: str) -> None:
     mark.write_text(key)
 
 
-def _plan(sources: Sequence[Source], shards: int | None) -> list[Sequence[Source]]:
+def _slices(sources: Sequence[Source], shards: int | None) -> list[Sequence[Source]]:
     """Contiguous slices of about equal size in bytes."""
     total = sum(source.size for source in sources)
     wanted = max(1, shards or -(-total // SHARD_BYTES))
@@ -529,6 +548,24 @@ def _merge(
 
 
 # -- identity --------------------------------------------------------------------------------------
+
+
+class _Plan(NamedTuple):
+    """What a graph is made of, and its key."""
+
+    sources: list[Source]
+    taken: list[tuple[str, str, str]]
+    told: dict[str, metadata.Metadata]
+    inputs: list[manifest.Row]
+    key: str
+
+    @classmethod
+    def of(cls, distributions: Sequence[Distribution]) -> "_Plan":
+        _check_names(distributions)
+        sources, taken = sources_of(distributions)
+        told = {each.name: metadata.of(each) for each in distributions}
+        inputs = _inputs(distributions, sources, told)
+        return cls(sources, taken, told, inputs, _key(inputs, {name: found.targets for name, found in told.items()}))
 
 
 def _paths(output: Path) -> Graph:

@@ -298,3 +298,16 @@ def test_a_second_file_of_a_module_name_is_counted(tmp_path):
         (tmp_path / "p" / name).write_text("def f(): pass\n")
     built = graph.build([folders.distribution(tmp_path / "p")], tmp_path / "g.jsonl", processes=1)
     assert built.summary["skipped"] == {"module-name-taken": 1}
+
+
+def test_the_cache_makes_a_graph_once_and_keeps_the_last_few(tmp_path, monkeypatch):
+    monkeypatch.setenv("ASSAY_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "p").mkdir()
+    said = []
+    for number in range(graph.KEPT + 2):
+        (tmp_path / "p" / "m.py").write_text(f"def f{number}(): pass\n")
+        each = folders.distribution(tmp_path / "p")
+        first = graph.cached([each], processes=1)
+        assert graph.cached([each], processes=1, say=said.append) == first
+        assert said.pop() == "unchanged"
+    assert sum(path.is_dir() for path in (tmp_path / "cache" / "graphs").iterdir()) == graph.KEPT
