@@ -224,20 +224,23 @@ class Scope:
 
 
 def name_of(node: ast.AST | None) -> str:
-    """`self.model.head` as text; calls inside become `()`, everything else the empty string."""
-    parts: list[str] = []
-    while True:
-        if isinstance(node, ast.Attribute):
-            parts.append(node.attr)
-            node = node.value
-        elif isinstance(node, ast.Name):
-            parts.append(node.id)
-            return ".".join(reversed(parts))
-        elif isinstance(node, ast.Call) and parts:
-            inner = name_of(node.func)
-            return ".".join([inner + "()", *reversed(parts)]) if inner else ""
-        else:
-            return ""
+    """`self.model.head` as text; calls inside become `()`, everything else the empty string. Remembered by the node."""
+    if node is None:
+        return ""
+    known = node.__dict__.get("dotted")
+    if known is None:
+        known = node.dotted = _name(node)  # type: ignore[attr-defined]
+    return str(known)
+
+
+def _name(node: ast.AST) -> str:
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        owner = node.value
+        inner = name_of(owner.func) + "()" if isinstance(owner, ast.Call) else name_of(owner)
+        return f"{inner}.{node.attr}" if inner not in ("", "()") else ""
+    return ""
 
 
 def parents(node: ast.AST) -> Iterator[ast.AST]:

@@ -44,6 +44,8 @@ def check(module: Module) -> Iterator[Hit]:
 
 
 def _function(module: Module, function: Function) -> Iterator[Hit]:
+    if not vocabulary.says(function.name, vocabulary.EVALUATING | vocabulary.METRICS):
+        return
     scope = module.scope(function)
     returned = scope.returns()
     certain = vocabulary.is_metric(function.name, strict=True) and bool(scope.parameters)
@@ -54,8 +56,6 @@ def _function(module: Module, function: Function) -> Iterator[Hit]:
             "certain" if certain else "likely",
             f"`{function.name}` returns a number that depends on nothing it was given",
         )
-        return
-    if not vocabulary.says(function.name, vocabulary.EVALUATING | vocabulary.METRICS):
         return
     for value in returned:
         for key, inner in origin.entries(value, scope):

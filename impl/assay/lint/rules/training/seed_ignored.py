@@ -53,7 +53,7 @@ def check(module: Module) -> Iterator[Hit]:
             message = f"`{names[0]}` reaches no call of the loop: all runs are the same experiment{fixed}"
             yield Hit(loop.lineno, "certain" if fixed else "likely", message)
     for function in module.functions:
-        names = [n for n in module.scope(function).parameters if _SEEDS.match(n)]
+        names = [a.arg for a in [*function.args.args, *function.args.kwonlyargs] if _SEEDS.match(a.arg)]
         if names and not _acts(module, function.body, names[0]) and _constant_seed(module, function.body):
             message = f"`{function.name}` takes `{names[0]}` and seeds with a constant"
             yield Hit(function.lineno, "certain", message)
