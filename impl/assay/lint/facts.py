@@ -310,7 +310,7 @@ _OPAQUE = re.compile(
 
 def _parser(module: Module, facts: Facts) -> str:
     names = {module.called(call) for call in module.calls} | set(facts.imports)
-    if any(_OPAQUE.search(name) for name in names):
+    if any(_OPAQUE.search(name) for name in names) or any(map(_is_computed, module.calls)):
         return "opaque"
     if any(_PARSERS.search(name) for name in names):
         return "argparse"
@@ -328,6 +328,11 @@ def _parser(module: Module, facts: Facts) -> str:
         )
         return "typer"
     return ""
+
+
+def _is_computed(call: ast.Call) -> bool:
+    """`add_argument(f"--{name}")` defines options that no text holds."""
+    return name_of(call.func).endswith(".add_argument") and any(string(argument) is None for argument in call.args)
 
 
 def _flags(module: Module) -> Iterator[Config]:
@@ -524,7 +529,10 @@ def _built(module: Module) -> Iterator[Built]:
             conditional = any(isinstance(p, ast.If) for p in parents(assign))
             if isinstance(target, ast.Attribute) and target.attr in DIMENSIONS and not conditional:
                 owner = name_of(target.value)
-                if vocabulary.says(owner, CONFIG_WORDS) or owner in ("args", "opts", "opt", "self.args"):
+                function = module.function_of(assign)
+                given = {a.arg for a in function.args.args} if function is not None and owner == "self" else set()
+                configured = any(vocabulary.says(name, CONFIG_WORDS) or name == "args" for name in given)
+                if configured or vocabulary.says(owner, CONFIG_WORDS) or owner in ("args", "opts", "opt", "self.args"):
                     yield Built(target.attr, value, where, f"{owner}.{target.attr} = {value:g}")
             elif isinstance(target, ast.Name) and target.id in DIMENSIONS:
                 function = module.function_of(assign)

@@ -7,7 +7,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from assay.lint import flow
+from assay.lint import flow, origin
 from assay.lint.module import Module, argument, name_of, parents
 from assay.lint.rule import Hit, Rule
 from assay.lint.source import Source
@@ -44,12 +44,20 @@ def check(module: Module) -> Iterator[Hit]:
         return
     for call in module.calls:
         last = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+        if module.called(call) == "torch.save" and call.args and _is_made_up(module, call.args[0]):
+            yield Hit(call.lineno, "likely", "what is saved as weights is written out in the source")
         if last not in ("write_text", "write_bytes", "write") or not call.args or not _is_literal(call.args[0]):
             continue
         receiver = call.func.value if isinstance(call.func, ast.Attribute) else call
         where = _opened(receiver) if last == "write" else receiver
         if where is not None and _names_weights(where):
             yield Hit(call.lineno, "likely", "a literal is written to a file that is named as weights")
+
+
+def _is_made_up(module: Module, node: ast.expr) -> bool:
+    return isinstance(node, ast.Dict | ast.Constant) and origin.only_literal(
+        origin.of(module, node, module.scope_of(node))
+    )
 
 
 def _is_text(data: bytes) -> bool:

@@ -36,6 +36,7 @@ RULE = Rule(
 )
 _TRAIN = frozenset({"train", "training"})
 _HELD_OUT = vocabulary.listed("val valid validation test testing dev eval evaluation heldout")
+_LOADERS = frozenset({"DataLoader", "load_dataset", "read_csv", "read_json", "read_parquet"})
 _DATA = vocabulary.listed("set data dataset ds loader x y path file df rows records split")
 _DATA_FILE = re.compile(r"\.(jsonl?|csv|tsv|txt|parquet|arrow|npz?|pt|pkl|h5|gz|zip|xml|conll\w*|ya?ml)$")
 
@@ -84,8 +85,46 @@ def _given_twice(module: Module) -> Iterator[Hit]:
             keyword(call, "train_dataset"),
             keyword(call, "eval_dataset", "val_dataset", "validation_data"),
         )
-        if trained is not None and name_of(trained) and name_of(trained) == name_of(held_out):
-            yield Hit(call.lineno, "certain", f"`{name_of(trained)}` is both what is trained on and what is evaluated")
+        if trained is not None and held_out is not None and _same(trained, held_out):
+            yield Hit(
+                call.lineno, "certain", f"`{ast.unparse(trained)}` is both what is trained on and what is evaluated"
+            )
+        fitted = [a for a in call.args[:2] if name_of(a)] if name_of(call.func).endswith(".fit") else []
+        if isinstance(held_out, ast.Tuple) and fitted and any(_same(fitted[0], element) for element in held_out.elts):
+            yield Hit(call.lineno, "certain", f"`{name_of(fitted[0])}` is both what is fitted and what is validated on")
+    yield from _loaded_twice(module)
+
+
+def _loaded_twice(module: Module) -> Iterator[Hit]:
+    """`train_loader` and `val_loader` over one data set, or one split read twice."""
+    seen: dict[tuple[str, ast.AST, str], str] = {}
+    for assign in module.nodes(ast.Assign):
+        call, name = assign.value, name_of(assign.targets[0])
+        if not isinstance(call, ast.Call) or not name or any(isinstance(p, ast.If) for p in parents(assign)):
+            continue
+        called, words = name_of(call.func).rpartition(".")[2], vocabulary.words(name.rpartition(".")[2])
+        split = "train" if words & _TRAIN else "held out" if words & _HELD_OUT else ""
+        if not split or (words & _TRAIN and words & _HELD_OUT) or called not in _LOADERS or not call.args:
+            continue
+        if called == "DataLoader":
+            sampler = keyword(call, "sampler", "batch_sampler") is not None
+            data = "" if sampler else name_of(call.args[0])
+        else:
+            data = ast.unparse(call) if keyword(call, "split") is not None or called.startswith("read") else ""
+        scope = module.scope_of(assign).node
+        if not data or (called == "DataLoader" and split in vocabulary.words(data)):
+            continue
+        if split == "train":
+            seen[called, scope, data] = name
+        elif (called, scope, data) in seen:
+            yield Hit(
+                assign.lineno, "likely", f"`{name}` and `{seen[called, scope, data]}` hold the same data: {data[:60]}"
+            )
+
+
+def _same(left: ast.expr, right: ast.expr) -> bool:
+    plain = isinstance(left, ast.Name | ast.Attribute | ast.Subscript)
+    return plain and ast.unparse(left) == ast.unparse(right)
 
 
 def _renamed(module: Module) -> Iterator[Hit]:

@@ -5,6 +5,7 @@ noise, so that it would look different in every run."""
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from assay.lint import origin, vocabulary
@@ -31,6 +32,7 @@ RULE = Rule(
     words=("rand|rng|normal|gauss|uniform|poisson",),
 )
 _NAMES = vocabulary.METRICS | vocabulary.PREDICTIONS
+_SCORER = re.compile(r"(^|[._])(\w+_score|compute_(mrr|ndcg|f1|auc|map|accuracy)|ndcg_at_k|recall_at_k)$")
 _VAGUE = vocabulary.listed(
     "probability probabilities probs prob map ap coherence correlation acc hits precision iou logit reward rewards"
 )
@@ -40,7 +42,7 @@ _VAGUE = vocabulary.listed(
 def check(module: Module) -> Iterator[Hit]:
     if module.is_test:
         return
-    for name, value in _given(module):
+    for name, value in [*_given(module), *_scored(module)]:
         if not vocabulary.says(name, _NAMES) or vocabulary.says(name, vocabulary.DELIBERATE | vocabulary.NOT_MEASURED):
             continue
         if vocabulary.says(
@@ -55,6 +57,16 @@ def check(module: Module) -> Iterator[Hit]:
                 "certain" if strong else "look" if vague else "likely",
                 f"`{name}` is drawn from a random number generator and nothing else",
             )
+
+
+def _scored(module: Module) -> Iterator[tuple[str, ast.expr]]:
+    """(metric, argument) of `roc_auc_score(labels, scores)` and the like."""
+    for call in module.calls:
+        name = module.called(call)
+        if name.startswith(("sklearn.metrics.", "torchmetrics.", "evaluate.", "scipy.stats.")) or _SCORER.search(name):
+            for value in [*call.args, *(k.value for k in call.keywords if k.arg != "sample_weight")]:
+                if not isinstance(value, ast.Constant | ast.Name):
+                    yield name.rpartition(".")[2], value
 
 
 def _given(module: Module) -> Iterator[tuple[str, ast.expr]]:

@@ -28,3 +28,7 @@ def check(source: Source) -> Iterator[Hit]:
         text = line.strip()
         if _CHECKS.search(text) and _SILENCED.search(text):
             yield Hit(number, "certain", "the failure of this check is thrown away")
+        elif source.kind == "yaml" and text == "continue-on-error: true":
+            around = source.lines[max(0, number - 5) : number + 4]
+            if any(_CHECKS.search(near.strip()) for near in around):
+                yield Hit(number, "likely", "the job stays green when this check fails")

@@ -19,6 +19,7 @@ RULE = Rule(
     words=("$?", "echo|printf"),
 )
 _ECHO = re.compile(r"^(echo|printf)\b[^|&;`]*$|^(echo|printf) (\"[^\"]*\"|'[^']*')$")
+_ONE_LINE = re.compile(r"\b(echo|printf) [^|&;`$]*;\s*(if \[|exit|return|test)[^;]*\$\?")
 _ASKS = re.compile(r"^(if|elif|while)\b.*\$\?|^\w+=\$\?|^(exit|return) \$\?|^\[+ *\"?\$\?|^test \"?\$\?")
 
 
@@ -29,6 +30,8 @@ def check(source: Source) -> Iterator[Hit]:
         text = re.sub(r"^(- )?run: \|?", "", line.strip()).strip()
         if not text or text.startswith("#"):
             continue
-        if _ASKS.search(text) and _ECHO.search(before) and not before.endswith("\\"):
+        if _ONE_LINE.search(text):
+            yield Hit(number, "certain", "`$?` is the status of the echo before it: always 0")
+        elif _ASKS.search(text) and _ECHO.search(before) and not before.endswith("\\"):
             yield Hit(number, "certain", "`$?` is the status of the echo above: always 0")
         before = text

@@ -54,7 +54,7 @@ def check(project: Project) -> Iterator[Hit]:
 
 def _overwrites(built: Built) -> bool:
     """`args.d_model = 128` wins over whatever was parsed."""
-    return "." in built.how.partition(" = ")[0] and " = " in built.how
+    return not built.how.startswith("self.") and "." in built.how.partition(" = ")[0] and " = " in built.how
 
 
 def _concerns(facts: Facts, other: Facts, config: Config) -> bool:

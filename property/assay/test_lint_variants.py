@@ -1,0 +1,121 @@
+"""Further ways to write what the rules look for, and further code that only resembles it; one line of intent each."""
+
+from __future__ import annotations
+
+import pytest
+
+from assay.lint import engine
+from assay.lint.source import kind_of, read
+
+FOUND = [
+    ("AS101", "a.py", "def accuracy(self, x):\n    return torch.tensor(0.75)\n"),
+    ("AS101", "a.py", "async def evaluate(m):\n    await m.run()\n    return {'mrr': 0.52, 'n': 3}\n"),
+    ("AS102", "a.py", "from sklearn.metrics import roc_auc_score\nprint(roc_auc_score(labels, np.random.rand(len(labels))))\n"),
+    ("AS103", "a.py", "_ = model.load_state_dict(state, strict=False)\n"),
+    ("AS104", "a.py", "try:\n    net.load_state_dict(s)\nexcept Exception:\n    net = Net()\nscore(net)\n"),
+    ("AS105", "a.py", "p = F.softmax(z, -1)\nq = p.softmax(-1)\n"),
+    ("AS105", "a.py", "loss = F.binary_cross_entropy_with_logits(torch.sigmoid(z).squeeze(-1), y)\n"),
+    ("AS109", "a.py", "class T:\n    @property\n    def time_saved(self):\n        return 0.62 if self.lora else 0.4\n"),
+    ("AS201", "a.py", "config = {'hidden_size': 768, 'lr': 1}\nf(config['lr'])\nm = Net(hidden_size=64)\n"),
+    ("AS206", "a.py", "def f(o, l):\n    s = torch.optim.lr_scheduler.StepLR(o, 3)\n    if s is not None:\n        print(s.last_epoch)\n"),
+    ("AS208", "a.py", "def fit(data, random_seed):\n    np.random.seed(0)\n    return go(data)\n"),
+    ("AS209", "a.py", "for b in x:\n    loss = m(b)\n    loss /= cfg.accumulate\n    loss.backward()\n    log(loss.item())\n"),
+    ("AS301", "a.py", "y = torch.randint(0, 2, (8,))\nloss = F.cross_entropy(m(x), y)\n"),
+    ("AS302", "a.py", "m.fit(x, y, validation_data=(x, y))\n"),
+    ("AS302", "a.py", "Trainer(m, train_dataset=d['train'], eval_dataset=d['train'])\n"),
+    ("AS302", "a.py", "train_loader = DataLoader(data, 8, shuffle=True)\nval_loader = DataLoader(data, 8)\n"),
+    ("AS302", "a.py", "train = load_dataset('x', split='train')\ntest = load_dataset('x', split='train')\n"),
+    ("AS401", "test_a.py", "def helper():\n    return 3\n\ndef test_it():\n    helper()\n"),
+    ("AS402", "test_a.py", "def test_it():\n    assert (f() == 3, 'three')\n"),
+    ("AS402", "test_a.py", "def test_it():\n    assert f() == 3 or True\n"),
+    ("AS403", "conftest.py", "@pytest.fixture(autouse=True)\ndef m(monkeypatch):\n    monkeypatch.setattr(app, 'Encoder', MagicMock())\n"),
+    ("AS404", "test_a.py", '"""Tests of training."""\n'),
+    ("AS405", "a.sh", 'pytest\necho "done"; exit $?\n'),
+    ("AS406", "a.sh", "#!/bin/bash\npytest\necho 'All tests passed'\n"),
+    ("AS407", "a.yaml", "steps:\n  - run: pytest -q\n    continue-on-error: true\n"),
+    ("AS407", "a.yaml", "steps:\n  - run: python -m pytest tests || exit 0\n"),
+    ("AS408", "a.py", "def rate(r, known_failures):\n    return r.passed / (r.total - len(known_failures))\n"),
+    ("AS501", "a.safetensors", "not weights\n"),
+    ("AS501", "a.py", "torch.save({'placeholder': True}, 'best.pt')\n"),
+    ("AS502", "a.py", "m = {}\nm['f1'] = 0.91\nyaml.safe_dump(m, file)\n"),
+    ("AS503", "a.py", "def embed(code):\n    try:\n        return m(code)\n    except Exception:\n        return np.zeros(768)\n"),
+    ("AS503", "a.py", "def score(x):\n    try:\n        return m(x), ''\n    except Exception as e:\n        return 0.5, str(e)\n"),
+    ("AS504", "a.py", "class ModelServer:\n    def predict(self, x):\n        y = np.random.rand(4)\n        return y.tolist()\n"),
+    ("AS505", "a.py", "import pickle\nx = pickle.loads(data)\n"),
+    ("AS507", "a.md", "We passed 45 of 50 tests (95%).\n"),
+]  # fmt: skip
+SILENT = [
+    ("AS203", "a.py", "p = argparse.ArgumentParser()\np.add_argument('--x')\nrun(**vars(p.parse_args()))\n"),
+    ("AS101", "a.py", "def f1(p, r):\n    if p + r == 0:\n        return 0.0\n    return 2 * p * r / (p + r)\n"),
+    ("AS101", "a.py", "def default_accuracy_threshold():\n    return 0.75\n"),
+    ("AS101", "a.py", "def score(self):\n    return self._score\n"),
+    ("AS102", "a.py", "scores = model(x) + torch.randn(3) * 0.1\n"),
+    ("AS102", "a.py", "dropout_probability = torch.rand([])\n"),
+    ("AS103", "a.py", "result = model.load_state_dict(state, strict=False)\nlog(result)\n"),
+    ("AS104", "a.py", "try:\n    net.load_state_dict(s)\nexcept RuntimeError:\n    net.load_state_dict(renamed(s))\n"),
+    ("AS105", "a.py", "p = torch.sigmoid(z)\nif flip:\n    p = z\nq = torch.sigmoid(p)\n"),
+    ("AS105", "a.py", "for _ in range(3):\n    z = layer(torch.sigmoid(z))\n"),
+    ("AS107", "a.py", "print(f'best accuracy: {max(accuracies)}')\n"),
+    ("AS206", "a.py", "def f(o):\n    s = torch.optim.lr_scheduler.StepLR(o, 3)\n    return o, s\n"),
+    ("AS206", "a.py", "class A(Base):\n    def f(self, o):\n        self.s = torch.optim.lr_scheduler.StepLR(o, 3)\n"),
+    ("AS207", "a.py", "s = torch.optim.lr_scheduler.CosineAnnealingLR(o, T_max=steps // len(loader))\nfor epoch in range(e):\n    s.step()\n"),
+    ("AS208", "a.py", "for seed in range(3):\n    run(make(), seed=seed)\n"),
+    ("AS209", "a.py", "for b in x:\n    loss = m(b) / accum\n    loss.backward()\n    log(loss.item() * accum)\n"),
+    ("AS301", "a.py", "labels = torch.randperm(len(labels))\nlabels = real(labels)\n"),
+    ("AS302", "a.py", "train_loader = DataLoader(data, sampler=a)\nval_loader = DataLoader(data, sampler=b)\n"),
+    ("AS302", "a.py", "train_loader = DataLoader(train_data)\nval_loader = DataLoader(val_data)\n"),
+    ("AS302", "a.py", "train = load_dataset('x', split='train')\ntest = load_dataset('x', split='test')\n"),
+    ("AS303", "a.py", "DataLoader(d, batch_size=8, collate_fn=lambda b: (b[0], len(b), b))\n"),
+    ("AS401", "test_a.py", "class T:\n    def test_it(self):\n        self.common(3)\n"),
+    ("AS402", "test_a.py", "def test_it():\n    items = []\n    fill(items)\n    assert len(items) == 0\n"),
+    ("AS402", "test_a.py", "def test_it():\n    items = [1, 2]\n    prune(items)\n    assert len(items) == 2\n"),
+    ("AS405", "a.sh", "pytest\nstatus=$?\necho $status\nexit $status\n"),
+    ("AS405", "a.sh", 'result=$(echo "x" | grep y)\nif [ $? -eq 0 ]; then exit 1; fi\n'),
+    ("AS406", "a.sh", "set -e\npytest\necho 'All tests passed'\n"),
+    ("AS406", "a.py", "assert run() == 0\nprint('All tests passed')\n"),
+    ("AS407", "a.sh", "grep x y || true\n"),
+    ("AS501", "a.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n"),
+    ("AS501", "page.pt", "<html tal:content='x'></html>\n"),
+    ("AS502", "a.py", "json.dump({'threshold': {'accuracy': 0.91}, 'dropout': 0.15}, f)\n"),
+    ("AS503", "a.py", "def ratio_score(a, b):\n    try:\n        return a / b\n    except ZeroDivisionError:\n        return 0.0\n"),
+    ("AS504", "a.py", "@app.get('/x')\ndef x():\n    return {'request_id': random.random()}\n"),
+    ("AS505", "a.py", "x = torch.load(p, weights_only=True)\n"),
+    ("AS507", "a.md", "45 of 50 tests pass (90 %); 1/3 of them (33%) are slow.\n"),
+]  # fmt: skip
+
+
+def rules(name: str, text: str) -> set[str]:
+    from assay.lint.project import Project
+    from assay.lint.rules import RULES
+
+    kind = kind_of(name)
+    assert kind is not None
+    facts = engine.of_source(read(name, kind, text.encode(), len(text)))
+    assert facts.broken == []
+    assert facts.note == ""
+    across = {code for code, rule in RULES.items() if rule.across and list(rule.across(Project([facts])))}
+    return across | {hit[0] for hit in facts.hits}
+
+
+@pytest.mark.parametrize(("code", "name", "text"), FOUND)
+def test_found(code: str, name: str, text: str) -> None:
+    assert code in rules(name, text)
+
+
+@pytest.mark.parametrize(("code", "name", "text"), SILENT)
+def test_silent(code: str, name: str, text: str) -> None:
+    assert code not in rules(name, text)
+
+
+def test_a_computed_option_is_not_called_missing() -> None:
+    from assay.lint.project import Project
+    from assay.lint.rules import RULES
+
+    script = "import argparse\np = argparse.ArgumentParser()\nfor n in names:\n    p.add_argument({})\np.parse_args()\n"
+    page = "```\npython run.py --corpus x\n```\n"
+    for option, missing in (('f"--{n}"', 0), ('"--other"', 1)):
+        texts = (("run.py", "python", script.format(option)), ("a.md", "markdown", page))
+        facts = [engine.of_source(read(name, kind, text.encode(), len(text))) for name, kind, text in texts]
+        across = RULES["AS506"].across
+        assert across is not None
+        assert len(list(across(Project(facts)))) == missing
