@@ -104,7 +104,7 @@ def _tokenizer(names: str, output: Path) -> int:
 def _graph(options: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from corpus import bridge, graph, summary
+    from corpus import bridge, graph, summary, triples
 
     output: Path = options.output
     found = [folders.distribution(path) for path in options.paths]
@@ -120,8 +120,10 @@ def _graph(options: argparse.Namespace) -> int:
     built = graph.build(found, output, processes=options.processes, say=_progress())
     picture = output.with_suffix(".svg")
     summary.picture(built.summary, picture)
+    counted = output.with_suffix(".counts.jsonl")
+    triples.write_text(counted, "".join(json.dumps(row) + "\n" for row in summary.counts(built.summary)))
     summary.render(built.summary, Console())
-    print(f"wrote {built.triples}, {built.entities.name}, {built.manifest.name}, {picture.name}")
+    print(f"wrote {built.triples}, {built.entities.name}, {built.manifest.name}, {counted.name}, {picture.name}")
     return 0
 
 

@@ -30,6 +30,21 @@ def picture(summary: Mapping[str, Any], path: Path) -> None:
     console.save_svg(str(path), title="knowledge graph", unique_id="corpus")
 
 
+def counts(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows of dimension, name and count - totals, languages, relations, types - as the contract `counts` wants them."""
+    tables = {
+        "total": {name: summary[name] for name in ("triples", "entities")},
+        "language": summary["languages"],
+        "relation": summary["relations"],
+        "type": summary["types"],
+    }
+    return [
+        {"dimension": dimension, "name": name, "count": count}
+        for dimension, table in tables.items()
+        for name, count in table.items()
+    ]
+
+
 def _page(summary: Mapping[str, Any]) -> Group:
     outside = summary["outside_entities"]
     head = Text.assemble(

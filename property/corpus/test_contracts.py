@@ -19,6 +19,7 @@ from assay.cli import app
 from assay.contracts import ContractResult, check
 from assay.errors import ContractError
 from corpus import ontology
+from corpus.__main__ import main
 
 CONTRACTS = Path(__file__).parents[2] / "spec" / "contracts"
 Row = dict[str, Any]
@@ -367,3 +368,19 @@ def test_the_command_prints_what_fails_and_writes_a_page(tmp_path: Path) -> None
     data.write_text(text.replace("<script>alert(1)</script>", "p.m.g5"))
     assert CliRunner().invoke(app, arguments).exit_code == 0
     assert "What does not hold" not in page.read_text()
+
+
+def test_a_graph_that_is_written_keeps_its_contracts_and_says_what_it_lacks(tmp_path: Path) -> None:
+    """The real writer; a graph of one small Python project is honest, and no corpus of two languages."""
+    project = tmp_path / "tool"
+    project.mkdir()
+    (project / "pyproject.toml").write_text('[project]\nname = "tool"\nversion = "1"\nlicense = "MIT"\n')
+    body = "\n".join(f"def f{n}():\n    return g{n}()\ndef g{n}():\n    return len([])\n" for n in range(40))
+    (project / "tool.py").write_text(body)
+    assert main(["kg", str(project), "-o", str(tmp_path / "kg.jsonl"), "--processes", "1"]) == 0
+    assert check(CONTRACTS / "triples.json", tmp_path / "kg.jsonl").success
+    assert check(CONTRACTS / "entities.json", tmp_path / "kg.entities.jsonl").success
+    result = check(CONTRACTS / "counts.json", tmp_path / "kg.counts.jsonl")
+    named = {(one.expectation.removeprefix("expect_"), one.column, json.dumps(one.examples)) for one in result.failed}
+    assert ("column_distinct_values_to_contain_set", "name", '[{"missing": ["java"]}]') in named
+    assert any(kind == "column_values_to_be_between" for kind, _, _ in named)

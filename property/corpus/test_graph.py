@@ -263,7 +263,7 @@ def test_the_command_writes_a_graph_its_summary_and_a_picture(tmp_path, capsys):
     output = tmp_path / "out" / "triples.jsonl"
     assert command.main(["kg", str(tmp_path / "p"), "-o", str(output), "--processes", "1"]) == 0
     assert "calls" in capsys.readouterr().out
-    names = {"triples.jsonl", "triples.entities.jsonl", "triples.manifest.json", "triples.svg"}
+    names = {f"triples.{kind}" for kind in ("jsonl", "entities.jsonl", "manifest.json", "counts.jsonl", "svg")}
     assert {path.name for path in output.parent.iterdir()} == names
     assert (output.parent / "triples.svg").read_text().startswith("<svg")
     assert command.main(["callgraph", str(tmp_path / "p"), "--json"]) == 0
