@@ -114,7 +114,7 @@ def build(
         head = _metadata_graph(distributions, told, table.modules())
         summary = _summarise(distributions, inputs, key, parts, head, skipped)
         _merge(result, files, head, summary.pop("outside"))
-        summary["outputs"] = {path.name: _sha256(path.read_bytes()) for path in (result.triples, result.entities)}
+        summary["outputs"] = {path.name: _digest(path)[0] for path in (result.triples, result.entities)}
         triples.write_text(result.manifest, json.dumps(summary, indent=1) + "\n")
         shutil.rmtree(work)
     except OSError as error:
@@ -578,7 +578,7 @@ def _kept(result: Graph, key: str) -> Graph | None:
     try:
         summary = json.loads(result.manifest.read_text(encoding="utf-8"))
         paths = (result.triples, result.entities)
-        if summary["key"] == key and summary["outputs"] == {one.name: _sha256(one.read_bytes()) for one in paths}:
+        if summary["key"] == key and summary["outputs"] == {one.name: _digest(one)[0] for one in paths}:
             return result._replace(summary=summary)
     except (OSError, ValueError, KeyError, TypeError):
         pass
