@@ -77,22 +77,18 @@ def calls(
 def entry_point(runs: str, modules: ModuleTable) -> list[tuple[str, str, str]]:
     """(relation, name, type) of what "module:object" leads to: a function is invoked, anything else is used."""
     module, _, attribute = runs.partition(":")
-    if not modules.has(module):
+    owner = modules.source(module)
+    if owner is None:
         return []
     resolver = Resolver(modules)
     symbols: Symbols = (("m", module),)
     for name in attribute.split(".") if attribute else ():
         symbols = tuple(found for symbol in symbols for found in resolver.attribute(symbol, name))
-    owner = modules.source(module) or next(
-        (source for name in modules.namespaces.values() if (source := modules.source(name))), None
-    )
-    if owner is None:
-        return []
     describe = _File(owner, modules, frozenset())
     held = [symbol for symbol in resolver.values(symbols) if symbol[0] not in _NO_TRIPLE]
     return [
         ("invokes" if type_ in ("Function", "Method", "API") else "uses", name, type_)
-        for name, type_ in map(describe._entity, held)
+        for name, type_ in map(describe.entity, held)
     ]
 
 
@@ -154,9 +150,9 @@ class _File:
         """The entity that the code of a scope belongs to."""
         while self.scopes[index]["kind"] == INNER:
             index = self.scopes[index]["parent"]
-        return self._entity(("m", self.module) if index == 0 else ("d", self.module, index))
+        return self.entity(("m", self.module) if index == 0 else ("d", self.module, index))
 
-    def _entity(self, symbol: Symbol) -> tuple[str, str]:
+    def entity(self, symbol: Symbol) -> tuple[str, str]:
         """Name and type of what a symbol stands for; the type is that of the definition."""
         known = self._entities.get(symbol)
         if known is None:
@@ -236,7 +232,7 @@ class _File:
 
     def _structure(self) -> None:
         source = self.source
-        module, whole = self._entity(("m", self.module)), self.scopes[0]["span"]
+        module, whole = self.entity(("m", self.module)), self.scopes[0]["span"]
         repo = (repository(source.distribution), "Repository")
         file = (file_entity(source.distribution, source.file), "File")
         self._define(file, whole)
@@ -244,11 +240,11 @@ class _File:
         self._add(repo, "contains", file, whole)
         self._add(file, "contains", module, whole)
         self._contained(self.module, whole)
-        for qualname, definition in self.definitions.items():
+        for definition in self.definitions.values():
             if definition[0] == "d":
-                self._defined(qualname, definition[1])
+                self._defined(definition[1])
             else:
-                self._declared(qualname, *definition[1:])
+                self._declared(*definition[1:])
 
     def _contained(self, name: str, whole: Span) -> None:
         """The package around a module; a namespace package is told of by the first file inside it."""
@@ -262,12 +258,11 @@ class _File:
             self._add((repository(self.source.distribution), "Repository"), "contains", (name, "Module"), whole)
 
     def _define(self, entity: tuple[str, str], span: Span) -> None:
-        language = "python"
-        self.found.entities.append(Entity(*entity, language, self._at(span)))
+        self.found.entities.append(Entity(*entity, "python", self._at(span)))
 
-    def _defined(self, qualname: str, index: int) -> None:
+    def _defined(self, index: int) -> None:
         names = self.scopes[index]
-        entity = self._entity(("d", self.module, index))
+        entity = self.entity(("d", self.module, index))
         place = self._owners[names["parent"]]
         self._define(entity, names["span"])
         self._add(place, "defines", entity, names["span"])
@@ -276,10 +271,10 @@ class _File:
         if names["kind"] == FUNCTION and self.scopes[parent]["kind"] == CLASS and not _is_private(names["name"]):
             for symbol in self.resolver.class_attribute(self.module, parent, names["name"], above=True):
                 if symbol[0] == "d" and self.resolver.kind(symbol) == FUNCTION:
-                    self._add(entity, "overrides", self._entity(symbol), names["span"])
+                    self._add(entity, "overrides", self.entity(symbol), names["span"])
 
-    def _declared(self, qualname: str, scope: int, name: str, span: Span) -> None:
-        entity = self._entity(("v", self.module, scope, name))
+    def _declared(self, scope: int, name: str, span: Span) -> None:
+        entity = self.entity(("v", self.module, scope, name))
         self._define(entity, span)
         if entity[1] == "Type":
             self._add(self._owners[scope], "defines", entity, span)
@@ -293,20 +288,20 @@ class _File:
             if written == ("n", "object"):
                 continue
             self.found.sites["inherits_from"] += 1
-            symbols = self._classes(index, names["parent"], written)
+            symbols = self._classes(names["parent"], written)
             if not symbols:
                 self._miss("inherits_from", self._reason(names["parent"], written))
             for symbol in symbols:
-                tail = self._entity(symbol)
+                tail = self.entity(symbol)
                 if tail != head:
                     implements = tail[1] == "Interface" and head[1] != "Interface"
                     self._add(head, "implements" if implements else "inherits_from", tail, span)
 
-    def _classes(self, index: int, scope: int, written: Expression) -> Symbols:
+    def _classes(self, scope: int, written: Expression) -> Symbols:
         """What an expression names, through variables that hold a class."""
         symbols = self.resolver.evaluate(self.module, scope, written)
         values = tuple(self.resolver.base(one) for one in self.resolver.values(symbols) if one[0] not in _NO_TRIPLE)
-        types = tuple(one for one in symbols if one[0] == "v" and self._entity(one)[1] == "Type")
+        types = tuple(one for one in symbols if one[0] == "v" and self.entity(one)[1] == "Type")
         return values or types
 
     def _decorators(self, index: int, names: Mapping[str, Any]) -> None:
@@ -321,7 +316,7 @@ class _File:
             if not tails:
                 self._miss("annotated_with", self._reason(names["parent"], written))
             for symbol in tails:
-                self._add(head, "annotated_with", self._entity(symbol), span)
+                self._add(head, "annotated_with", self.entity(symbol), span)
 
     def _through(self, symbols: Symbols) -> Symbols:
         """Variables that hold a function or class stand for it."""
@@ -334,7 +329,7 @@ class _File:
     # -- imports -----------------------------------------------------------------------------------
 
     def _imports(self, imports: Sequence[tuple[int, str, int, str | None, Span]]) -> None:
-        head = self._entity(("m", self.module))
+        head = self.entity(("m", self.module))
         for _, written, level, name, span in imports:
             self.found.sites["imports"] += 1
             absolute = self.resolver.absolute(self.module, written, level)
@@ -343,7 +338,7 @@ class _File:
                 continue
             module = self.resolver.module(absolute)[0]
             if module != ("m", self.module):
-                self._add(head, "imports", self._entity(module), span)
+                self._add(head, "imports", self.entity(module), span)
             if name is None or name == "*":
                 continue
             symbols = self.resolver.member(absolute, name, self.module)
@@ -351,7 +346,7 @@ class _File:
                 self._miss("imports", "no such name in the module")
             for symbol in symbols:
                 if symbol[0] not in _NO_TRIPLE and symbol != ("m", self.module):
-                    self._add(head, "imports", self._entity(symbol), span)
+                    self._add(head, "imports", self.entity(symbol), span)
 
     # -- events ------------------------------------------------------------------------------------
 
@@ -364,7 +359,7 @@ class _File:
         if any(symbol[0] == "v" for symbol in symbols):
             for symbol in symbols:
                 if symbol[0] == "v":
-                    tail = self._entity(symbol)
+                    tail = self.entity(symbol)
                     made = tail[1] == "Type"  # what namedtuple and NewType make is called to make an instance
                     self._add(head, "instantiates" if made else "reads_from", tail, span)
                     known = known or made
@@ -374,7 +369,7 @@ class _File:
         if not known:
             super_call = written is not None and written[0] == "n" and written[1] == "super"
             if super_call:
-                self._add(head, "instantiates", self._entity(("b", "super")), span)
+                self._add(head, "instantiates", self.entity(("b", "super")), span)
                 return
             self._miss("calls", self._reason(index, written))
 
@@ -383,14 +378,14 @@ class _File:
         kind = symbol[0]
         if kind == "d" and self.resolver.kind(symbol) == FUNCTION:
             if self.resolver.is_property(symbol):
-                self._add(head, "invokes", self._entity(symbol), span)
+                self._add(head, "invokes", self.entity(symbol), span)
                 return False
-            tail = self._entity(symbol)
+            tail = self.entity(symbol)
             self._add(head, "calls", tail, span)
             self._tested(head, symbol, tail, span)
             return True
         if kind == "d":
-            tail = self._entity(symbol)
+            tail = self.entity(symbol)
             self._add(head, "instantiates", tail, span)
             self._tested(head, symbol, tail, span)
             for name in _CONSTRUCTORS:
@@ -399,7 +394,7 @@ class _File:
         if kind == "i":
             return self._invoke(head, self.resolver.class_attribute(symbol[1], symbol[2], "__call__"), span)
         if kind in ("b", "bm", "o"):
-            tail = self._entity(symbol)
+            tail = self.entity(symbol)
             if symbol == ("b", "type"):  # type(x) asks; what it makes with three arguments has no name
                 self._add(head, "uses", tail, span)
                 return True
@@ -411,7 +406,7 @@ class _File:
     def _invoke(self, head: tuple[str, str], methods: Symbols, span: Span) -> bool:
         found = [one for one in methods if one[0] == "d" and self.resolver.kind(one) == FUNCTION]
         for symbol in found:
-            self._add(head, "invokes", self._entity(symbol), span)
+            self._add(head, "invokes", self.entity(symbol), span)
         return bool(found)
 
     def _tested(self, head: tuple[str, str], symbol: Symbol, tail: tuple[str, str], span: Span) -> None:
@@ -436,9 +431,9 @@ class _File:
             if kind in _NO_TRIPLE or (through and kind in ("m", "o", "bm", "b")):
                 continue
             if self.resolver.is_property(symbol):
-                self._add(head, "invokes", self._entity(symbol), span)
+                self._add(head, "invokes", self.entity(symbol), span)
                 continue
-            tail = self._entity(symbol)
+            tail = self.entity(symbol)
             if tail != head:
                 self._add(head, "reads_from" if tail[1] == "Variable" else "uses", tail, span)
 
@@ -464,13 +459,13 @@ class _File:
         known = False
         for symbol in symbols:
             if symbol[0] == "v":
-                tail = self._entity(symbol)
+                tail = self.entity(symbol)
                 known = True
                 if tail[1] == "Variable":
                     self._add(head, "writes_to", tail, span)
             elif self.resolver.is_property(symbol):
                 known = True
-                self._add(head, "invokes", self._entity(symbol), span)
+                self._add(head, "invokes", self.entity(symbol), span)
         if not known and not (written is not None and written[0] == "n"):
             self._miss("writes_to", self._reason(index, written))
 
@@ -497,7 +492,7 @@ class _File:
                     continue
             if symbol[0] in ("d", "b", "o"):
                 known = True
-                self._add(head, relation, self._entity(symbol), span)
+                self._add(head, relation, self.entity(symbol), span)
         if not known:
             self._miss(relation, self._reason(index, thrown) if not symbols else "no class but a value")
 
@@ -530,7 +525,7 @@ class _File:
             return
         for symbol in self.resolver.values(self.resolver.evaluate(self.module, index, written[1])):
             if symbol[0] == "d" and self.resolver.kind(symbol) == CLASS:
-                self._add(self._owners[index], "returns", self._entity(symbol), span)
+                self._add(self._owners[index], "returns", self.entity(symbol), span)
 
     def _result(self, index: int, written: Expression, span: Span) -> None:
         parent = self.scopes[index]["parent"]
@@ -544,14 +539,14 @@ class _File:
             elif leaf == "Self":
                 instances = self.resolver.instances(self.module, parent, one)
                 symbols = tuple(("d", *found[1:3]) for found in instances if found[0] == "i")
-            elif leaf in _CAPITALISED and not self._classes(index, parent, one):
+            elif leaf in _CAPITALISED and not self._classes(parent, one):
                 symbols = (("b", _CAPITALISED[leaf]),)
             else:
-                symbols = self._classes(index, parent, one)
+                symbols = self._classes(parent, one)
             if not symbols:
                 self._miss("returns", self._reason(parent, one))
             for symbol in symbols:
-                self._add(self._owners[index], "returns", self._entity(symbol), span)
+                self._add(self._owners[index], "returns", self.entity(symbol), span)
 
     # -- reasons -----------------------------------------------------------------------------------
 

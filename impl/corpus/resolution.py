@@ -13,7 +13,6 @@ Symbols:
     ("bi", name, elements)       an instance of a builtin type
     ("oi", dotted)               an instance of a class outside
     ("s", module, class scope, receiver)   super()
-    ("p", symbol)                what a type[...] holds is the class itself
 """
 
 import builtins
