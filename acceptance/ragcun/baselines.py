@@ -32,8 +32,8 @@ def stems(text: str) -> list[str]:
 
 
 ANALYSERS: dict[str, Callable[[str], list[str]]] = {"words": words, "stems": stems}
-SATURATION = (0.6, 0.9, 1.2, 1.6, 2.2, 3.0, 4.0, 6.0)
-LENGTH = (0.2, 0.4, 0.6, 0.75, 0.9, 1.0)
+SATURATION = (0.9, 1.2, 2.0, 3.0, 4.5, 7.0)
+LENGTH = (0.3, 0.6, 0.8, 0.9, 1.0)
 
 
 def bm25(queries: Sequence[str], passages: Sequence[str], analyser: str, k1: float, b: float) -> NDArray[np.float32]:

@@ -221,7 +221,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     }
     recall_at = sorted({10, 100, *options.recall_at})
     figures: dict[str, Any] = beir.evaluate(run, collection.qrels, recall_at, keep_self=not options.drop_self)
-    figures |= {"queries": len(collection.qrels), "documents": len(collection.documents)}
+    judged = sum(any(grade > 0 for grade in grades.values()) for grades in collection.qrels.values())
+    figures |= {"queries": judged, "documents": len(collection.documents)}
     if options.json:
         print(json.dumps(figures))
     else:

@@ -15,6 +15,7 @@ from ragcun.tokens import subtokens
 
 SATURATION = (0.9, 1.2, 1.6, 2.2, 3.0, 4.0)
 LENGTH = (0.3, 0.5, 0.75, 0.9, 1.0)
+_CHUNK = 512  # queries scored at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,22 @@ class LexicalIndex:
         result: NDArray[np.float32] = self._index.get_scores(tokens)
         return result
 
+    def table(self, queries: Sequence[str]) -> NDArray[np.float32]:
+        """(queries, passages) the scores of several queries, by one product of sparse matrices."""
+        from scipy.sparse import csc_matrix, csr_matrix
+
+        if self._index is None:
+            return np.zeros((len(queries), self.size), dtype=np.float32)
+        parts, known = self._index.scores, self._index.vocab_dict
+        weights = csc_matrix((parts["data"], parts["indices"], parts["indptr"])).T
+        columns = [[known[token] for token in subtokens(query) if token in known] for query in queries]
+        bounds = np.cumsum([0, *map(len, columns)])
+        flat = np.fromiter(itertools.chain.from_iterable(columns), dtype=np.int32, count=int(bounds[-1]))
+        asked = csr_matrix((np.ones(len(flat), np.float32), flat, bounds), shape=(len(queries), weights.shape[0]))
+        found = np.zeros((len(queries), self.size), dtype=np.float32)
+        found[:, : weights.shape[1]] = (asked @ weights).toarray()
+        return found
+
 
 def best(scores: NDArray[Any], k: int) -> NDArray[np.intp]:
     """Positions of the k largest scores, largest first, equal ones by position."""
@@ -95,6 +112,10 @@ def tune(queries: Sequence[str], passages: Sequence[str]) -> Bm25:
 
     def quality(parameters: Bm25) -> float:
         index = LexicalIndex(passages, parameters)
-        return float(np.mean([gain(expected_rank(index.scores(query), i)) for i, query in enumerate(queries)]))
+        return sum(
+            gain(expected_rank(row, low + i))
+            for low in range(0, len(queries), _CHUNK)
+            for i, row in enumerate(index.table(queries[low : low + _CHUNK]))
+        )
 
     return max(grid, key=quality)

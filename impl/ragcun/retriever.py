@@ -60,7 +60,7 @@ class _Snapshot:
         import faiss
 
         graph = faiss.IndexHNSWFlat(self.embeddings.shape[1], 32)
-        graph.hnsw.efConstruction = 80
+        graph.hnsw.efConstruction = 40
         graph.add(self.embeddings)
         return graph
 

@@ -15,7 +15,7 @@ pytest.importorskip("torch")
 
 from ragcun import retriever as module
 from ragcun.errors import RagcunError
-from ragcun.lexical import best
+from ragcun.lexical import Bm25, LexicalIndex, best, expected_rank, gain, tune
 from ragcun.retriever import MODES, Retriever
 
 ROWS = make_rows(300, 11)
@@ -203,6 +203,24 @@ def test_past_its_size_an_approximate_graph_proposes(embedder, tmp_path, filled)
     assert all(score == scores[name] for name, score in found[0] if name in scores)  # exact distances decide
     graph.save(tmp_path)
     assert answers(Retriever.load(tmp_path, embedder), "dense") == found
+
+
+def test_a_table_of_scores_is_query_by_query():
+    index = LexicalIndex([*TEXTS[:40], "unseen alone"], Bm25(2.0, 0.9))
+    asked = [*QUERIES[:5], "zzzz", QUERIES[0] + " " + QUERIES[0]]
+    for query, row in zip(asked, index.table(asked), strict=True):
+        assert row == pytest.approx(index.scores(query), abs=1e-5)
+
+
+def test_tuning_finds_the_best_of_its_grid():
+    queries, passages = [row["query"] for row in ROWS[:60]], TEXTS[:60]
+    tuned = tune(queries, passages)
+
+    def quality(parameters):
+        index = LexicalIndex(passages, parameters)
+        return np.mean([gain(expected_rank(index.scores(query), i)) for i, query in enumerate(queries)])
+
+    assert quality(tuned) >= max(quality(Bm25(k1, b)) for k1 in (0.9, 4.0) for b in (0.3, 1.0)) - 1e-9
 
 
 def test_best_breaks_ties_by_position():
