@@ -114,7 +114,12 @@ def _graph(options: argparse.Namespace) -> int:
         names = distributions.installed()
     if names is None and not found and not sources:
         default = _default()
-        found += bridge.chosen(default["distributions"], default.get("tests", ()))
+        found += bridge.chosen(default["distributions"], default["tests"])
+        for name in default["archives"]:
+            try:
+                found.append(archives.find(name))
+            except CorpusError as error:  # no network: the graph is smaller, and says so
+                print(f"corpus: left out: {error}", file=sys.stderr)
     found += distributions.find(names or [])
     found += [archives.find(name) for name in sources]
     built = graph.build(found, output, processes=options.processes, say=_progress())
@@ -146,11 +151,15 @@ def _callgraph(path: Path, as_json: bool) -> int:
 def _default() -> dict[str, list[str]]:
     """The distributions and archives that the specification names as the default corpus."""
     try:
-        names: dict[str, list[str]] = tomllib.loads(_SPEC.read_text(encoding="utf-8"))["data"]["corpus"]
-        names["distributions"]
+        data = tomllib.loads(_SPEC.read_text(encoding="utf-8"))["data"]
+        corpus, java = data["corpus"], data.get("java", {})
+        return {
+            "distributions": corpus["distributions"],
+            "tests": corpus.get("tests", []),
+            "archives": java.get("archives", []),
+        }
     except (OSError, KeyError, ValueError):
         raise CorpusError(f"{_SPEC} names no default corpus; give a PATH or --distributions") from None
-    return names
 
 
 def _progress() -> Callable[[str], None]:

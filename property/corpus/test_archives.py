@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from corpus import archives, hub
+from corpus import __main__ as command
+from corpus import archives, hub, triples
 from corpus.archives import Archive
 from corpus.errors import CorpusError
 
@@ -101,3 +102,19 @@ def test_problems_of_mbjp_stand_alone(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [found.relative(path) for path in found.files] == ["MBJP_1/Sum.java", "MBJP_2/Sum.java"]
     assert found.files[0].read_text().endswith("int f() { return 1; }\n}\n")
     assert archives.find("mbjp", tmp_path / "cache") == found
+
+
+def test_the_default_graph_without_an_archive_says_what_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = tmp_path / "corpus.toml"
+    spec.write_text('[data.corpus]\ndistributions = ["filelock"]\n[data.java]\narchives = ["beans", "jep"]\n')
+    monkeypatch.setattr(command, "_SPEC", spec)
+    monkeypatch.setenv("ASSAY_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", "")
+    monkeypatch.setitem(archives.PINNED, "beans", packed(tmp_path / "cache" / "archives", MEMBERS))
+    assert command.main(["kg", "-o", str(tmp_path / "kg.jsonl"), "--processes", "1"]) == 0
+    assert "corpus: left out: source archive jep-4.3.2.tar.gz is not in the cache" in capsys.readouterr().err
+    found = {(one.provenance.distribution, one.language) for one in triples.read_triples(tmp_path / "kg.jsonl")}
+    assert {("filelock", "python"), ("beans", "java")} <= found
