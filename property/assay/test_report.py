@@ -490,6 +490,8 @@ def test_law_exact_reads_back(x: float) -> None:
     ("metric", "unit"),
     [
         ("latency.p95_ms", "ms"),
+        ("latency.overhead", ""),
+        ("latency.overhead_ms", "ms"),
         ("latency.p95", "ms"),
         ("latency.throughput", "/s"),
         ("runs.items_per_second", "/s"),

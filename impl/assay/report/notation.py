@@ -39,13 +39,15 @@ class Measured(NamedTuple):
 
 
 def unit(metric: str) -> str:
-    """The unit that a metric's name ends in ("size_mib" -> "MiB"); latencies without one are milliseconds."""
+    """The unit that a metric's name ends in ("size_mib": MiB); else latencies are milliseconds, overheads shares."""
     family, _, name = metric.rpartition(".")
     words = name.lower().split("_")
     if "per" in words[:-1]:
         return "/" + _UNITS.get(words[-1], words[-1])
     if words[-1] == "throughput":
         return "/s"
+    if words[-1] == "overhead":
+        return ""
     if words[-1] in _UNITS and len(words) > 1:
         return _UNITS[words[-1]]
     return "ms" if "latency" in family.split(".") or words[0] == "latency" else ""
