@@ -45,6 +45,8 @@ FOUND = [
     ("AS507", "a.md", "We passed 45 of 50 tests (95%).\n"),
 ]  # fmt: skip
 SILENT = [
+    ("AS405", "a.sh", 'echo "x" > /proc/file\nif [ $? -ne 0 ]; then exit 1; fi\n'),
+    ("AS207", "a.py", "s = torch.optim.lr_scheduler.CosineAnnealingLR(o, T_max=len(rates))\nfor epoch in range(e):\n    s.step()\n"),
     ("AS203", "a.py", "p = argparse.ArgumentParser()\np.add_argument('--x')\nrun(**vars(p.parse_args()))\n"),
     ("AS101", "a.py", "def f1(p, r):\n    if p + r == 0:\n        return 0.0\n    return 2 * p * r / (p + r)\n"),
     ("AS101", "a.py", "def default_accuracy_threshold():\n    return 0.75\n"),

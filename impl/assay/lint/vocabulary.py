@@ -25,6 +25,9 @@ METRICS = listed(
 STRICT_METRICS = METRICS - listed("map ap score scores reward rewards probability acc hits correlation")
 """The words of METRICS that hardly mean anything else."""
 
+CORE_METRICS = listed("accuracy f1 mrr ndcg auc auroc auprc bleu rouge perplexity")
+"""The words of STRICT_METRICS that have no other meaning at all."""
+
 GAINS = listed("saving savings saved reduction improvement improvements gain gains speedup")
 
 PREDICTIONS = listed("prediction predictions pred preds logits logit predicted probs probabilities")

@@ -4,6 +4,7 @@ nobody had ever run the line that every reader tries first."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 
 from assay.lint.finding import Confidence
 from assay.lint.project import Project
@@ -38,7 +39,9 @@ def check(project: Project) -> Iterator[Hit]:
             if any(file.parser == "opaque" for file in files):
                 continue
             known = {option for file in files for option in file.options} | {"--help"}
-            confidence: Confidence = "certain" if len(files) == 1 and facts.kind == "markdown" else "likely"
+            beside = (PurePosixPath(facts.path).parent / command.script).as_posix() == script.path
+            sure = beside and len(files) == 1 and facts.kind == "markdown"
+            confidence: Confidence = "certain" if sure else "likely"
             for flag in command.flags:
                 negated = flag.replace("--no-", "--", 1)
                 if not any(option.startswith((flag, negated)) for option in known):

@@ -24,6 +24,7 @@ _MAGIC = (".gguf", ".safetensors", ".h5", ".hdf5", ".keras", ".npy", ".npz", ".o
 """Formats that no text can be."""
 _TORCH = (".pt", ".pth", ".ckpt")
 _POINTERS = re.compile(rb"git-lfs|/annex/objects|^\.\./|^[\w./-]+\n?$")
+_STANDS_IN = re.compile(rb"placeholder|dummy|stub|fake|mock|todo|weights|checkpoint", re.I)
 _SUFFIX = re.compile(r"\.(pt|pth|ckpt|safetensors|gguf|onnx|h5|keras|npz)$")
 
 
@@ -34,7 +35,7 @@ def check_file(source: Source) -> Iterator[Hit]:
         return
     if suffix in _TORCH and source.data.lstrip().startswith((b"<", b"{")):
         return  # a page template, or an index
-    sure = suffix in _MAGIC or source.size < 1000
+    sure = suffix in _MAGIC or bool(_STANDS_IN.search(source.data))
     yield Hit(1, "certain" if sure else "likely", f"{source.size:,} bytes of text under the name of weights")
 
 

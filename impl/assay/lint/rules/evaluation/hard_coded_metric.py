@@ -48,7 +48,7 @@ def _function(module: Module, function: Function) -> Iterator[Hit]:
         return
     scope = module.scope(function)
     returned = scope.returns()
-    certain = vocabulary.is_metric(function.name, strict=True) and bool(scope.parameters)
+    certain = vocabulary.says(function.name, vocabulary.CORE_METRICS) and bool(scope.parameters)
     if vocabulary.is_metric(function.name) and _only_numbers(module, returned, scope):
         value = returned[-1]
         yield Hit(

@@ -50,7 +50,7 @@ def check(module: Module) -> Iterator[Hit]:
         ):
             continue
         if origin.only_random(origin.of(module, value, module.scope_of(value))):
-            strong = vocabulary.is_metric(name, strict=True) and not vocabulary.says(name, _VAGUE)
+            strong = vocabulary.says(name, vocabulary.CORE_METRICS) and not name.endswith("_score")
             vague = vocabulary.says(name, _VAGUE)
             yield Hit(
                 value.lineno,

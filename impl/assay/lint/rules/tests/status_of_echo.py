@@ -18,7 +18,7 @@ RULE = Rule(
     good={"ci.sh": 'pytest -q\nstatus=$?\necho "tests finished"\nif [ $status -eq 0 ]; then echo "passed"; fi\n'},
     words=("$?", "echo|printf"),
 )
-_ECHO = re.compile(r"^(echo|printf)\b[^|&;`]*$|^(echo|printf) (\"[^\"]*\"|'[^']*')$")
+_ECHO = re.compile(r"^(echo|printf)\b[^|&;`>]*$|^(echo|printf) (\"[^\"]*\"|'[^']*')$")
 _ONE_LINE = re.compile(r"\b(echo|printf) [^|&;`$]*;\s*(if \[|exit|return|test)[^;]*\$\?")
 _ASKS = re.compile(r"^(if|elif|while)\b.*\$\?|^\w+=\$\?|^(exit|return) \$\?|^\[+ *\"?\$\?|^test \"?\$\?")
 

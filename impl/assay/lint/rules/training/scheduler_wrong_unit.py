@@ -81,9 +81,10 @@ def _counts_updates(module: Module, node: ast.expr, depth: int) -> bool:
         words = vocabulary.words(name_of(node))
         return not words.isdisjoint(_STEPS) and words.isdisjoint({"epoch", "epochs"})
     if isinstance(node, ast.Call):
-        return name_of(node.func) == "len" or (
-            name_of(node.func) == "int" and _counts_updates(module, node.args[0], depth + 1)
-        )
+        called, inner = name_of(node.func), node.args[0] if node.args else None
+        if called == "int" and inner is not None:
+            return _counts_updates(module, inner, depth + 1)
+        return called == "len" and bool(re.search(r"load|data|batch|dl\b|train", name_of(inner), re.I))
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
         return _counts_updates(module, node.left, depth) or _counts_updates(module, node.right, depth)
     return False
