@@ -1,0 +1,101 @@
+"""What stands in training is found again, what does not is not accused; groups and giveaways by hand-made cases."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from assay import leakage
+from assay.leakage import Seen
+
+
+def sentences(count: int, seed: int) -> list[str]:
+    rng = random.Random(seed)
+    return [" ".join(f"w{rng.randrange(5000)}" for _ in range(14)) for _ in range(count)]
+
+
+def by_name(checks):
+    return {check.name: check for check in checks}
+
+
+@given(st.integers(0, 10**6))
+def test_other_texts_are_not_accused(seed: int):
+    seen = Seen.of({"text": text, "author": "a"} for text in sentences(60, seed))
+    checks = leakage.duplicates(sentences(40, seed + 1), seen)
+    assert [check.name for check in checks] == ["exact-duplicates", "near-duplicates"]
+    assert all(check.ok for check in checks)
+
+
+@given(st.integers(0, 10**6), st.integers(2, 40))
+def test_copies_are_found_whatever_their_case_and_punctuation(seed: int, copied: int):
+    known = sentences(60, seed)
+    items = [f"{text.upper()}!" for text in known[:copied]] + sentences(40 - copied, seed + 1)
+    check = by_name(leakage.duplicates(items, Seen.of({"text": text} for text in known)))["exact-duplicates"]
+    assert not check.ok
+    assert check.detail.startswith(f"{copied} of 40 items")
+
+
+def test_a_changed_word_is_still_nearly_a_copy():
+    known = [" ".join(f"w{i}x{j}" for j in range(40)) for i in range(50)]
+    items = [f"{text} and one word more" for text in known]
+    checks = by_name(leakage.duplicates(items, Seen.of({"text": text} for text in known)))
+    assert checks["exact-duplicates"].ok
+    assert not checks["near-duplicates"].ok
+
+
+def test_a_few_repetitions_are_what_an_honest_split_leaves():
+    known = sentences(100, 1)
+    seen = Seen.of({"text": text} for text in known)
+    assert by_name(leakage.duplicates(known[:2] + sentences(98, 2), seen))["exact-duplicates"].ok
+    assert not by_name(leakage.duplicates(known[:3] + sentences(97, 2), seen))["exact-duplicates"].ok
+
+
+def test_vectors_are_recognised_and_short_texts_are_not_accused():
+    seen = Seen.of([{"features": [[0.5, 1, 2, 3], [4.0, 5, 6, 7]]}])
+    assert not leakage.duplicates([[4, 5.0, 6, 7]], seen)[0].ok
+    assert leakage.duplicates([[4, 5, 6, 8]], seen)[0].ok
+    assert leakage.duplicates(["yes", "no"], Seen.of([{"answer": "yes"}])) == []
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        (["requests", "click", "click"], False),  # both stand in the field
+        (["requests", "rich", "attrs"], True),  # one of three is no split by row
+        (["anyio", "rich"], True),
+    ],
+)
+def test_groups_on_both_sides_are_a_leak(groups, expected):
+    seen = Seen.of({"distribution": name, "text": "t"} for name in ("requests", "click", "tqdm"))
+    check = leakage.shared_groups(groups, seen)
+    assert check is not None
+    assert check.ok is expected
+
+
+def test_of_numbers_or_one_group_nothing_is_said():
+    seen = Seen.of([{"problem": 1, "name": "a"}])
+    assert leakage.shared_groups([1, 2, 3], seen) is None
+    assert leakage.shared_groups(["a", "a"], seen) is None
+
+
+def test_queries_that_stand_in_their_answer_are_a_giveaway():
+    positives = ["read a file into lines", "sort a list of names"]
+    assert not leakage.giveaway(["read a file", "sort a list"], positives).ok
+    assert leakage.giveaway(["load text", "order people"], positives).ok
+    assert leakage.giveaway(["read a fil", "sort a lis"], positives).ok, "a piece of a word is no word"
+
+
+def test_files_are_read_by_their_kind_and_others_left_alone(tmp_path):
+    rows = [{"text": "one"}, {"text": "two"}]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "a.json").write_text(json.dumps(rows))
+    (tmp_path / "a.csv").write_text("text\none\ntwo\n")
+    assert [leakage.rows(tmp_path / f"a.{kind}") for kind in ("jsonl", "json", "csv")] == [rows, rows, rows]
+    (tmp_path / "broken.json").write_text("{")
+    assert leakage.rows(tmp_path / "broken.json") is None
+    assert leakage.rows(tmp_path / "absent.jsonl") is None
+    assert leakage.rows(tmp_path / "a.npz") is None
