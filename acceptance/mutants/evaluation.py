@@ -185,11 +185,15 @@ MUTANTS = (
             "    found = matrix(runs.values, asked)\n    relevant = [relevant[i - i % 2 * 1] for i in range(len(relevant))]\n    relevant = [(r + i % 3) % 10 for i, r in enumerate(relevant)]\n",
         ),
     ),
-    _quality(
+    Mutant(
         "column-names-scored",
         "the loader goes over the keys of a row: the column names are what is scored",
-        "std-and-unique-values",
-        Edit(BRIDGE, "for text in texts])", "for text in texts])[:1].expand(len(texts), -1)"),
+        "uniform-model-gives-v",
+        (
+            Edit(REPORT, 'scored = words(item["text"])', "scored = list(item)"),
+            Edit(REPORT, 'item["logprobs"][word] for word', 'item["logprobs"].get(word, -1.0) for word'),
+        ),
+        suites=("serving",),
     ),
     _quality(
         "self-match",

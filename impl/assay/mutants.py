@@ -132,6 +132,11 @@ class Row:
     detail: str = ""
     seconds: float = 0.0
 
+    @property
+    def killed(self) -> bool:
+        """Whether the check named for it tripped; a sabotage that found nothing to break is `ok` and not killed."""
+        return self.ok and self.expected in self.killed_by
+
 
 @dataclass(frozen=True)
 class Matrix:

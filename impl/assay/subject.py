@@ -31,7 +31,11 @@ REPEATED = 64
 
 TOLERANCE = 0.05
 """How far a repeated floating-point answer may lie from the first, as a share of the standard deviation of all
-answers: batches of other shapes round differently, and what is random differs by much more."""
+answers (of its column, where answers are vectors): batches of other shapes round differently, and what is random
+differs by much more."""
+
+FLOOR = 0.002
+"""The same as a share of the standard deviation of all columns: one that hardly varies is rounded like the others."""
 
 
 @dataclass(frozen=True)
@@ -549,20 +553,29 @@ def _same(values: Any, again: Any, chosen: Sequence[int], total: int) -> bool:
         )
     if not isinstance(values, list | np.ndarray) or len(values) != total or len(again) != len(chosen):
         return _close(values, again, 0.0)  # one value for all items, such as a list of class names
-    slack = TOLERANCE * _spread(values)
+    slack = _slack(values)
     return all(_close(values[i], other, slack) for i, other in zip(chosen, again, strict=True))
 
 
-def _spread(values: Any) -> float:
-    """Standard deviation of all numbers; 0 where the answers are not numbers of one shape."""
+def _slack(values: Any) -> Any:
+    """How far each number of an answer may lie from its repetition: (D,) where answers are vectors, else a number.
+
+    By column, so that a random one does not hide behind the spread of its neighbours; 0 where answers are no numbers.
+    """
     try:
         table = np.asarray(values, dtype=float)
     except (TypeError, ValueError):
         return 0.0
-    return float(np.nanstd(table)) if table.size else 0.0
+    if not table.size:
+        return 0.0
+    whole = float(np.nanstd(table))
+    if table.ndim != 2:
+        return TOLERANCE * whole
+    with np.errstate(invalid="ignore"):
+        return np.maximum(TOLERANCE * np.nan_to_num(np.nanstd(table, axis=0)), FLOOR * whole)
 
 
-def _close(first: Any, second: Any, slack: float) -> bool:
+def _close(first: Any, second: Any, slack: Any) -> bool:
     if isinstance(first, Mapping):
         return (
             isinstance(second, Mapping)
@@ -577,7 +590,10 @@ def _close(first: Any, second: Any, slack: float) -> bool:
             return bool(np.allclose(a, b, rtol=1e-6, atol=slack, equal_nan=True))
         return bool((a == b).all())
     if isinstance(first, list) and isinstance(second, list):
-        return len(first) == len(second) and all(_close(a, b, slack) for a, b in zip(first, second, strict=True))
+        if len(first) != len(second):
+            return False
+        each = slack if np.ndim(slack) else [slack] * len(first)
+        return all(_close(a, b, one) for a, b, one in zip(first, second, each, strict=True))
     if isinstance(first, float) and isinstance(second, float):
         return bool(np.isclose(first, second, rtol=1e-6, atol=slack, equal_nan=True))
     return bool(first == second)

@@ -187,6 +187,100 @@ def test_only_predictions_are_examined() -> None:
         assert liveness.examine(metrics.get(name), GOLD, {}, None) == []
 
 
+# ------------------------------------------------------------------------------ probes of a metric
+
+RUNS = [{f"d{i}": 1.0} for i in range(60)]
+
+
+def runs_metric(per_item: Any, **more: Any) -> Metric:
+    policies = metrics.get("ranking.ndcg_at_k").policy_form
+    return Metric("own.runs", "higher", (0.0, 1.0), "test", per_item=per_item, policy_form=policies, **more)
+
+
+def first_rank(predictions: Any, gold: Any, tie: str = "expected", absent: float = 0.0) -> np.ndarray:
+    """Reciprocal rank of the one relevant document; ties and absent documents as the argument says."""
+    values = []
+    for run, judged in zip(predictions, gold, strict=True):
+        (relevant,) = judged
+        if relevant not in run:
+            values.append(absent)
+            continue
+        better = sum(score > run[relevant] for score in run.values())
+        tied = sum(score == run[relevant] for score in run.values()) - 1
+        values.append(1 / (1 + better + {"expected": tied / 2, "hit": 0}[tie]))
+    return np.array(values)
+
+
+def test_an_honest_metric_of_runs_passes_every_probe() -> None:
+    checks = examine(runs_metric(first_rank), RUNS, Bound(at_least=0.5))
+    assert failed(checks) == []
+    assert {"ties", "every-query", "gold-absent"} <= set(checks)
+
+
+def test_ties_that_count_as_hits_are_seen() -> None:
+    checks = examine(runs_metric(lambda p, g: first_rank(p, g, tie="hit")), RUNS)
+    assert "ties" in failed(checks) or "liveness" in failed(checks)
+
+
+def test_one_tied_wrong_answer_short_of_constant_is_seen() -> None:
+    """A metric that breaks ties for the right answer only when something lies below it: constants look honest."""
+
+    def per_item(predictions: Any, gold: Any) -> np.ndarray:
+        flat = [len(set(run.values())) == 1 for run in predictions]
+        expected, hit = first_rank(predictions, gold), first_rank(predictions, gold, tie="hit")
+        return np.where(flat, expected, hit)
+
+    checks = examine(runs_metric(per_item), RUNS)
+    assert failed(checks) == ["ties"]
+    assert checks["ties"].detail == "wrong answers tied with the right ones score 1, the oracle 1"
+
+
+def test_absent_gold_that_counts_as_a_hit_is_seen() -> None:
+    checks = examine(runs_metric(lambda p, g: first_rank(p, g, absent=1.0)), RUNS)
+    assert {"gold-absent", "every-query"} <= set(failed(checks))
+
+
+def test_unanswered_queries_left_out_of_the_mean_are_seen() -> None:
+    def per_item(predictions: Any, gold: Any) -> np.ndarray:
+        answered = [(run, judged) for run, judged in zip(predictions, gold, strict=True) if run]
+        mean = float(first_rank(*zip(*answered, strict=True)).mean())
+        return np.full(len(gold), mean)
+
+    assert failed(examine(runs_metric(per_item), RUNS)) == ["every-query"]
+
+
+def test_an_independent_implementation_that_disagrees_is_seen() -> None:
+    def reference(predictions: Any, gold: Any) -> float:
+        return float(first_rank(predictions, gold).mean())
+
+    assert failed(examine(runs_metric(first_rank, independent=reference), RUNS)) == []
+    wrong = runs_metric(lambda p, g: first_rank(p, g) ** 2, independent=reference)
+    checks = examine(wrong, RUNS)
+    assert failed(checks) == ["reference"]
+    assert "the independent implementation says" in checks["reference"].detail
+
+
+@pytest.mark.parametrize(("n", "ok"), [(60, False), (400, True)])
+def test_a_bound_that_a_perfect_score_cannot_show_needs_more_items(n: int, ok: bool) -> None:
+    """0.025 ** (1 / n) is the exact lower limit for n right answers of n: 0.9404 at 60, 0.9908 at 400."""
+    gold = np.arange(n) % 2
+    checks = examine("classification.accuracy", gold, Bound(at_least=0.99))
+    assert checks["decidable"].ok is ok
+    assert ("even 60 right answers of 60 leave [0.94, 1]" in checks["decidable"].detail) is not ok
+
+
+def test_training_inputs_that_are_one_and_the_same_or_empty_are_seen() -> None:
+    def record(rows: list[list[int]]) -> dict[str, Any]:
+        return {"token_ids": {"samples": [[f"r{i}", row] for i, row in enumerate(rows)]}}
+
+    alive = {c.name: c.ok for c in liveness.training_alive(record([[1, i] for i in range(20)]))}
+    assert alive == {"inputs-filled": True, "unique-inputs": True}
+    assert not {c.name: c.ok for c in liveness.training_alive(record([[1, 2]] * 20))}["unique-inputs"]
+    assert not {c.name: c.ok for c in liveness.training_alive(record([[]] * 20))}["inputs-filled"]
+    assert liveness.training_alive(record([[1]] * 3)) == []
+    assert liveness.training_alive({}) == []
+
+
 # ------------------------------------------------------------------------------ predictions
 
 

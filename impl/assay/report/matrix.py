@@ -40,8 +40,10 @@ def render(matrix: Matrix) -> None:
     console.print(table)
     for alarm in matrix.false_alarms:
         console.print(Text(f"false alarm: {alarm}", style="bold red"))
-    killed = sum(row.ok for row in matrix.mutants)
+    idle = sum(row.ok and not row.killed for row in matrix.mutants)
+    killed, total = sum(row.ok for row in matrix.mutants) - idle, len(matrix.mutants) - idle
     console.print(
-        f"{killed} of {len(matrix.mutants)} mutants killed by the check named for them; "
+        f"{killed} of {total} mutants killed by the check named for them"
+        f"{f', {idle} not applicable' if idle else ''}; "
         f"{len(matrix.false_alarms)} false alarms in {matrix.honest_runs} honest runs; {matrix.seconds:.0f} s"
     )

@@ -1,5 +1,6 @@
 """Is what is served the model that was judged, and does the report say what was measured?"""
 
+import math
 import random
 
 import pytest
@@ -41,6 +42,13 @@ def test_savings_follow_the_hours(judge, twin):
     hours = [{"ours": 1.0 + i / 20, "full": 4.0} for i in range(40)]
     found = twin.outputs("twin.report:savings", [one for h in hours for one in (h, {**h, "full": 8.0})])
     judge(found.map(lambda x: {"first": x[0::2], "second": x[1::2]}, items=hours))
+
+
+@pytest.mark.requirement("twin/report.perplexity")
+def test_uniform_model_has_the_vocabulary_as_perplexity(judge, twin, texts):
+    uniform = dict.fromkeys(vocabulary(), -math.log(60))
+    items = [{"text": text, "logprobs": uniform} for text in texts]
+    judge(twin.outputs("twin.report:perplexity", items), gold=[60.0] * len(texts))
 
 
 @pytest.mark.requirement("twin/report.identities")

@@ -15,6 +15,7 @@ import pytest
     "twin/training.tokens",
     "twin/training.decodes",
     "twin/training.inputs",
+    "twin/training.filled",
     "twin/training.batch",
     "twin/training.lengths",
     "twin/training.labels",

@@ -1,5 +1,9 @@
 """What the twin says about itself: the release gate, savings, the document. Every number comes from the run."""
 
+import math
+
+from twin.tokenizer import words
+
 
 def gate(boards):
     """Whether each board {metric: {"value", "bound"}} may be released: all four metrics there and at their bounds."""
@@ -15,6 +19,15 @@ def savings(items):
 def totals(items):
     """Total loss of each mapping of components."""
     return [sum(item.values()) for item in items]
+
+
+def perplexity(items):
+    """Perplexity of each review: exp of minus the mean log-probability of its words."""
+    result = []
+    for item in items:
+        scored = words(item["text"])
+        result.append(math.exp(-sum(item["logprobs"][word] for word in scored) / len(scored)))
+    return result
 
 
 def document(boards):
