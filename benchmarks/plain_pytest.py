@@ -1,17 +1,20 @@
 """The twin's mutants under plain pytest, beside Assay: `python benchmarks/plain_pytest.py > docs/mutants.md`.
 
-Plain pytest asserts the same thresholds on the numbers that the subject reports of itself (`plain_twin.py`).
+Plain pytest asserts the same thresholds on the numbers that the subject reports of itself (`plain_twin.py`). With the
+output of `assay mutants --json` as an argument, Assay's side is read from there.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -20,52 +23,67 @@ from acceptance.mutants.catalogue import MUTANTS, PROJECT  # noqa: E402
 
 from assay import mutants  # noqa: E402
 from assay.mutants import Mutant, take_step  # noqa: E402
+from assay.nursery import Nursery, fork  # noqa: E402
 
 HEAD = """# Who catches what
 
 The mutants of the twin (`acceptance/mutants/`), each an honest little system sabotaged by one defect that was seen in a
-real repository. *Plain pytest* asserts the same thresholds on the numbers that the system reports of itself. Written by
-`python benchmarks/plain_pytest.py > docs/mutants.md`.
+real repository. *Plain pytest* asserts the same thresholds on the numbers that the system reports of itself
+(`benchmarks/plain_twin.py`). Written by `python benchmarks/plain_pytest.py > docs/mutants.md`.
 
 """
 
 
-def plainly(mutant: Mutant) -> bool:
+def red(nursery: Nursery, mutant: Mutant) -> bool:
     """Whether plain pytest turns red on the mutant."""
     with tempfile.TemporaryDirectory(prefix="plain-") as place:
         root = Path(place) / "twin"
         shutil.copytree(PROJECT, root, ignore=shutil.ignore_patterns("__pycache__", ".assay"))
         shutil.copyfile(ROOT / "benchmarks" / "plain_twin.py", root / "test_twin.py")
-        for step in (*mutant.edits, *mutant.then):
-            try:
-                take_step(step, root)
-            except OSError:
-                pass  # a step on what plain pytest does not have: a ledger, a store
-            except Exception as error:
-                if "sqlite" not in type(error).__module__:
-                    raise
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-        environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "test_twin.py"]
-        return subprocess.run(command, cwd=root, env=environment, capture_output=True, check=False).returncode != 0
+        for step in (*mutant.edits, *(one for one in mutant.then if isinstance(one, mutants.Edit))):
+            take_step(step, root)  # steps on a ledger or a store touch nothing that plain pytest has
+        environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'impl'}"}
+        environment |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        with open(os.devnull, "r+b") as nothing:
+            streams = [nothing.fileno()] * 3
+            return fork(nursery.address, "benchmarks.plain_pytest:child", {}, streams, environment, root).wait() != 0
+
+
+def child() -> int:
+    """The process that runs pytest in the folder of one mutant."""
+    import pytest
+
+    return int(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "test_twin.py"]))
+
+
+def document(plain: Sequence[bool], matrix: Mapping[str, Any]) -> str:
+    """The table, from who was red and the JSON of `assay mutants`."""
+    rows, honest = {row["id"]: row for row in matrix["mutants"]}, matrix["honest"]
+    killed = sum(rows[mutant.id]["ok"] for mutant in MUTANTS)
+    lines = [
+        "| | mutants caught | honest twins accused |", "|---|---|---|",
+        f"| plain pytest | {sum(plain)} of {len(plain)} | 0 of 1 |",
+        f"| Assay | {killed} of {len(plain)} | {len(honest['false_alarms'])} of {honest['runs']} |", "",
+        "| mutant | what was done | plain pytest | Assay |", "|---|---|---|---|",
+    ]  # fmt: skip
+    for mutant, caught in zip(MUTANTS, plain, strict=True):
+        by = f"`{mutant.killed_by}`" if rows[mutant.id]["ok"] else "**survived**"
+        lines.append(f"| {mutant.id} | {mutant.defect} | {'red' if caught else 'green'} | {by} |")
+    return HEAD + "\n".join(lines) + "\n"
 
 
 def main() -> None:
     """Print the document."""
-    if plainly(Mutant("honest", "", "")):
-        sys.exit("the honest twin itself is red under plain pytest: nothing could be compared")
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        plain = list(pool.map(plainly, MUTANTS))
-    matrix = mutants.run(ROOT)
-    caught, killed = sum(plain), sum(row.ok for row in matrix.mutants)
-    print(HEAD, end="")
-    print("| | mutants caught | honest twins accused |\n|---|---|---|")
-    print(f"| plain pytest | {caught} of {len(plain)} | 0 of 1 |")
-    print(f"| Assay | {killed} of {len(plain)} | {len(matrix.false_alarms)} of {matrix.honest_runs} |\n")
-    print("| mutant | what was done | plain pytest | Assay |\n|---|---|---|---|")
-    for row, red in zip(matrix.mutants, plain, strict=True):
-        by = f"`{row.expected}`" if row.ok else "**survived**"
-        print(f"| {row.id} | {row.defect} | {'red' if red else 'green'} | {by} |")
+    with (
+        Nursery(["pytest", "numpy", "torch", "safetensors.torch"]) as nursery,
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+    ):
+        if red(nursery, Mutant("honest", "", "")):
+            sys.exit("the honest twin itself is red under plain pytest: nothing could be compared")
+        plain = list(pool.map(lambda mutant: red(nursery, mutant), MUTANTS))
+    given = sys.argv[1:]
+    matrix = json.loads(Path(given[0]).read_text()) if given else mutants.run(ROOT).as_json()
+    print(document(plain, matrix), end="")
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ MUTANTS = (
         Edit(
             METRICS,
             "mean = sum(judged.get(doc, 0.0) for doc in tied) / len(tied)",
-            "mean = sum(judged.get(doc, 0.0) for doc in tied[:1]) / len(tied)",
+            "mean = sum(judged.get(f'{doc}.', 0.0) for doc in tied) / len(tied)",
         ),
     ),
     _quality(
@@ -142,7 +142,7 @@ MUTANTS = (
         Edit(
             BRIDGE,
             "runs.append({name: query * other for name, other in zip(names, documents, strict=True)})",
-            "runs.append({name: other % 0.01 for name, other in zip(names, documents, strict=True)})",
+            "runs.append({name: (other * 7919.0) % 1.0 for name, other in zip(names, documents, strict=True)})",
         ),
     ),
     _quality(
@@ -181,8 +181,8 @@ MUTANTS = (
         "swap-control",
         Edit(
             QUALITY,
-            "    found = matrix(runs.values, asked)\n",
-            "    found = matrix(runs.values, asked)\n    relevant = [relevant[i - i % 2 * 1] for i in range(len(relevant))]\n    relevant = [(r + i % 3) % 10 for i, r in enumerate(relevant)]\n",
+            "    other = {row",
+            "    relevant = [(r + 1 + i % 9) % 10 if i % 2 else r for i, r in enumerate(relevant)]\n    other = {row",
         ),
     ),
     Mutant(

@@ -9,7 +9,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -215,14 +215,45 @@ def damaged(source: Path, target: Path, damage: str) -> None:
             save_file({name: np.concatenate([t, t]) if t.ndim else t for name, t in table.items()}, place)
 
 
-def differing(first: Path, second: Path) -> list[str]:
-    """Names of tensors that are not, bit for bit, the same in the weight files of two artifacts."""
+def parts(folder: Path) -> dict[str, list[str]]:
+    """Names of the tensors by the first part of their name, of those that training has changed.
+
+    Raises:
+        SubjectError: when the weights from before training are not there.
+    """
+    changed = differing(folder, folder, first_initial=True)
+    found: dict[str, list[str]] = {}
+    for name in changed:
+        found.setdefault(name.partition(".")[0], []).append(name)
+    return found
+
+
+def set_back(source: Path, target: Path, names: Collection[str]) -> None:
+    """Copy an artifact's folder with the named tensors as they were before training."""
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns("checkpoints"))
+    initial = load_file(source / SIDE_FILES[0])
+    for path in weight_files(source):
+        table = load_file(path)
+        changed = {name: initial[name] if name in names and name in initial else t for name, t in table.items()}
+        save_file(changed, target / path.name)
+
+
+def differing(first: Path, second: Path, first_initial: bool = False) -> list[str]:
+    """Names of tensors that are not, bit for bit, the same in the weight files of two artifacts.
+
+    With `first_initial` the first's are those of before training.
+    """
     from safetensors import safe_open
 
     tables: list[dict[str, bytes]] = []
-    for folder in (first, second):
+    initial = first / SIDE_FILES[0]
+    if first_initial and not initial.is_file():
+        raise SubjectError(f"{initial}: the weights of before training were not recorded; train again")
+    for files in ([initial] if first_initial else weight_files(first), weight_files(second)):
         found: dict[str, bytes] = {}
-        for path in weight_files(folder):
+        for path in files:
             with safe_open(path, framework="pt") as file:
                 for name in file.keys():  # noqa: SIM118 - no mapping
                     tensor = file.get_tensor(name)

@@ -99,7 +99,7 @@ CHECKS: tuple[Check, ...] = (
     # evaluation
     _always("subjects-answer-twice-the-same", "Does asking again give the same answer?", "repeatable"),
     _always("liveness", "Does the metric tell oracle, inverted, shuffled, constant and random apart?", "liveness"),
-    _always("weights-digest", "Do the answers come from the weights of the evidence?", "weights-matter", "behaviour.refused"),
+    _always("weights-digest", "Do the answers come from the weights of the evidence?", "weights-matter", "behaviour.refused", "behaviour.depends"),
     _always("std-and-unique-values", "Is there more than one answer?", "varied"),
     _declared("extreme-logits", "Do extreme logits reach 0 and 1?", "behaviour.identity_gap"),
     _always("both-classes", "Are there items of both classes?", "liveness"),

@@ -226,7 +226,12 @@ class Judge:
         checks = self._doubts(observed, gold, groups)
         if any(not c.ok for c in checks if c.name in ("length", "finite")):
             return {"value": None, "n": n, "groups": len(set(units)), "checks": tuple(checks)}
-        value = metric.compute(observed.values, gold, **options)
+        try:
+            value = metric.compute(observed.values, gold, **options)
+        except MetricError:
+            if all(check.ok for check in checks):
+                raise  # else the metric itself is in doubt: the checks say why there is no number
+            return {"value": None, "n": n, "groups": len(set(units)), "checks": tuple(checks)}
         interval = statistics.interval(metric, observed.values, gold, units, options=options)
         compared = {
             name: self._compare(observed.values, other, gold, units, self._margins(name))

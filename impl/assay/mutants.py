@@ -315,7 +315,7 @@ def trial(root: str, home: str, result: str, full: bool, suites: list[str], then
     where = Path(root)
     with _importable(Path(home)):
         found = catalogue(Path(home))
-    tripped = _judged(where, found, full, suites)
+    tripped, seen = _judged(where, found, full, suites)
     if then:
         (mutant,) = (one for one in found.MUTANTS if one.id == then)
         if tripped:  # what comes after an honest judgement needs an honest judgement
@@ -324,7 +324,7 @@ def trial(root: str, home: str, result: str, full: bool, suites: list[str], then
             return 0
         for step in mutant.then:
             take_step(step, where)
-        tripped = _judged(where, found, full, suites) if mutant.again else _board(where, found, None, full)
+        tripped = _judged(where, found, full, suites)[0] if mutant.again else _board(where, found, seen, full)
     Path(result).write_text(json.dumps(asdict(Trial(tripped={k: v[:500] for k, v in tripped.items()}))))
     return 0
 
@@ -347,8 +347,8 @@ def _suite(root: Path, name: str) -> str:
     return f"{path}::{test}" if test else str(path)
 
 
-def _judged(root: Path, found: Catalogue, full: bool, suites: Sequence[str] = ()) -> dict[str, str]:
-    """Judge the project with pytest, as a user would, and collect everything that speaks against it."""
+def _judged(root: Path, found: Catalogue, full: bool, suites: Sequence[str] = ()) -> tuple[dict[str, str], set[str]]:
+    """Judge the project with pytest, as a user would: everything that speaks against it, and the rows that were run."""
     import pytest
 
     from assay.project import Project
@@ -357,7 +357,7 @@ def _judged(root: Path, found: Catalogue, full: bool, suites: Sequence[str] = ()
         project = Project(root)
         project.check_claims(project.specs)
     except AssayError as error:
-        return {error.check or "refused": str(error)}
+        return {error.check or "refused": str(error)}, set()
     for name in [name for name, module in sys.modules.items() if _lies_in(module, root)]:
         del sys.modules[name]  # a second run in this process reads the suite again
     seen = _Seen()
@@ -369,8 +369,8 @@ def _judged(root: Path, found: Catalogue, full: bool, suites: Sequence[str] = ()
     ]  # fmt: skip
     code = pytest.main(arguments, plugins=[seen])
     if code in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED):
-        return {"refused": "the run was refused, see the message of pytest"}
-    return {**seen.broken, **_board(root, found, seen.names, full)}
+        return {"refused": "the run was refused, see the message of pytest"}, set()
+    return {**seen.broken, **_board(root, found, seen.names, full)}, seen.names
 
 
 class _Seen:
@@ -388,8 +388,8 @@ class _Seen:
         self.names |= {str(value) for key, value in report.user_properties if key == "assay.requirement"}
 
 
-def _board(root: Path, found: Catalogue, seen: set[str] | None, full: bool) -> dict[str, str]:
-    """Raw names of everything that trips on the board as it stands; of the rows seen, where a run says which."""
+def _board(root: Path, found: Catalogue, seen: set[str], full: bool) -> dict[str, str]:
+    """Raw names of everything that trips on the board as it stands; of the rows that were run."""
     from assay.project import Project
 
     tripped: dict[str, str] = {}
@@ -398,9 +398,8 @@ def _board(root: Path, found: Catalogue, seen: set[str] | None, full: bool) -> d
             tripped["board"] = problem
         for row in system.rows:
             name = f"{system.name}/{row.requirement.id}"
-            unasked = seen is not None and name not in seen
-            postponed = row.evidence is None and (row.requirement.kind == "method" or seen is None) and not full
-            if row.verdict.passed or unasked or postponed:
+            postponed = row.requirement.kind == "method" and row.evidence is None and not full
+            if row.verdict.passed or name not in seen or postponed:
                 continue
             tripped.setdefault(row.requirement.metric, f"{row.requirement.id}: {row.verdict.reason}")
             for one in row.tripped:

@@ -373,6 +373,31 @@ class Subject:
                     values.append(False)
         return Predictions(self, "load", artifacts.DAMAGES, values, self.artifact, True)
 
+    def parts(self, asked: Mapping[str, Sequence[Any]]) -> Predictions:
+        """Which parts of the weights the answers depend on: True where setting one back to before training changes any.
+
+        The first entry is a plain copy of the artifact: True where it gives the same answers.
+
+        Args:
+            asked: method -> items; together they are to use every part.
+        """
+        artifact = self.artifact
+        groups = artifacts.parts(artifact.folder)
+        values = []
+        with tempfile.TemporaryDirectory(prefix="assay-parts-") as place, Worker(self.code.roots) as worker:
+
+            def answers(folder: Path) -> list[bytes]:
+                worker.ask("load", entry=self.spec.system.load, artifact=str(folder))
+                request = {"artifact": str(folder), "arguments": {}}
+                return [pack(worker.ask("call", method=m, items=list(items), **request)) for m, items in asked.items()]
+
+            own = answers(artifact.folder)
+            for number, names in enumerate([[], *groups.values()]):
+                folder = Path(place) / str(number)
+                artifacts.set_back(artifact.folder, folder, names)
+                values.append((answers(folder) == own) is not bool(names))
+        return Predictions(self, "load", ["a plain copy", *groups], values, artifact, True)
+
     def differing_after_kill(self, after: int) -> list[str]:
         """Names of the tensors in which a run that was killed after so many updates, and resumed, ends otherwise.
 

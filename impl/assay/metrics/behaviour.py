@@ -49,6 +49,11 @@ def refused(predictions: Any, gold: Any = None) -> Floats:
     return np.asarray(predictions).astype(bool).astype(np.float64)
 
 
+def depends(predictions: Any, gold: Any = None) -> Floats:
+    """(N,) 1.0 where an answer depends on a part of the weights as it must (see `Subject.parts`)."""
+    return np.asarray(predictions).astype(bool).astype(np.float64)
+
+
 def identity_gap(predictions: Any, gold: Any) -> float:
     """Largest |number given - number recomputed|, relative to the larger of 1 and the number recomputed.
 
@@ -101,6 +106,7 @@ for _name, _formula, _direction, _range, _source in (
 for _name, _per_item, _source in (
     ("raises", raises, "share of planted violations that cost more than their clean twin"),
     ("refused", refused, "share of broken requests that raised"),
+    ("depends", depends, "share of the parts of the weights that matter"),
 ):
     register(
         Metric(

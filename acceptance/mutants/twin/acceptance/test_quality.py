@@ -48,15 +48,18 @@ def matrix(found, asked):
 
 
 @pytest.mark.requirement("twin/topic.ranking")
-def test_finds_the_review_that_agrees(judge, runs, asked, queries):
+def test_finds_the_review_that_agrees(judge, twin, runs, asked, queries):
     relevant = [list(row["documents"]).index(row["relevant"]) for row in asked]
-    found = matrix(runs.values, asked)
+    other = {row["label"]: row["query"] for row in asked}  # a query that asks for the opposite
+    swapped = twin.predictions(
+        "search", [{"query": other[1 - row["label"]], "documents": row["documents"]} for row in asked]
+    )
     judge(
         runs.map(lambda found: matrix(found, asked)),
         gold={"relevant": relevant, "candidates": [10] * len(asked)},
         baselines={
             "lexical": [[overlap(row["query"], text) for text in row["documents"].values()] for row in asked],
-            "swapped": found[1:] + found[:1],  # the scores of another query
+            "swapped": matrix(swapped.values, asked),
         },
         datasets=[queries],
         checks=[
@@ -79,6 +82,11 @@ def test_names_the_words_that_decided(judge, twin, texts, heldout):
         words = re.findall(r"\w+", row["text"])
         gold.append(" ".join(sorted(words, key=lambda word, sign=sign: (-sign * worth.get(word, 0), word))[:2]))
     judge(twin.predictions("reasons", texts), gold=gold, baselines={"recite": texts})
+
+
+@pytest.mark.requirement("twin/weights.used")
+def test_every_part_of_the_weights_matters(judge, twin, texts):
+    judge(twin.parts({"topics": texts[:20], "reasons": texts[:20]}))
 
 
 @pytest.mark.requirement("twin/probability.form")
