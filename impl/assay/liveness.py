@@ -177,6 +177,9 @@ def _probes(metric: Metric, oracle: Any, best: float, gold: Any, options: Mappin
         except MetricError:
             found.append(Check(name, True, "refused"))
             continue
+        except Exception as error:
+            found.append(Check(name, False, f"{what} raise {type(error).__name__}: {error}"))
+            continue
         ok = _SIGN[metric.direction] * (best - value) > _EQUAL
         found.append(Check(name, ok, "" if ok else f"{what} score {value:.4g}, the oracle {best:.4g}"))
     return found
