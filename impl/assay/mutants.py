@@ -209,7 +209,7 @@ def run(
     variations = list(found.HONEST) if honest else []
     total = len(chosen) + len(variations)
     with _Arena(root, found.PROJECT) as arena, ThreadPoolExecutor(jobs or _cores()) as pool:
-        arena.judge(Mutant("honest", "", ""))  # what it trains and builds is there for the others
+        twin = arena.judge(Mutant("honest", "", ""))  # what it trains and builds is there for the others
         done = 0
 
         def finished(name: str) -> None:
@@ -231,7 +231,9 @@ def run(
 
         longest = sorted(chosen, key=lambda mutant: -mutant.full)
         rows = dict(zip([mutant.id for mutant in longest], pool.map(kill, longest), strict=True))
-        alarms = [one for found_ in pool.map(accuse, variations) for one in found_]
+        alarms = [f"honest: {name}: {detail}" for name, detail in twin.tripped.items()]
+        alarms += [f"honest: {twin.failure}"] if twin.failure else []
+        alarms += [one for accused in pool.map(accuse, variations) for one in accused]
     ordered = tuple(rows[mutant.id] for mutant in chosen)
     return Matrix(ordered, len(variations), tuple(alarms), time.monotonic() - start)
 
