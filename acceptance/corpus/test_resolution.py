@@ -39,7 +39,10 @@ def build_answers(out: Path, sites: list[list[Any]]) -> None:
     for path, line, column, name in sites:
         text = Path(path).read_text(encoding="utf-8", errors="replace")
         place = _last_name(text, line, column, name)
-        found = jedi.Script(text, path=path).goto(*place, follow_imports=True) if place else []
+        try:
+            found = jedi.Script(text, path=path).goto(*place, follow_imports=True) if place else []
+        except Exception:  # jedi's own trees expire from its cache in long runs: no answer, and counted as that
+            found = []
         answers.append(sorted({one.full_name for one in found if one.full_name}))
     (out / "answers.json").write_text(json.dumps(answers))
 
