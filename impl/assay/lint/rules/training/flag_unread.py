@@ -48,9 +48,8 @@ def check(project: Project) -> Iterator[Hit]:
         for entry in config.entries:
             if entry.key in project.reads or entry.key in _ELSEWHERE:
                 continue
-            shown = entry.key.replace("_", "-")
             how = "is printed and nothing else" if entry.key in project.logged else "is parsed and read by nobody"
             if entry.key in project.stored:
                 how = f"is kept as `self.{project.stored[entry.key]}`, which nobody reads"
             confidence: Confidence = "certain" if config.closed else "look" if config.escapes else "likely"
-            yield Hit(entry.line, confidence, f"`--{shown}` {how}", facts.path)
+            yield Hit(entry.line, confidence, f"option `{entry.key}` {how}", facts.path)
