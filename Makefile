@@ -10,7 +10,7 @@ HARDWARE ?=
 
 export ASSAY_DATA
 
-.PHONY: setup test verify full report lint types imports docs benchmarks smoke property clean
+.PHONY: setup test verify full mutants report lint types imports docs benchmarks smoke property clean
 
 setup: $(READY)
 
@@ -52,6 +52,10 @@ verify: $(READY)
 
 full: $(READY)
 	$(BIN)/assay verify --full $(SYSTEM) $(if $(HARDWARE),--hardware $(HARDWARE))
+
+# Does the gate still say no? Every mutant of the twin, each to be caught by the check named for it.
+mutants: $(READY)
+	$(BIN)/assay mutants
 
 report: $(READY)
 	$(BIN)/assay report $(SYSTEM)
