@@ -7,5 +7,7 @@ import os
 
 from hypothesis import settings
 
+os.environ["HF_HUB_OFFLINE"] = "1"  # no test asks the network, and none waits for it
+
 settings.register_profile("laws", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("laws")

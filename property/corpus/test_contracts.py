@@ -101,6 +101,23 @@ def changed(**values: Any) -> Spoil:
     ]
 
 
+def contest(number: int) -> Row:
+    """A problem as the hub publishes CodeContests: lists under one key each."""
+    tests = {"input": [f"{number}\n"], "output": [f"{number + 1}\n"]}
+    return {
+        "name": f"{number}_A. Successor",
+        "public_tests": tests,
+        "private_tests": tests,
+        "generated_tests": {"input": [], "output": []},
+        "solutions": {"language": [3], "solution": [f"print(int(input()) + 1)  # {number}"]},
+        "incorrect_solutions": {"language": [], "solution": []},
+    }
+
+
+def everywhere(**values: Any) -> Spoil:
+    return lambda rows: [{**row, **values} for row in rows]
+
+
 def first(count: int) -> Spoil:
     return lambda rows: rows[:count]
 
@@ -134,6 +151,21 @@ ROWS, COLUMNS = "table_row_count_to_be_between", "table_columns_to_match_set"
 PROPORTION = "column_proportion_of_unique_values_to_be_between"
 
 CASES: dict[str, Case] = {
+    "contests": Case(
+        [contest(n) for n in range(120)],
+        [
+            *((name, None, NULL) for name in contest(0)),
+            ("name", " ", REGEX),
+        ],
+        [
+            (first(99), ROWS, None),
+            (without("solutions"), COLUMNS, None),
+            (everywhere(name="1_A. Successor"), PROPORTION, "name"),
+            (everywhere(solutions=contest(1)["solutions"]), PROPORTION, "solutions"),
+            (everywhere(solutions={"language": [], "solution": []}), REGEX, "solutions"),
+            (everywhere(public_tests={"input": [], "output": []}), REGEX, "public_tests"),
+        ],
+    ),
     "triples": Case(
         [triple(n) for n in range(160)],
         [
@@ -311,7 +343,12 @@ def test_every_expectation_has_been_seen_to_fail(name: str) -> None:
 
 
 def test_every_contract_is_tested_here_or_with_its_records() -> None:
-    assert {path.stem for path in CONTRACTS.glob("*.json")} - CASES.keys() == {"functions", "splits", "programs"}
+    assert {path.stem for path in CONTRACTS.glob("*.json")} - CASES.keys() == {
+        "functions",
+        "splits",
+        "programs",
+        "retrieval_pairs",
+    }
 
 
 # -- tables beside the data, and the page
