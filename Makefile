@@ -26,6 +26,7 @@ test: lint types imports docs property smoke benchmarks
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/assay lint .
 
 types: $(READY)
 	$(BIN)/mypy
