@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import builtins
 import re
+import threading
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -526,10 +527,15 @@ class _Walk:
         self.starts.append(len(rows))
 
 
+_PARSER = threading.Lock()
+"""CPython 3.11 counts the depth of the tree it builds for all threads together: two at once fail with SystemError."""
+
+
 def parse(source: str) -> ast.AST:
     """The root for a source: its one statement, or a module for several. Raises UnparseableSource."""
     try:
-        module = ast.parse(source)
+        with _PARSER:
+            module = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise UnparseableSource(f"not Python: {error}") from None
     if not module.body:
