@@ -112,8 +112,12 @@ def test_features_see_defects(judge, graphsage, heldout_defects, defect_data):
     prints = graphsage.outputs("graphsage.bridge:fingerprints", heldout_defects.sources).map(
         lambda values: {"first": values[0::2], "second": values[1::2]}, items=heldout_defects.rows
     )
-    # Nothing was fitted on a distribution: features are a fixed function of the source, and modules are what was drawn.
-    judge(prints, groups=[row["module"] for row in heldout_defects.rows], datasets=[defect_data])
+    judge(
+        prints,
+        groups=[row["distribution"] for row in heldout_defects.rows],
+        clusters=[row["module"] for row in heldout_defects.rows],
+        datasets=[defect_data],
+    )
 
 
 def spans(source: str) -> list[list[int]]:
