@@ -190,7 +190,7 @@ def _select(root: Path, files: Iterable[str]) -> tuple[tuple[Path, ...], dict[st
     tests: list[str] = []
     left_out: Counter[str] = Counter()
     for file in files:
-        reason = _reason(root, file)
+        reason = reason_of_file(root, file)
         if reason is None:
             kept.append(file)
         else:
@@ -201,7 +201,7 @@ def _select(root: Path, files: Iterable[str]) -> tuple[tuple[Path, ...], dict[st
     return next(absolute), dict(sorted(left_out.items())), next(absolute)
 
 
-def _reason(root: Path, file: str) -> str | None:
+def reason_of_file(root: Path, file: str) -> str | None:
     """Why a file is left out, by its path or its content; None where it is corpus."""
     reason = reason_to_leave_out(file)
     if reason is not None:
@@ -230,7 +230,7 @@ def _has_code(name: str) -> bool:
         _, root, listed = _listed(name)
     except CorpusError:
         return False
-    return any(_reason(root, file) is None for file in listed)
+    return any(reason_of_file(root, file) is None for file in listed)
 
 
 def _licence(distribution: importlib.metadata.Distribution) -> str:

@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from corpus.distributions import Distribution, is_generated, normalised, reason_to_leave_out
+from corpus.distributions import Distribution, normalised, reason_of_file
 from corpus.errors import CorpusError
 
 _SKIPPED: Final = frozenset({"__pycache__", "node_modules", "site-packages", "dist-packages", "build", "dist"})
-_LARGEST: Final = 2_000_000
 
 
 def distribution(path: Path) -> Distribution:
@@ -34,7 +33,7 @@ def distribution(path: Path) -> Distribution:
     tests: list[str] = []
     left_out: Counter[str] = Counter()
     for file in files:
-        reason = _reason(root, file) if path.is_dir() else None
+        reason = reason_of_file(root, file) if path.is_dir() else None
         if reason is None:
             kept.append(file)
         elif reason == "test":
@@ -73,19 +72,6 @@ def _walk(root: Path, below: Path) -> Iterator[str]:
         )
         relative = place.relative_to(root)
         yield from ((relative / name).as_posix() for name in sorted(files) if name.endswith((".py", ".java")))
-
-
-def _reason(root: Path, file: str) -> str | None:
-    reason = reason_to_leave_out(file)
-    if reason is not None:
-        return reason
-    path = root / file
-    try:
-        if path.stat().st_size <= _LARGEST and is_generated(path.read_bytes()):
-            return "generated"
-    except OSError:
-        return "unreadable"
-    return None
 
 
 def _identity(root: Path) -> tuple[str, str, str]:
