@@ -498,7 +498,7 @@ def _tables(subject: Subject, profile: str, datasets: Sequence[Dataset]) -> dict
     for name in sorted({table for dataset in datasets for table in dataset.tables}):
         if name not in spec.data:
             raise ObservationError(f"{spec.path}: no table [data.{name}], which a data set claims to come from")
-        result[f"[data.{name}]"] = digests.of_json(spec.data[name])
+        result[f"[data.{name}]"] = digests.of_json(spec.table(name, profile))
     return result
 
 

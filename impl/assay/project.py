@@ -182,14 +182,15 @@ class Project:
         tables = lock.table_moves(spec, self.locked.tables.get(spec.name, {}))
         return lock.remembered(requirement, locked, tables, before, time.time())
 
-    def current_code(self, spec: Spec, name: str) -> str | None:
-        """The digest now of whatever an evidence row names under `code`."""
+    def current_code(self, spec: Spec, name: str, profile: str) -> str | None:
+        """The digest now of whatever an evidence row that was measured in a profile names under `code`."""
         if name == "[system]":
             return digests.of_json([spec.system.train, spec.system.load])
         if name.startswith("[") and name.endswith("]"):
             kind, _, key = name[1:-1].partition(".")
-            table = {"profile": spec.profile, "data": spec.data}.get(kind, {}).get(key)
-            return None if table is None else digests.of_json(table)
+            if key not in {"profile": spec.profile, "data": spec.data}.get(kind, {}):
+                return None
+            return digests.of_json(spec.profile[key] if kind == "profile" else spec.table(key, profile))
         if name.startswith(f"{digests.Code.HARNESS}."):
             return harness_digest(name)
         return self.code.current(name)
@@ -300,7 +301,7 @@ class Project:
             target=target,
             requirement_digest=requirement.digest,
             hardware_model=hardware.probe("cpu").model if target == "cpu" else _model(evidence),
-            code={name: self.current_code(spec, name) for name in evidence.code} if evidence else {},
+            code={name: self.current_code(spec, name, evidence.profile) for name in evidence.code} if evidence else {},
             changed_data=self._changed_data(evidence, known_data) if evidence else (),
             changed_weights=self._changed_weights(evidence) if evidence else "",
             tampered=found.tampered if found else "",
@@ -329,7 +330,7 @@ class Project:
         known = [digest for digest in evidence.sources if self.store.load_manifest(digest) is not None]
         here = evidence.model_copy(update={"sources": tuple(known)})
         has_weights = self.store.record("artifact", evidence.artifact) is not None
-        code = {name: self.current_code(spec, name) for name in evidence.code}
+        code = {name: self.current_code(spec, name, evidence.profile) for name in evidence.code}
         same = {name: old for name, old in evidence.code.items() if _same_version(name, old, code[name])}
         return World(
             target=target,

@@ -358,7 +358,7 @@ def elsewhere(toy: Toy) -> None:
         evidence = entry.evidence
         requirement = spec.get(evidence.requirement)
         code = {name: digest for name, digest in evidence.code.items() if name != "[profile.cpu]"}
-        code["[profile.cuda]"] = str(project.current_code(spec, "[profile.cuda]"))
+        code["[profile.cuda]"] = str(project.current_code(spec, "[profile.cuda]", "cuda"))
         code["numpy (version)"] = code["numpy (version)"] + "+cu130"
         built |= code
         made.append(
@@ -376,7 +376,7 @@ def elsewhere(toy: Toy) -> None:
     with pytest.raises(AttestError, match="no fresh evidence"):
         notary.make(Project(toy.root), "toy", "cuda")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Project, "current_code", lambda self, spec, name: built.get(name))
+        patch.setattr(Project, "current_code", lambda self, spec, name, profile: built.get(name))
         statement = notary.make(Project(toy.root), "toy", "cuda")
     (toy.root / "attestations").mkdir()
     (toy.root / "attestations" / statement.name).write_text(statement.text())

@@ -267,7 +267,7 @@ def test_current_code_knows_tables_modules_files_and_the_judge(tmp_path: Path) -
     write(tmp_path / "demo.py", "x = 1")
     spec = here.spec("demo")
     known = {
-        name: here.current_code(spec, name)
+        name: here.current_code(spec, name, "cpu")
         for name in (
             "[system]",
             "[profile.cpu]",
@@ -282,7 +282,7 @@ def test_current_code_knows_tables_modules_files_and_the_judge(tmp_path: Path) -
     assert known["demo"] == of_source("x = 1")
     assert known["assay.verdict"] == harness_digest("assay.verdict")
     for gone in ("[profile.gpu]", "[data.e]", "[other.cpu]", "demo.sub", "acceptance/gone.py", "assay.gone"):
-        assert here.current_code(spec, gone) is None
+        assert here.current_code(spec, gone, "cpu") is None
     changed = project(
         tmp_path,
         CLAIMS + "\nx = 1\n",
@@ -291,8 +291,30 @@ def test_current_code_knows_tables_modules_files_and_the_judge(tmp_path: Path) -
         .replace("title =", 'train = "demo:train"\nload = "demo:load"\ntitle ='),
     )
     write(tmp_path / "demo.py", "x = 2")
-    differs = {name for name, digest in known.items() if changed.current_code(changed.spec("demo"), name) != digest}
+    now = {name: changed.current_code(changed.spec("demo"), name, "cpu") for name in known}
+    differs = {name for name in known if now[name] != known[name]}
     assert differs == {"[system]", "[profile.cpu]", "[data.d]", "demo", "acceptance/test_demo.py"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "stands"),
+    [
+        ("pairs = 1", "pairs = 2", True),  # of smoke runs
+        ("[data.d.smoke]\npairs = 1", "", True),
+        ("pairs = 3", "pairs = 2", True),  # of another profile
+        ("pairs = 4", "pairs = 5", False),
+        ("[data.d.smoke]", "[data.d.cpu]\npairs = 4\n[data.d.smoke]", True),  # says what held anyway
+        ("[data.d.smoke]", "[data.d.cpu]\npairs = 5\n[data.d.smoke]", False),
+    ],
+)
+def test_evidence_decays_with_the_data_table_of_its_own_profile_alone(
+    tmp_path: Path, before: str, after: str, stands: bool
+) -> None:
+    spec = SPEC.replace("pairs = 4\n", "pairs = 4\n[data.d.smoke]\npairs = 1\n[data.d.cuda]\npairs = 3\n")
+    assert proven(tmp_path, spec=spec).board().done
+    rows = project(tmp_path, spec=spec.replace(before, after, 1)).board().systems[0].rows
+    assert [row.verdict.passed for row in rows] == [stands, stands]
+    assert stands or "[data.d]" in rows[0].verdict.reason
 
 
 def test_the_judges_own_modules_have_digests() -> None:
@@ -327,7 +349,7 @@ def proven(tmp_path: Path, spec: str = SPEC, **fields: Any) -> Project:
             "n": 100,
             "groups": 10,
             "requirement_digest": requirement.digest,
-            "code": {"demo": here.current_code(here.spec("demo"), "demo")},
+            "code": {name: here.current_code(here.spec("demo"), name, "cpu") for name in ("demo", "[data.d]")},
             "hardware": hardware.probe("cpu"),
             "measured_at": time.time(),
         }
