@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from assay import checks, sabotage
+from assay import checks, sabotage, scratch
 from assay.errors import AssayError
 from assay.nursery import ENVIRONMENT, Nursery, fork
 
@@ -259,7 +258,7 @@ class _Arena:
 
     def __enter__(self) -> _Arena:
         self._stack = contextlib.ExitStack()
-        self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="assay-mutants-")))
+        self._folder = self._stack.enter_context(scratch.folder("mutants"))
         self._nursery = self._stack.enter_context(Nursery([*filter(_present, PRELOADED), "assay.mutants:warm"]))
         return self
 
@@ -467,7 +466,7 @@ def run_subject(
         raise AssayError(f"no generic mutant {', '.join(unknown)} (known: {', '.join(sabotage.BY_ID)})")
     rows: list[Row] = []
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="assay-mutants-")))
+        folder = stack.enter_context(scratch.folder("mutants"))
         nursery = stack.enter_context(Nursery([*filter(_present, PRELOADED), "assay.mutants:warm"]))
         honest, _, failure = _subject_trial(nursery, folder, root, system, profile, "")
         if failure:

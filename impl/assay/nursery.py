@@ -15,7 +15,6 @@ import socket
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 import traceback
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from assay import scratch
 from assay.errors import AssayError
 
 ENVIRONMENT = "ASSAY_NURSERY"
@@ -97,8 +97,8 @@ class Nursery:
         self._modules = list(modules)
 
     def __enter__(self) -> Nursery:
-        self._folder = tempfile.TemporaryDirectory(prefix="assay-nursery-")
-        self.address = str(Path(self._folder.name) / "socket")
+        self._stack = contextlib.ExitStack()
+        self.address = str(self._stack.enter_context(scratch.folder("nursery")) / "socket")
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "assay.nursery", self.address, *self._modules],
@@ -117,7 +117,7 @@ class Nursery:
     ) -> None:
         self._process.kill()
         self._process.wait()
-        self._folder.cleanup()
+        self._stack.close()
 
 
 def _exactly(connection: socket.socket, count: int) -> bytes:

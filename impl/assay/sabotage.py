@@ -10,12 +10,13 @@ import json
 import os
 import random
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from assay import scratch
 
 ENVIRONMENT = "ASSAY_SABOTAGE"
 """Name of the sabotage of this run."""
@@ -136,8 +137,8 @@ def weights(folder: Path) -> Iterator[Path]:
         return
     from assay import artifacts
 
-    with tempfile.TemporaryDirectory(prefix="assay-sabotage-") as place:
-        target = Path(place) / "artifact"
+    with scratch.folder("sabotage") as place:
+        target = place / "artifact"
         shutil.copytree(folder, target)
         for path in artifacts.weight_files(folder):
             artifacts.reinitialise(path, target / path.name, seed=1)

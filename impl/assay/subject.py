@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -17,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from assay import artifacts, digests, sabotage
+from assay import artifacts, digests, sabotage, scratch
 from assay.artifacts import Store
 from assay.errors import ObservationError, SubjectError
 from assay.project import harness_digest
@@ -361,9 +360,9 @@ class Subject:
     def load_refusals(self) -> Predictions:
         """Load the artifact with its weights damaged, one way at a time: True where the subject refused."""
         values = []
-        with tempfile.TemporaryDirectory(prefix="assay-damaged-") as place, Worker(self.code.roots) as worker:
+        with scratch.folder("damaged") as place, Worker(self.code.roots) as worker:
             for damage in artifacts.DAMAGES:
-                folder = Path(place) / damage.replace(" ", "-")
+                folder = place / damage.replace(" ", "-")
                 artifacts.damaged(self.artifact.folder, folder, damage)
                 try:
                     worker.ask("load", entry=self.spec.system.load, artifact=str(folder))
@@ -384,7 +383,7 @@ class Subject:
         artifact = self.artifact
         groups = artifacts.parts(artifact.folder)
         values = []
-        with tempfile.TemporaryDirectory(prefix="assay-parts-") as place, Worker(self.code.roots) as worker:
+        with scratch.folder("parts") as place, Worker(self.code.roots) as worker:
 
             def answers(folder: Path) -> list[bytes]:
                 worker.ask("load", entry=self.spec.system.load, artifact=str(folder))
@@ -393,7 +392,7 @@ class Subject:
 
             own = answers(artifact.folder)
             for number, names in enumerate([[], *groups.values()]):
-                folder = Path(place) / str(number)
+                folder = place / str(number)
                 artifacts.set_back(artifact.folder, folder, names)
                 values.append((answers(folder) == own) is not bool(names))
         return Predictions(self, "load", ["a plain copy", *groups], values, artifact, True)
@@ -517,10 +516,10 @@ class Subject:
 
         # The subject gets copies of its own files alone: what lies beside the originals may hold gold.
         with (
-            tempfile.TemporaryDirectory(prefix="assay-train-") as private,
+            scratch.folder("train") as private,
             Worker(self.code.roots, on_progress=progress) as worker,
         ):
-            files = {name: Path(private) / name / path.name for name, path in self.data.items()}
+            files = {name: private / name / path.name for name, path in self.data.items()}
             for name, path in self.data.items():
                 files[name].parent.mkdir()
                 shutil.copyfile(path, files[name])

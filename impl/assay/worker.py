@@ -33,6 +33,9 @@ _LENGTH = struct.Struct("<Q")
 KILLED = 137
 """Exit status of a worker that was killed, also of one that was asked to die in the middle of its training."""
 
+_WORDS = 1 << 16
+"""Bytes at the end of a worker's log among which its last words are."""
+
 _ARRAY = "__array__"
 """Key of the mapping that stands for an array in the JSON part of a message."""
 
@@ -118,6 +121,8 @@ def _receive(stream: IO[bytes]) -> Any:
 class Worker:
     """The parent's handle on one child process. Use as a context manager, or call `close`.
 
+    What the child prints goes to a file without a name: it ends with the processes, however they end.
+
     Args:
         roots: folders put on the child's import path.
         threads: when given, the child's numeric libraries use that many threads; with 1 it is also pinned to
@@ -134,8 +139,7 @@ class Worker:
     ) -> None:
         self._on_progress = on_progress
         self._lock = threading.Lock()
-        log, name = tempfile.mkstemp(prefix="assay-worker-", suffix=".log")
-        self.log = Path(name)
+        self.log = tempfile.TemporaryFile("w+b")  # noqa: SIM115 - has no name, so nothing of it stays
         environment = dict(os.environ)
         environment["PYTHONPATH"] = os.pathsep.join([*map(str, roots), *filter(None, [environment.get("PYTHONPATH")])])
         environment["PYTHONHASHSEED"] = "0"
@@ -145,29 +149,28 @@ class Worker:
             for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
                 environment[name] = str(threads)
             environment["ASSAY_WORKER_THREADS"] = str(threads)
-        with os.fdopen(log, "wb") as stderr:
-            self._process: subprocess.Popen[bytes] | Child
-            if address := os.environ.get(nursery.ENVIRONMENT):
-                theirs, mine = os.pipe()
-                self._stdin: IO[bytes] = os.fdopen(mine, "wb")
-                mine, theirs_too = os.pipe()
-                self._stdout: IO[bytes] = os.fdopen(mine, "rb")
-                streams = [theirs, theirs_too, stderr.fileno()]
-                self._process = nursery.fork(address, "assay.worker:main", {}, streams, environment, cwd)
-                os.close(theirs)
-                os.close(theirs_too)
-                return
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "assay.worker"],  # -P: what is imported lies under roots, not in cwd
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                env=environment,
-                cwd=cwd,
-            )
-            assert self._process.stdin is not None
-            assert self._process.stdout is not None
-            self._stdin, self._stdout = self._process.stdin, self._process.stdout
+        self._process: subprocess.Popen[bytes] | Child
+        if address := os.environ.get(nursery.ENVIRONMENT):
+            theirs, mine = os.pipe()
+            self._stdin: IO[bytes] = os.fdopen(mine, "wb")
+            mine, theirs_too = os.pipe()
+            self._stdout: IO[bytes] = os.fdopen(mine, "rb")
+            streams = [theirs, theirs_too, self.log.fileno()]
+            self._process = nursery.fork(address, "assay.worker:main", {}, streams, environment, cwd)
+            os.close(theirs)
+            os.close(theirs_too)
+            return
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "assay.worker"],  # -P: what is imported lies under roots, not in cwd
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            env=environment,
+            cwd=cwd,
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
 
     def __enter__(self) -> Worker:
         return self
@@ -206,7 +209,7 @@ class Worker:
         return answer["result"]
 
     def close(self) -> None:
-        """End the child; its log file goes with it."""
+        """End the child; its log goes with it."""
         if self._process.poll() is None:
             with contextlib.suppress(OSError):
                 self._stdin.close()
@@ -215,18 +218,17 @@ class Worker:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-        for stream in (self._stdin, self._stdout):
+        for stream in (self._stdin, self._stdout, self.log):
             with contextlib.suppress(OSError):
                 stream.close()
-        self.log.unlink(missing_ok=True)
 
     def _last_words(self, trace: str = "") -> str:
-        with contextlib.suppress(OSError):
-            text = trace or self.log.read_text(errors="replace")
-            lines = [line for line in text.strip().splitlines() if line.strip()][-12:]
-            if lines:
-                return "\n    " + "\n    ".join(lines)
-        return ""
+        text = trace
+        with contextlib.suppress(OSError, ValueError):  # closed already
+            end = os.fstat(self.log.fileno()).st_size
+            text = text or os.pread(self.log.fileno(), _WORDS, max(0, end - _WORDS)).decode(errors="replace")
+        lines = [line for line in text.strip().splitlines() if line.strip()][-12:]
+        return "\n    " + "\n    ".join(lines) if lines else ""
 
 
 def resolve(entry: str) -> Callable[..., Any]:
