@@ -6,6 +6,7 @@ Deterministic; never sees what the subject predicted, except to ask whether ther
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ LEAST_ITEMS = 20
 """Items below which policies cannot be told apart from luck."""
 _EQUAL = 1e-9
 _AGREEMENT = 1e-6
-_SIZES = sorted({round(10 ** (k / 8)) for k in range(10, 56)})
+_TAIL = 0.025
 _SIGN = {"higher": 1.0, "lower": -1.0, "none": 0.0}
 
 
@@ -87,7 +88,7 @@ def examine(metric: Metric, gold: Any, options: Mapping[str, Any], bound: Bounde
     if metric.independent is not None:
         checks.append(_agrees(metric, policies, gold, options))
     if bound is not None:
-        checks += [_nontrivial(metric, values, gold, options, bound), _reachable(values, bound)]
+        checks += [_nontrivial(metric, values, gold, options, bound), _reachable(metric, values, n, bound)]
         checks += _decidable(metric, n, bound)
     return checks
 
@@ -246,17 +247,29 @@ def _agrees(metric: Metric, policies: Mapping[str, Any], gold: Any, options: Map
     return Check("reference", True, "")
 
 
+def undecidable(metric: Metric, n: int, bound: Bounded) -> str:
+    """Why not even the best result on n items could show that the bound holds; "" where it could.
+
+    A share that is right n times of n is 95 % sure of 0.025 ** (1 / n) only (Clopper & Pearson 1934); nothing bounds a
+    quantile q from above when all of n calls may lie below it, which happens in q ** n of all cases.
+    """
+    if metric.quantile is not None and not bound.holds(math.inf):
+        needed = math.ceil(math.log(_TAIL) / math.log(metric.quantile))
+        told = f"{n:,} calls bound no {100 * metric.quantile:g}th percentile from above: {needed:,} are needed"
+        return told if n < needed else ""
+    graded = metric.per_item is not None and metric.range == (0.0, 1.0) and metric.direction == "higher"
+    if metric.counted or not graded or not (bound.holds(1.0) and bound.holds(math.nextafter(1.0, 0.0))):
+        return ""
+    low = _TAIL ** (1 / max(n, 1))
+    if bound.holds(low, 1.0):
+        return ""
+    needed = 1 + bisect.bisect_left(range(1, 10**9), True, key=lambda m: bound.holds(_TAIL ** (1 / m), 1.0))
+    return f"even {n:,} right answers of {n:,} leave [{low:.3g}, 1] against {bound}: {needed:,} items are needed"
+
+
 def _decidable(metric: Metric, n: int, bound: Bounded) -> list[Check]:
-    """Could a perfect score on n items show it? One that is right n times is 95 % sure of 0.025 ** (1 / n) only."""
-    if metric.per_item is None or metric.range != (0.0, 1.0) or metric.direction != "higher" or metric.counted:
-        return []
-    if bound.holds(1.0, 1.0) and bound.holds(math.nextafter(1.0, 0.0)):
-        low = 0.025 ** (1 / max(n, 1))
-        ok = bound.holds(low, 1.0)
-        needed = next((m for m in _SIZES if bound.holds(0.025 ** (1 / m), 1.0)), _SIZES[-1])
-        told = f"even {n} right answers of {n} leave [{low:.3g}, 1] against {bound}: {needed:,} items are needed"
-        return [Check("decidable", ok, "" if ok else told)]
-    return []
+    told = undecidable(metric, n, bound)
+    return [Check("decidable", not told, told)]
 
 
 def _nontrivial(
@@ -276,10 +289,11 @@ def _nontrivial(
     return Check("triviality", False, f"{', '.join(reached)} keeps to {bound}: the bound demands nothing")
 
 
-def _reachable(values: Mapping[str, float], bound: Bounded) -> Check:
+def _reachable(metric: Metric, values: Mapping[str, float], n: int, bound: Bounded) -> Check:
     oracle = values["oracle"]
     ok = bound.holds(_snapped(oracle, bound))
-    return Check("reachability", ok, "" if ok else f"the oracle itself scores {oracle:.4g} against {bound}")
+    told = f"{n:,} item{'' if n == 1 else 's'}: best possible {metric.name} is {oracle:.3g}, threshold {bound}"
+    return Check("reachability", ok, "" if ok else told)
 
 
 def _snapped(value: float, bound: Bounded) -> float:

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from assay import metrics
+from assay import liveness, metrics
 from assay.errors import MetricError, SpecError, did_you_mean
 
 HARDWARE = ("cpu", "cuda", "mps", "tpu", "t4x2", "rtx3050")
@@ -423,6 +423,9 @@ def _check(spec: Spec, lines: _Lines) -> None:
                 key = key or next(iter(bound.given()))
                 line = lines.find(("requirement", index, key))
                 _check_range(bound, metric, f'{spec.path}:{line}: requirement "{row.id}": "{key}"')
+        for key, told in _undecided(row, metric):
+            line = lines.find(("requirement", index, key))
+            raise SpecError(f'{spec.path}:{line}: requirement "{row.id}": "{key}": {told}')
     for index, waiver in enumerate(spec.waiver):
         if waiver.id not in seen:
             line = lines.find(("waiver", index, "id"))
@@ -452,6 +455,22 @@ def _check_range(bound: Bound, metric: metrics.Metric, place: str) -> None:
             f"{place}: bound {bound} holds for every value of metric {metric.name} "
             f"(range [{low:g}, {high:g}]): it demands nothing"
         )
+
+
+def _undecided(row: Requirement, metric: metrics.Metric) -> Iterator[tuple[str, str]]:
+    """Keys that ask for what guessing reaches, or what nothing could show, whatever the data: (key, reason)."""
+    guess = metric.chance_form
+    if row.bound is not None:
+        (key,) = row.bound.given()
+        if isinstance(guess, float) and not metric.supporting and row.bound.holds(guess):
+            yield key, f"{row.bound} demands nothing: guessing scores {guess:g} on {metric.name}, whatever the data"
+        if "minimum_n" in row.model_fields_set and (told := liveness.undecidable(metric, row.minimum_n, row.bound)):
+            yield "minimum_n", f"so few decide nothing: {told}"
+    low, high = metric.range
+    for beat in row.beats:
+        if beat.margin >= high - low:
+            told = f"{metric.name} has the range [{low:g}, {high:g}]: nothing is ahead of {beat.baseline} by more"
+            yield "beats", f"margin {beat.margin:g} is out of reach: {told}"
 
 
 _STRING = re.compile(

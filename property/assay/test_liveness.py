@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from assay import liveness, metrics
+from assay import liveness, metrics, statistics
 from assay.liveness import Check
 from assay.metrics import Metric
 from assay.spec import Bound
@@ -152,13 +153,40 @@ def test_a_supporting_metric_is_trivial_by_nature_and_says_so() -> None:
     assert check.detail == "constant 0 keeps to <= 0.08: proves nothing without a discriminating row"
 
 
-def test_a_bound_that_the_oracle_misses_is_unreachable() -> None:
+@pytest.mark.parametrize(("items", "told"), [(60, "60 items"), (1, "1 item")])
+def test_a_bound_that_the_oracle_misses_is_unreachable(items: int, told: str) -> None:
     """Half of the true labels have no column: the best possible F1 is 0.667 against a bar of 0.70."""
-    labels = np.eye(20)[np.arange(60) % 20]
-    gold = {"labels": labels, "outside": [1] * 60}
+    gold = {"labels": np.eye(20)[np.arange(items) % 20], "outside": [1] * items}
     checks = examine("classification.micro_f1", gold, Bound(at_least=0.70))
-    assert failed(checks) == ["reachability"]
-    assert checks["reachability"].detail == "the oracle itself scores 0.6667 against >= 0.7"
+    assert "reachability" in failed(checks)
+    said = checks["reachability"].detail
+    assert said == f"{told}: best possible classification.micro_f1 is 0.667, threshold >= 0.7"
+
+
+@pytest.mark.parametrize("bound", [Bound(at_least=0.7), Bound(above=0.95), Bound(within=(0.9, 1.0))])
+def test_the_number_of_items_that_could_decide_is_the_smallest_one(bound: Bound) -> None:
+    """Law: with that many right answers of as many, Clopper and Pearson's interval keeps to the bound; with one less
+    it does not."""
+
+    def low(n: int) -> float:
+        return float(stats.binomtest(n, n).proportion_ci(0.95, method="exact").low)
+
+    said = liveness.undecidable(metrics.get("classification.accuracy"), 1, bound)
+    needed = int(said.split(": ")[1].split()[0])
+    assert bound.holds(low(needed), 1.0)
+    assert not bound.holds(low(needed - 1), 1.0)
+    assert liveness.undecidable(metrics.get("classification.accuracy"), needed, bound) == ""
+
+
+@pytest.mark.parametrize(("name", "needed"), [("latency.p50_ms", 6), ("latency.p95_ms", 72), ("latency.p99_ms", 368)])
+def test_a_percentile_of_few_calls_has_no_upper_end(name: str, needed: int) -> None:
+    metric, bound = metrics.get(name), Bound(below=10)
+    assert f"{needed} are needed" in liveness.undecidable(metric, needed - 1, bound)
+    assert liveness.undecidable(metric, needed, bound) == ""
+    assert liveness.undecidable(metric, 1, Bound(at_least=1)) == ""
+    assert metric.quantile is not None
+    assert statistics.quantile_interval(np.arange(needed - 1.0), metric.quantile) is None
+    assert statistics.quantile_interval(np.arange(float(needed)), metric.quantile) is not None
 
 
 def test_an_exact_bound_at_the_end_of_the_range_is_reachable() -> None:

@@ -154,7 +154,8 @@ def load(folder: Path, text: str | bytes, name: str = "x.toml") -> Spec:
 unit = st.floats(0.01, 0.99)
 words = st.text(st.characters(exclude_categories=["Cs"]), min_size=8, max_size=20)
 names = st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=8)
-metrics = st.sampled_from(["classification.auroc", "ranking.mrr", "calibration.ece", "text.exact_match"])
+metrics = st.sampled_from(["graph.rate", "calibration.brier", "calibration.ece", "geometry.isoscore"])
+"""Of which no bound within their range is trivial, and no number of items too small, on the face of it."""
 targets = st.lists(st.sampled_from(HARDWARE), min_size=1, max_size=3, unique=True)
 one_bound = st.one_of(
     st.dictionaries(st.sampled_from(["at_least", "at_most", "above", "below", "equals"]), unit, min_size=1, max_size=1),
@@ -388,6 +389,12 @@ MISTAKES: list[tuple[str, str, tuple[str, ...]]] = [
     ("at_least  = 0.75", "at_least  = 0", ('"at_least"', "demands nothing")),
     ("at_least  = 0.75", "at_most   = 1", ('"at_most"', "demands nothing")),
     ("at_least  = 0.75", "within    = [0, 1]", ('"within"', "demands nothing")),
+    ("at_least  = 0.75", "at_least  = 0.5", ('"at_least"', "guessing scores 0.5", "demands nothing")),
+    ("at_least  = 0.75", "above     = 0.4", ('"above"', "guessing scores 0.5")),
+    ("at_least  = 0.75", "at_most   = 0.9", ('"at_most"', "guessing scores 0.5")),
+    ("at_least  = 0.75", "within    = [0.4, 0.9]", ('"within"', "guessing scores 0.5")),
+    ('beats     = [{ baseline = "majority" }, { baseline = "ngram", margin = 0.06 }]',
+     'beats     = [{ baseline = "majority", margin = 1 }]', ('"beats"', "margin 1 is out of reach", "majority")),
     ('data      = "defects"', "data      = 7", ('"requirement.data"',)),
     ('data      = "defects"', "at_most   = 0.9", ("exactly one of at_least", "at_most")),
     ('beats     = [{ baseline = "majority" }, { baseline = "ngram", margin = 0.06 }]',
@@ -455,6 +462,31 @@ def test_each_mistake_names_file_line_and_key(tmp_path: Path, before: str, after
         assert place == f"{tmp_path}/x.toml:{number + 1}"
     for word in named:
         assert word in message
+
+
+@pytest.mark.parametrize(
+    ("metric", "bound", "few", "enough"),
+    [
+        ("classification.accuracy", "at_least = 0.7", 10, 11),
+        ("ranking.mrr", "above = 0.95", 71, 72),
+        ("latency.p99_ms", "below = 10", 100, 368),
+        ("calibration.brier", "at_most = 0.2", 0, 1),
+    ],
+)
+def test_a_minimum_that_decides_nothing_is_refused(
+    tmp_path: Path, metric: str, bound: str, few: int, enough: int
+) -> None:
+    def text(minimum: int) -> str:
+        row = f'[[requirement]]\nid = "row"\nstatement = "Does it well"\nmetric = "{metric}"\n{bound}\n'
+        return f'[system]\nname = "s"\ntitle = "t"\ntargets = ["cpu"]\n{row}minimum_n = {minimum}\n'
+
+    load(tmp_path, text(enough))
+    if few:
+        with pytest.raises(
+            SpecError, match=f'x.toml:10: requirement "row": "minimum_n": .*{enough} (items )?are needed'
+        ) as e:
+            load(tmp_path, text(few))
+        assert "decide nothing" in str(e.value)
 
 
 @pytest.mark.parametrize(

@@ -502,14 +502,6 @@ def _set_policies(truth: list[list[Any]], rng: np.random.Generator) -> Policies:
     return {name: {"sets": value} for name, value in sets.items()}
 
 
-def _half(gold: Any) -> float:
-    return 0.5
-
-
-def _nothing(gold: Any) -> float:
-    return 0.0
-
-
 def _random_recall_at_fpr(gold: Any, *, fpr: float = 0.05, threshold: float | None = None) -> float:
     """`fpr` for a threshold from dev; for the stratum's own n negatives (floor(fpr n) + 1) / (n + 1), exactly."""
     labels = _binary(gold)
@@ -555,7 +547,7 @@ register(
         range=(0.0, 1.0),
         source="Hanley & McNeil 1982, eq. 1 (Mann-Whitney U over mid-ranks)",
         formula=auroc,
-        chance_form=_half,
+        chance_form=0.5,
         policy_form=_binary_policies,
         reference="sklearn.metrics.roc_auc_score",
     )
@@ -567,7 +559,7 @@ register(
         range=(0.0, 1.0),
         source="mean over strata of Hanley & McNeil 1982, eq. 1",
         formula=macro_auroc,
-        chance_form=_half,
+        chance_form=0.5,
         policy_form=_binary_policies,
         reference="sklearn.metrics.roc_auc_score per stratum",
     )
@@ -603,7 +595,7 @@ register(
         range=(-math.inf, 1.0),
         source="Murphy 1973; reference forecast = base rate of the items",
         formula=brier_skill,
-        chance_form=_nothing,
+        chance_form=0.0,
         policy_form=_binary_policies,
         reference="sklearn.metrics.brier_score_loss",
     )

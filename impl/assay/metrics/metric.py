@@ -57,7 +57,8 @@ class Metric:
         per_item: predictions, gold -> (N,) numbers of which the metric is the mean; makes intervals cheap.
         consumes: what `predictions` is: predictions, a flight record, timings, facts of an artifact, or outputs that
             are judged without gold.
-        chance_form: gold, **options -> the value of an uninformed guesser in closed form.
+        chance_form: gold, **options -> the value of an uninformed guesser in closed form; a number where it is the same
+            on all gold, so that a bound which demands nothing is seen before anything is measured.
         policy_form: gold, rng, **options -> policies in the metric's own format, by name: oracle, inverted, shuffled,
             constant (the strongest constant), random.
         counted: True where the value is counted on the very things it is about, so that no interval applies.
@@ -78,7 +79,7 @@ class Metric:
     formula: Callable[..., float] | None = None
     per_item: Callable[..., Floats] | None = None
     consumes: Consumed = "predictions"
-    chance_form: Callable[..., float | None] | None = None
+    chance_form: float | Callable[..., float | None] | None = None
     policy_form: Callable[..., Policies] | None = None
     counted: bool = False
     supporting: bool = False
@@ -159,6 +160,8 @@ class Metric:
         """The value that guessing earns on this gold; None where there is no closed form."""
         if self.chance_form is None or gold is None:
             return None
+        if isinstance(self.chance_form, float):
+            return self.chance_form
         value = self.chance_form(gold, **_accepted(self.chance_form, self._filled(options)))
         return None if value is None else float(value)
 

@@ -548,6 +548,9 @@ _METRICS: list[tuple[str, Callable[..., float], str, tuple[float, float], str]] 
     ("saving", saving, "higher", (-math.inf, 1.0), "1 - work / work of the dearer arm"),
 ]
 
+_UNLEARNT = {"learns": 1.0, "saving": 0.0}
+"""What a run that learns or saves nothing scores."""
+
 for _name, _formula, _direction, _range, _source in _METRICS:
     register(
         Metric(
@@ -557,6 +560,7 @@ for _name, _formula, _direction, _range, _source in _METRICS:
             source=_source,
             formula=_formula,
             consumes="flight",
+            chance_form=_UNLEARNT.get(_name),
             counted=True,
             reference="hand computation",
         )
