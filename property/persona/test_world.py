@@ -1,0 +1,282 @@
+"""The world keeps its sides apart, its answers true, and its twins alike in all but one fact."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from itertools import combinations
+
+import pytest
+
+from persona.errors import PersonaError
+from persona.world import WORLD, chatter, generate, twins
+from persona.world.grammar import SIDES, filled, held_out, lines
+
+WORD = re.compile(r"[a-z']+")
+TEMPLATES = ("facts", "questions", "replies", "assertions", "denials")
+
+
+def words(*texts: str) -> set[str]:
+    return {word for text in texts for word in WORD.findall(text)}
+
+
+def spoken(row) -> list[str]:
+    return [*row.persona, *row.dialogue, row.response]
+
+
+def values(side: str) -> set[str]:
+    return {value for domain in WORLD.values.values() for value in domain[side]}
+
+
+def by_side(side: str) -> dict[str, list[str]]:
+    """Slot or topic -> its lines of one side alone."""
+    found = {
+        slot.name: [line for name in TEMPLATES for line in getattr(slot, name).get(side, ())]
+        for slot in WORLD.slots.values()
+    }
+    for number, topic in enumerate(WORLD.talk["small"]):
+        found[f"small {number}"] = [*topic["turns"][side], *topic["replies"][side]]
+    return found
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return {side: generate(side, 1200, 0) for side in SIDES}
+
+
+# ------------------------------------------------------------------------------ the files
+
+
+def test_the_world_is_as_large_as_declared():
+    assert len(WORLD.slots) >= 16
+    assert sum(len(domain["train"]) for domain in WORLD.values.values()) >= 400
+    for domain in WORLD.values.values():
+        assert {side: len(domain[side]) for side in (*SIDES, "novel")} == {"train": 24, "dev": 4, "test": 8, "novel": 3}
+
+
+def test_a_value_is_in_one_domain_on_one_side():
+    count = Counter(value for domain in WORLD.values.values() for side in domain.values() for value in side)
+    assert [value for value, times in count.items() if times > 1] == []
+
+
+def test_no_value_is_a_word_of_a_template():
+    """Otherwise a reply would name a value by accident."""
+    every = {value for side in (*SIDES, "novel") for value in values(side)}
+    said = words(*(line for side in SIDES for found in by_side(side).values() for line in found))
+    frames = words(
+        *(
+            line
+            for name in ("openers", "tags", "agreements", "corrections", "answers", "refusals")
+            for side in WORLD.talk[name].values()
+            for line in side
+        )
+    )
+    assert every & (said | frames) == set()
+
+
+def test_a_sentence_is_on_one_side_of_its_slot():
+    for name in ("facts", "questions", "assertions", "denials"):
+        for slot in WORLD.slots.values():
+            count = Counter(line for side in getattr(slot, name).values() for line in set(side))
+            assert [line for line, times in count.items() if times > 1] == [], (slot.name, name)
+    for slot in WORLD.slots.values():
+        stated = {side: {*slot.facts.get(side, ()), *slot.replies.get(side, ())} for side in SIDES}
+        assert not stated["test"] & stated["train"], slot.name
+
+
+def test_words_of_dev_and_test_sentences_are_known_from_training():
+    """What is unseen is the sentence; an unseen word would test something else."""
+    known = words(*(line for found in by_side("train").values() for line in found))
+    known |= words(
+        *(
+            line
+            for name in ("openers", "tags", "agreements", "corrections", "answers", "refusals")
+            for line in WORLD.talk[name]["train"]
+        )
+    )
+    unknown = {
+        side: {word for found in by_side(side).values() for line in found for word in words(line)}
+        - known
+        - {"v", "a", "an"}
+        for side in ("dev", "test")
+    }
+    assert unknown == {"dev": set(), "test": set()}
+
+
+def test_values_are_ordinary_words_save_the_novel_ones(rows):
+    heard = words(*(text for row in chatter(2500, 0) for text in spoken(row)))
+    assert len(values("test") & heard) >= 0.95 * len(values("test"))
+    said = heard | words(*(text for side in ("train", "dev") for row in rows[side] for text in spoken(row)))
+    assert values("novel") & said == set()
+
+
+# ------------------------------------------------------------------------------ sides
+
+
+def test_no_test_value_or_sentence_reaches_training(rows):
+    allowed = {"train": values("train"), "dev": values("train") | values("dev")}
+    for side, own in allowed.items():
+        every = {value for name in (*SIDES, "novel") for value in values(name)}
+        said = words(*(text for row in rows[side] for text in spoken(row)))
+        assert said & (every - own) == set()
+    sentences = {side: {text for row in rows[side] for text in row.persona} for side in SIDES}
+    assert sentences["train"] & sentences["test"] == set()
+    questions = {side: {row.dialogue[-1] for row in rows[side] if row.probe.kind != "smalltalk"} for side in SIDES}
+    assert questions["train"] & questions["test"] == set()
+
+
+def test_held_out_combinations_are_in_test_alone(rows):
+    for side in ("train", "dev"):
+        for row in rows[side]:
+            assert not any(held_out(one, other) for one, other in combinations(row.facts.items(), 2))
+    for row in rows["test"]:
+        if row.slice == "combination":
+            assert set(row.facts.values()) <= values("train")
+            first = next(iter(row.facts.items()))
+            assert any(held_out(first, other) for other in row.facts.items() if other != first)
+    share = sum(held_out(one, other) for row in rows["test"] for one, other in combinations(row.facts.items(), 2))
+    assert share / sum(len(row.facts) * (len(row.facts) - 1) / 2 for row in rows["test"]) < 0.3
+
+
+def test_the_value_that_is_asked_for_is_new_in_the_slice_of_values(rows):
+    for side in ("dev", "test"):
+        probed = [row.probe.answer for row in rows[side] if row.slice == "value" and row.probe.answer]
+        assert set(probed) <= values(side)
+        assert len(set(probed)) > 0.8 * len(values(side))
+    novel = generate("test", 50, 0, kinds=["held"], slices=["novel"])
+    assert {row.probe.answer for row in novel} <= values("novel")
+
+
+def test_no_persona_is_on_two_sides(rows):
+    groups = {side: {row.group for row in rows[side]} for side in SIDES}
+    assert not groups["train"] & groups["test"]
+    assert not groups["train"] & groups["dev"]
+
+
+# ------------------------------------------------------------------------------ truth
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_the_response_is_true(rows, side):
+    for row in rows[side]:
+        if row.probe.slot is None:
+            continue
+        named = words(row.response) & set(WORLD.every_value(row.probe.slot))
+        assert named == ({row.probe.answer} if row.probe.answer else set()), row
+        assert row.facts.get(row.probe.slot) == row.probe.answer
+        assert (row.probe.kind == "unheld") == (row.probe.answer is None)
+
+
+def test_a_trap_asserts_what_is_false(rows):
+    for row in [row for side in SIDES for row in rows[side]]:
+        if row.probe.kind == "trap":
+            assert row.probe.claimed not in (None, row.probe.answer)
+            assert row.probe.claimed in words(row.dialogue[-1])
+
+
+def test_each_fact_is_one_sentence_and_each_sentence_a_fact(rows):
+    for side in SIDES:
+        for row in rows[side]:
+            known = {
+                filled(line, value): slot
+                for slot, value in row.facts.items()
+                for line in lines(WORLD.slots[slot].facts, side)
+            }
+            assert sorted(known[sentence] for sentence in row.persona) == sorted(row.facts)
+
+
+def test_every_slot_and_kind_is_asked(rows):
+    for side in SIDES:
+        assert {row.probe.slot for row in rows[side]} == {*WORLD.slots, None}
+        assert {row.probe.kind for row in rows[side]} == {"held", "unheld", "trap", "smalltalk"}
+
+
+def test_the_partner_names_values_that_are_not_the_answer(rows):
+    """Copying the value that was just named must not be the way."""
+    held = [row for row in rows["test"] if row.probe.kind == "held"]
+    told = [
+        row for row in held if words(row.dialogue[-1]) & set(WORLD.every_value(row.probe.slot)) - {row.probe.answer}
+    ]
+    assert len(told) > 0.15 * len(held)
+
+
+def test_turns_alternate_and_end_with_the_partner(rows):
+    assert all(len(row.dialogue) % 2 == 1 for side in SIDES for row in rows[side])
+    assert max(len(row.dialogue) for row in rows["test"]) >= 5
+
+
+def test_prompts_are_short(rows):
+    for row in [row for side in SIDES for row in rows[side]]:
+        assert sum(len(re.findall(r"[\w']+|[^\w\s]", text)) + 1 for text in spoken(row)) <= 160
+
+
+# ------------------------------------------------------------------------------ repeatable
+
+
+def test_rows_are_a_function_of_split_seed_and_place():
+    assert generate("train", 40, 3) == generate("train", 60, 3)[:40]
+    assert generate("train", 40, 3) != generate("train", 40, 4)
+    assert chatter(20, 3) == chatter(30, 3)[:20]
+    assert twins("dev", 20, 3) == twins("dev", 30, 3)[:20]
+    ids = [row.record_id for side in SIDES for row in generate(side, 50, 0)] + [row.record_id for row in chatter(50, 0)]
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("wrong", [{"split": "tset"}, {"kinds": ["hold"]}, {"slices": ["novel"]}])
+def test_an_unknown_name_is_refused(wrong):
+    with pytest.raises(PersonaError, match=r"unknown|has no"):
+        generate(**{"split": "train", "count": 1, "seed": 0, **wrong})
+
+
+# ------------------------------------------------------------------------------ dialogue without a persona
+
+
+def test_chatter_states_no_fact():
+    frames = [
+        re.compile(re.escape(line).replace(r"\{a\}", "an?").replace(r"\{v\}", "[a-z]+"))
+        for found in WORLD.slots.values()
+        for side in found.facts.values()
+        for line in side
+    ]
+    for row in chatter(600, 1):
+        assert row.persona == ()
+        for text in spoken(row):
+            assert not any(frame.search(text) for frame in frames), text
+
+
+# ------------------------------------------------------------------------------ twins
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_twins_differ_in_one_fact_and_swap_their_responses(side):
+    for twin in twins(side, 400, 0):
+        one, other = twin.facts
+        assert {slot for slot in {*one, *other} if one.get(slot) != other.get(slot)} == {twin.slot}
+        assert twin.answers == (one.get(twin.slot), other.get(twin.slot))
+        for answer, response, persona in zip(twin.answers, twin.responses, twin.personas, strict=True):
+            assert words(response) & set(WORLD.every_value(twin.slot)) == ({answer} if answer else set())
+            assert answer is None or any(answer in words(sentence) for sentence in persona)
+        assert len({*twin.personas[0]} ^ {*twin.personas[1]}) == (2 if None not in twin.answers else 1)
+        named = {answer for answer in twin.answers if answer}
+        assert not any(named & words(turn) for turn in twin.dialogue), "the dialogue would give one away"
+
+
+def test_twins_without_denials_differ_in_the_value_alone():
+    for twin in twins("test", 300, 0, denials=False):
+        one, other = (
+            response.replace(answer, "_").replace(" an ", " a ")
+            for response, answer in zip(twin.responses, twin.answers, strict=True)
+        )
+        assert one == other
+
+
+def test_denials_are_on_either_side_of_a_twin():
+    places = Counter(twin.answers.index(None) for twin in twins("train", 600, 0) if None in twin.answers)
+    assert min(places.values()) > 40
+
+
+def test_twins_of_training_hold_no_combination_that_is_kept_out():
+    for side in ("train", "dev"):
+        for twin in twins(side, 400, 1):
+            for facts in twin.facts:
+                assert not any(held_out(one, other) for one, other in combinations(facts.items(), 2))
