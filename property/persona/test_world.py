@@ -247,36 +247,48 @@ def test_chatter_states_no_fact():
 # ------------------------------------------------------------------------------ twins
 
 
+@pytest.fixture(scope="module")
+def pairs():
+    return {side: twins(side, 400, 0) for side in SIDES}
+
+
 @pytest.mark.parametrize("side", SIDES)
-def test_twins_differ_in_one_fact_and_swap_their_responses(side):
-    for twin in twins(side, 400, 0):
-        one, other = twin.facts
-        assert {slot for slot in {*one, *other} if one.get(slot) != other.get(slot)} == {twin.slot}
-        assert twin.answers == (one.get(twin.slot), other.get(twin.slot))
+def test_each_twin_has_its_own_truth(pairs, side):
+    for twin in pairs[side]:
+        assert twin.answers == tuple(facts.get(twin.slot) for facts in twin.facts)
+        assert twin.answers[0] != twin.answers[1]
         for answer, response, persona in zip(twin.answers, twin.responses, twin.personas, strict=True):
             assert words(response) & set(WORLD.every_value(twin.slot)) == ({answer} if answer else set())
             assert answer is None or any(answer in words(sentence) for sentence in persona)
-        assert len({*twin.personas[0]} ^ {*twin.personas[1]}) == (2 if None not in twin.answers else 1)
         named = {answer for answer in twin.answers if answer}
         assert not any(named & words(turn) for turn in twin.dialogue), "the dialogue would give one away"
 
 
-def test_twins_without_denials_differ_in_the_value_alone():
-    for twin in twins("test", 300, 0, denials=False):
-        one, other = (
-            response.replace(answer, "_").replace(" an ", " a ")
-            for response, answer in zip(twin.responses, twin.answers, strict=True)
-        )
-        assert one == other
+@pytest.mark.parametrize("side", SIDES)
+def test_twins_differ_as_their_kind_says(pairs, side):
+    differing = {"plain": 1, "crossed": 2, "denied": 1}
+    for twin in pairs[side]:
+        one, other = twin.facts
+        assert len({slot for slot in {*one, *other} if one.get(slot) != other.get(slot)}) == differing[twin.kind]
+        assert (None in twin.answers) == (twin.kind == "denied")
+        if twin.kind == "crossed":
+            assert words(*twin.personas[0]) - {"a", "an"} == words(*twin.personas[1]) - {"a", "an"}
+        if twin.kind != "denied":
+            cut = [
+                response.replace(answer, "_").replace(" an ", " a ")
+                for response, answer in zip(twin.responses, twin.answers, strict=True)
+            ]
+            assert cut[0] == cut[1]
+    assert {twin.kind for twin in pairs[side]} == set(differing)
 
 
-def test_denials_are_on_either_side_of_a_twin():
-    places = Counter(twin.answers.index(None) for twin in twins("train", 600, 0) if None in twin.answers)
-    assert min(places.values()) > 40
+def test_no_side_of_a_twin_is_known_by_its_place(pairs):
+    places = Counter(twin.answers.index(None) for twin in pairs["train"] if None in twin.answers)
+    assert min(places.values()) > 20
 
 
-def test_twins_of_training_hold_no_combination_that_is_kept_out():
+def test_twins_keep_to_the_combinations_of_their_split(pairs):
     for side in ("train", "dev"):
-        for twin in twins(side, 400, 1):
+        for twin in pairs[side]:
             for facts in twin.facts:
                 assert not any(held_out(one, other) for one, other in combinations(facts.items(), 2))

@@ -12,6 +12,7 @@ import random
 import zlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Final
 
 from persona.errors import PersonaError
@@ -90,7 +91,7 @@ def _row(world: World, split: str, kind_of_new: str, weights: Mapping[str, float
     kind = draw.choices(list(weights), list(weights.values()))[0]
     speaker = Speaker(world, split, kind_of_new, draw)
     slot = {"smalltalk": None, "unheld": draw.choice(speaker.unheld)}.get(kind, speaker.subject)
-    turns = speaker.history(slot)
+    turns = speaker.history({slot})
     turn, response, probe = speaker.exchange(kind, slot)
     return Row(
         record_id=f"{split}-{kind_of_new}-{'.'.join(weights)}-{seed}-{place:06d}",
@@ -108,12 +109,14 @@ def _row(world: World, split: str, kind_of_new: str, weights: Mapping[str, float
 class Speaker:
     """Somebody with a persona, and what is said to and by them on one side of the world.
 
-    `subject` is the slot that held probes and traps are about.
+    `subject` is the slot that held probes and traps are about: the first that is `wanted`, where some are.
     """
 
-    def __init__(self, world: World, side: str, kind_of_new: str, draw: random.Random) -> None:
+    def __init__(
+        self, world: World, side: str, kind_of_new: str, draw: random.Random, wanted: Sequence[str] = ()
+    ) -> None:
         self.world, self.side, self.new, self.draw = world, side, kind_of_new, draw
-        self.facts = self._facts()
+        self.facts = self._facts(wanted)
         self.subject: str = next(iter(self.facts))
         self.unheld = [name for name in world.slots if name not in self.facts]
         self.unsaid: set[str] = set()
@@ -125,24 +128,32 @@ class Speaker:
 
     # -------------------------------------------------------------------------- who it is
 
-    def _facts(self) -> dict[str, str]:
+    def _facts(self, wanted: Sequence[str]) -> dict[str, str]:
         """Slot -> value; the first is the one that is asked for."""
         while True:
             facts: dict[str, str] = {}
-            for name in self.draw.sample(list(self.world.slots), self.draw.choice(FACTS)):
+            drawn = [*wanted, *self.draw.sample(list(self.world.slots), self.draw.choice(FACTS))]
+            for name in list(dict.fromkeys(drawn))[: self.draw.choice(FACTS)]:
                 value = self._fitting(name, facts)
                 if value is not None:
                     facts[name] = value
-            first = next(iter(facts.items()))
-            if self.new != "combination" or any(held_out(first, other) for other in list(facts.items())[1:]):
+            if self.fits(facts) and all(name in facts for name in wanted):
                 return facts
+
+    def fits(self, facts: Mapping[str, str]) -> bool:
+        """Whether a persona of this side and slice may hold these facts, the one that is asked for first."""
+        if self.side != "test":
+            return not any(held_out(one, other) for one, other in combinations(facts.items(), 2))
+        first, *rest = facts.items()
+        return self.new != "combination" or any(held_out(first, other) for other in rest)
 
     def _fitting(self, name: str, facts: Mapping[str, str]) -> str | None:
         """A value that no slot of the same domain has, and that makes no combination that is kept out."""
         pool = self.other(name, set(facts.values()), subject=not facts)
-        if self.side != "test":
-            pool = [value for value in pool if not any(held_out((name, value), other) for other in facts.items())]
-        return self.draw.choice(pool) if pool else None
+        for value in self.draw.sample(pool, len(pool)):
+            if self.side == "test" or not any(held_out((name, value), other) for other in facts.items()):
+                return value
+        return None
 
     def other(self, name: str, taken: Collection[str] = (), subject: bool = True) -> list[str]:
         """Values of the slot that are not `taken`: new ones for the subject where the slice wants it, else mixed."""
@@ -160,10 +171,10 @@ class Speaker:
 
     # -------------------------------------------------------------------------- what is said
 
-    def history(self, reserved: str | None) -> list[str]:
-        """Turns before the last: small talk and other facts, never the slot that the last turn is about."""
+    def history(self, reserved: Collection[str | None]) -> list[str]:
+        """Turns before the last: small talk and other facts, never slots that are reserved for the last turn."""
         turns: list[str] = []
-        slots = [name for name in self.world.slots if name not in (reserved, self.subject)]
+        slots = [name for name in self.world.slots if name not in reserved and name != self.subject]
         for _ in range(self.draw.choice(EXCHANGES)):
             kind = self.draw.choice(["smalltalk", "held", "held", "unheld"])
             open_to = [name for name in slots if (name in self.facts) == (kind == "held")]

@@ -11,6 +11,7 @@ import tomllib
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
@@ -64,10 +65,11 @@ def article(value: str) -> str:
     return "an" if value[0] in "aeiou" and not value.startswith("uni") else "a"
 
 
+@cache
 def held_out(one: tuple[str, str], other: tuple[str, str]) -> bool:
     """Whether two facts, each a slot and a value, are a combination that no training persona has."""
     first, second = sorted((one, other))
-    return zlib.crc32(f"{first}{second}".encode()) % HELD_OUT == 0
+    return zlib.crc32(" ".join((*first, *second)).encode()) % HELD_OUT == 0
 
 
 def load() -> World:
