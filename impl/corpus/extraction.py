@@ -197,9 +197,9 @@ class _File:
         return name, "Type" if symbol[1] in BUILTIN_TYPES else "API"
 
     def _qualified(self, module: str, qualname: str) -> str:
-        """module.qualname; module:qualname where a submodule has that very name, too."""
+        """module.qualname; module:qualname where a submodule or compiled extension has that very name, too."""
         name = f"{module}.{qualname}"
-        return f"{module}:{qualname}" if self.modules.has(name) else name
+        return f"{module}:{qualname}" if self.modules.has(name) or self.modules.is_target(name) else name
 
     def _type(self, module: str, index: int) -> str:
         scopes = self.modules.scopes(module)
@@ -336,9 +336,12 @@ class _File:
             if not absolute:
                 self._miss("imports", "climbs out of the top package")
                 continue
-            module = self.resolver.module(absolute)[0]
-            if module != ("m", self.module):
-                self._add(head, "imports", self.entity(module), span)
+            module = self.resolver.module(absolute)
+            if not module:
+                self._miss("imports", "no such module in the package")
+                continue
+            if module[0] != ("m", self.module):
+                self._add(head, "imports", self.entity(module[0]), span)
             if name is None or name == "*":
                 continue
             symbols = self.resolver.member(absolute, name, self.module)

@@ -158,7 +158,7 @@ def sources_of(distributions: Sequence[Distribution]) -> tuple[list[Source], lis
                 continue
             file = each.relative(path)
             module = folders.module_name(each.root, file) if each.folder else installed.module_name(file)
-            if module in names:
+            if module in names or module == "builtins":  # the interpreter's own
                 taken.append((each.name, file, "module-name-taken"))
                 continue
             names.add(module)

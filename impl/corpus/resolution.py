@@ -204,8 +204,24 @@ class Resolver:
         return absolute(module, self.modules.is_package(module), source, level)
 
     def module(self, name: str) -> Symbols:
-        """The module of that dotted name, in the corpus or outside."""
-        return (("m", name),) if self.modules.has(name) else (("o", name),)
+        """The module of that dotted name, in the corpus or outside; () where a module of the corpus has no such part.
+
+        Below a file of the corpus nothing is outside: there a name is what the file binds it to (`os.path`), if that
+        is a module. A namespace package may have other parts elsewhere.
+        """
+        found: Symbols = ()
+        dotted = ""
+        for part in name.split("."):
+            top, dotted = not dotted, f"{dotted}.{part}" if dotted else part
+            if self.modules.has(dotted):
+                found = (("m", dotted),)
+            elif top or self.modules.is_target(dotted):
+                found = (("o", dotted),)
+            elif found and (found[0][0] == "o" or self.scopes(found[0][1]) is None):
+                found = (("o", f"{found[0][1]}.{part}"),)
+            elif found:
+                found = tuple(one for one in self.member(found[0][1], part) if one[0] in ("m", "o"))[:1]
+        return found
 
     def member(self, module: str, name: str, asker: str = "") -> Symbols:
         """`module.name`: a binding, a submodule, or what star imports bring; something outside where the module is.
@@ -213,7 +229,10 @@ class Resolver:
         A package asking itself for a name means the submodule (`from . import name`).
         """
         if not self.modules.has(module):
-            return (_outside(module, name),)
+            owner = self.module(module)
+            if not owner or owner[0][0] == "o":
+                return tuple(_outside(dotted, name) for _, dotted in owner)
+            module = owner[0][1]
         return self._once(("member", module, name, asker == module), lambda: self._member(module, name, asker))
 
     def _member(self, module: str, name: str, asker: str) -> Symbols:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from corpus import __main__ as command
@@ -233,6 +233,8 @@ BODIES = st.lists(
             "try: x()\nexcept A as e: raise e\nexcept (B, f()): raise A() from x", "for x.y in f(): x.y += 1",
             "lambda x: x.f(lambda: x)", "x = A if y else B", "f = classmethod(f)", "A.f = lambda self: self.f()",
             "class D(x.y, metaclass=A): __slots__ = ()", "def m1(): from m0 import m1; m1.m1()", "T = A | None",
+            "import m1.A.f as x", "from m1.f import x", "from .m1 import A as m1", "class m0: m1 = x", "import os.path",
+            "from os.path import join as f", "x.y.z: A = f", "from ..m0 import A", "import A.f, f", "m1 = m0 = f",
         ]
     ),
     max_size=8,
@@ -241,6 +243,7 @@ BODIES = st.lists(
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(BODIES, BODIES, st.booleans())
+@example(["def m1(): from m0 import m1; m1.m1()"], ["import m0.m1"], False)
 def test_any_program_gives_a_graph_that_is_sound(tmp_path_factory, first, second, package):
     root = tmp_path_factory.mktemp("p")
     (root / "m0.py").write_text("\n".join(first))
