@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -17,6 +18,7 @@ from assay import cli
 from assay.lint import engine
 from assay.lint.cache import Cache
 from assay.lint.facts import Facts
+from assay.lint.module import Module, parents, within
 from assay.lint.source import kind_of, parse, read
 
 DROPPED = "loader = DataLoader(rows, batch_size=8, collate_fn=lambda b: b[0]){}\n"
@@ -261,3 +263,41 @@ def test_the_pre_commit_hook_runs_a_command_that_exists() -> None:
     (entry,) = [line.split(": ")[1].split() for line in hooks.splitlines() if line.strip().startswith("entry:")]
     assert entry[0] == "assay"
     assert CliRunner().invoke(cli.app, [*entry[1:], "--help"]).exit_code == 0
+
+
+EVERY_KIND = """
+@d(1)
+async def f(a, /, b: int = 1, *c, k=2, **e) -> int:
+    async for x in y: await z
+    async with a as b, c: yield x
+    return (yield from [*p, {**q, 'r': s}, {t for t in u if v}])
+class A(B, metaclass=C):
+    x: int = 1; y += 2; del y; assert p, q
+    def g(self): global h; nonlocal_ = lambda m, *n: (m if n else -m, not m, m < n <= 3)
+try: raise E from e
+except (F, G) as h: pass
+else: from . import i as j
+finally: import k.l
+while w: break
+else: w[1:2:3, ...] @= f'{x!r:>{width}}'
+match v:
+    case {'a': [1, *_], **rest} | C(2, k=None) | (3 as n) if n: pass
+    case _: print((o := {k: v for k, v in o}), (i for i in j), sep='')
+with a: x = y = 1 and 2 or 3
+"""
+
+
+@pytest.mark.parametrize("text", [EVERY_KIND, Path(__file__).read_text(), Path(ast.__file__).read_text()])
+def test_the_index_holds_every_node_that_a_plain_walk_finds(text: str) -> None:
+    """Law: fields that are left out of the walk hold no nodes but the marks (Load, Add, ...) that nodes share."""
+    module = Module(read("m.py", "python", text.encode(), len(text)), ast.parse(text))
+    shared = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
+    every = [node for node in ast.walk(module.tree) if not isinstance(node, shared)]
+    for kind in {type(node) for node in every}:
+        assert set(module.nodes(kind)) == {node for node in every if type(node) is kind}
+    assert all(module.tree in parents(node) for node in every if node is not module.tree)
+    top = list(within(module.tree))
+    inside = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+    outer = [n for n in every if n is not module.tree and not any(isinstance(p, inside) for p in parents(n))]
+    assert len(top) == len(set(top))
+    assert set(top) == set(outer)

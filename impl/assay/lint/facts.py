@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -170,6 +171,8 @@ def of_module(module: Module, facts: Facts) -> None:
     logged: set[str] = set()
     stored: dict[str, set[str]] = {}
     for name, node in _readings(module):
+        if name in reads:
+            continue  # one reading is enough
         if is_logged(module, node):
             logged.add(name)
         elif (kept := _kept_in(node)) is not None:
@@ -218,7 +221,7 @@ def _readings(module: Module) -> Iterator[tuple[str, ast.expr]]:
 def is_logged(module: Module, node: ast.AST) -> bool:
     """Does the value go into a message and nowhere else?"""
     for parent in parents(node):
-        if isinstance(parent, ast.Call) and node is not parent.func and LOGGING.search(module.called(parent)):
+        if isinstance(parent, ast.Call) and node is not parent.func and _is_message(module.called(parent)):
             return True
         if isinstance(parent, ast.stmt | ast.Lambda | ast.comprehension):
             return False
@@ -226,6 +229,11 @@ def is_logged(module: Module, node: ast.AST) -> bool:
             return False
         node = parent
     return False
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_message(called: str) -> bool:
+    return LOGGING.search(called) is not None
 
 
 def _kept_in(node: ast.AST) -> str | None:
@@ -267,7 +275,7 @@ def _imported(module: Module) -> Iterator[str]:
 def _splats(module: Module) -> Iterator[str]:
     """The last key of what is unpacked into a call; `*` for a configuration or a namespace as a whole."""
     for call in module.calls:
-        if LOGGING.search(module.called(call)):
+        if _is_message(module.called(call)):
             continue
         for word in call.keywords:
             if word.arg is None:
@@ -459,7 +467,7 @@ def _dictionaries(module: Module) -> Iterator[Config]:
 
 def _is_tracked(module: Module, parent: ast.AST | None) -> bool:
     call = getattr(parent, "parent", None) if isinstance(parent, ast.keyword) else parent
-    return isinstance(call, ast.Call) and bool(LOGGING.search(module.called(call)))
+    return isinstance(call, ast.Call) and bool(_is_message(module.called(call)))
 
 
 def _leaves(module: Module, node: ast.Dict, path: list[str]) -> Iterator[Entry]:

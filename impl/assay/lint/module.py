@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import ast
 import functools
+import operator
 import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeGuard, TypeVar, overload
+from typing import Any, Final, TypeVar, overload
 
 from assay.lint.source import Source
+from assay.lint.vocabulary import listed
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 A = TypeVar("A", bound=ast.AST)
@@ -21,7 +23,8 @@ B = TypeVar("B", bound=ast.AST)
 C = TypeVar("C", bound=ast.AST)
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_LEAVES = (ast.Load, ast.Store, ast.Del, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
+_VALUES = listed("identifier int string constant object bool expr_context operator unaryop boolop cmpop type_ignore")
+"""Types of fields that hold no node of their own: texts, numbers, and the marks that all nodes share."""
 _TEST = re.compile(
     r"(^|/)(tests?|testing|unittests?|acceptance|property|benchmarks?|fixtures?)(/|$)"
     r"|(^|/)(test_[^/]*|[^/]*_test|conftest|testing_utils|[^/]*_checks|benchmark_[^/]*)\.(py|ipynb)$",
@@ -29,16 +32,18 @@ _TEST = re.compile(
 )
 
 
+_PLACE = operator.attrgetter("lineno", "col_offset")
 _ADDERS = frozenset({"append", "extend", "add", "update", "insert", "setdefault"})
 
 
-def _is_adding(node: ast.AST) -> TypeGuard[Any]:
-    return (
-        isinstance(node, ast.Call)
-        and isinstance(f := node.func, ast.Attribute)
-        and f.attr in _ADDERS
-        and bool(node.args)
-    )
+def _fields(kind: type[ast.AST]) -> tuple[str, ...]:
+    """The fields of a kind of node that may hold nodes, by the signature in its docstring: Name(identifier id, ...)."""
+    signature = (kind.__doc__ or "").partition("(")[2]
+    types = {name: of.rstrip("*?") for of, name in re.findall(r"(\w+[*?]?) (\w+)[,)]", signature)}
+    return tuple(name for name in kind._fields if types.get(name) not in _VALUES)
+
+
+_FIELDS = {kind: _fields(kind) for kind in vars(ast).values() if isinstance(kind, type) and issubclass(kind, ast.AST)}
 
 
 class Module:
@@ -56,6 +61,7 @@ class Module:
         self._nodes: dict[type[ast.AST], list[ast.AST]] = _index(tree)
         self._sorted: dict[tuple[type[ast.AST], ...], list[Any]] = {}
         self.aliases = self._imports()
+        self._dotted: dict[str, str] = {}
         self._scopes: dict[ast.AST, Scope] = {}
 
     @property
@@ -84,7 +90,10 @@ class Module:
         """All nodes of the types, in the order of the text."""
         if types not in self._sorted:
             found = [node for kind in types for node in self._nodes.get(kind, ())]
-            self._sorted[types] = sorted(found, key=_position)
+            try:
+                self._sorted[types] = sorted(found, key=_PLACE)
+            except AttributeError:  # a kind without a place of its own
+                self._sorted[types] = found
         return self._sorted[types]
 
     @functools.cached_property
@@ -103,12 +112,18 @@ class Module:
         A call inside the chain is written `()`: `torch.optim.Adam(p).step` -> "torch.optim.Adam().step".
         """
         text = name_of(node)
-        first, dot, rest = text.partition(".")
-        return self.aliases.get(first, first) + dot + rest
+        known = self._dotted.get(text)
+        if known is None:
+            first, dot, rest = text.partition(".")
+            known = self._dotted[text] = self.aliases.get(first, first) + dot + rest
+        return known
 
     def called(self, call: ast.Call) -> str:
-        """The dotted name of what is called."""
-        return self.dotted(call.func)
+        """The dotted name of what is called. Remembered by the call."""
+        known: str | None = call.__dict__.get("called")
+        if known is None:
+            known = call.called = self.dotted(call.func)  # type: ignore[attr-defined]
+        return known
 
     def function_of(self, node: ast.AST) -> Function | None:
         """The innermost function around a node."""
@@ -174,21 +189,30 @@ class Scope:
                 del self.parameters[0]
         self.own = list(within(self.node))
         for node in self.own:
-            self._note(node)
+            note = _NOTES.get(type(node))
+            if note is not None:
+                note(self, node)
 
-    def _note(self, node: ast.AST) -> None:
-        if isinstance(node, ast.Assign):
-            for target in node.targets:
-                self._assign(target, node.value)
-        elif isinstance(node, ast.AnnAssign | ast.NamedExpr) and node.value is not None:
+    def _note_assign(self, node: ast.Assign) -> None:
+        for target in node.targets:
+            self._assign(target, node.value)
+
+    def _note_declared(self, node: ast.AnnAssign | ast.NamedExpr) -> None:
+        if node.value is not None:
             self._assign(node.target, node.value)
-        elif isinstance(node, ast.AugAssign):
-            self.added[name_of(node.target)].append(node.value)
-        elif isinstance(node, ast.For | ast.AsyncFor):
-            self._assign(node.target, None)
-        elif isinstance(node, ast.withitem) and node.optional_vars is not None:
+
+    def _note_augmented(self, node: ast.AugAssign) -> None:
+        self.added[name_of(node.target)].append(node.value)
+
+    def _note_loop(self, node: ast.For | ast.AsyncFor) -> None:
+        self._assign(node.target, None)
+
+    def _note_with(self, node: ast.withitem) -> None:
+        if node.optional_vars is not None:
             self._assign(node.optional_vars, node.context_expr)
-        elif _is_adding(node):
+
+    def _note_adding(self, node: ast.Call) -> None:
+        if isinstance(node.func, ast.Attribute) and node.func.attr in _ADDERS and node.args:
             self.added[name_of(node.func.value)].append(node.args[-1])
 
     def _assign(self, target: ast.expr, value: ast.expr | None) -> None:
@@ -223,24 +247,30 @@ class Scope:
         return [value for value in found if not (isinstance(value, ast.Constant) and value.value is None)]
 
 
+_NOTES: Final[dict[type[ast.AST], Any]] = {
+    ast.Assign: Scope._note_assign,
+    ast.AnnAssign: Scope._note_declared,
+    ast.NamedExpr: Scope._note_declared,
+    ast.AugAssign: Scope._note_augmented,
+    ast.For: Scope._note_loop,
+    ast.AsyncFor: Scope._note_loop,
+    ast.withitem: Scope._note_with,
+    ast.Call: Scope._note_adding,
+}
+
+
 def name_of(node: ast.AST | None) -> str:
     """`self.model.head` as text; calls inside become `()`, everything else the empty string. Remembered by the node."""
-    if node is None:
-        return ""
-    known = node.__dict__.get("dotted")
-    if known is None:
-        known = node.dotted = _name(node)  # type: ignore[attr-defined]
-    return str(known)
-
-
-def _name(node: ast.AST) -> str:
     if isinstance(node, ast.Name):
         return node.id
-    if isinstance(node, ast.Attribute):
+    if not isinstance(node, ast.Attribute):
+        return ""
+    known: str | None = node.__dict__.get("dotted")
+    if known is None:
         owner = node.value
         inner = name_of(owner.func) + "()" if isinstance(owner, ast.Call) else name_of(owner)
-        return f"{inner}.{node.attr}" if inner not in ("", "()") else ""
-    return ""
+        known = node.dotted = f"{inner}.{node.attr}" if inner not in ("", "()") else ""  # type: ignore[attr-defined]
+    return known
 
 
 def parents(node: ast.AST) -> Iterator[ast.AST]:
@@ -254,12 +284,20 @@ def parents(node: ast.AST) -> Iterator[ast.AST]:
 def within(scope: Function | ast.Module) -> Iterator[ast.AST]:
     """The nodes of a scope in the order of the text, without the bodies of functions that are defined in it."""
     stack: list[ast.AST] = list(reversed(scope.body))
+    fields = _FIELDS
     while stack:
         node = stack.pop()
         yield node
-        if isinstance(node, (*_FUNCTIONS, ast.Lambda)):
+        kind = type(node)
+        if kind is ast.FunctionDef or kind is ast.AsyncFunctionDef or kind is ast.Lambda:
             continue
-        stack.extend(reversed(list(ast.iter_child_nodes(node))))
+        values = node.__dict__
+        for name in reversed(fields[kind]):
+            value = values.get(name)
+            if type(value) is list:
+                stack.extend(item for item in reversed(value) if item is not None)
+            elif value is not None:
+                stack.append(value)
 
 
 def keyword(call: ast.Call, *names: str) -> ast.expr | None:
@@ -302,25 +340,25 @@ def is_main_guard(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and any(isinstance(n, ast.Name) and n.id == "__name__" for n in ast.walk(node.test))
 
 
-def _position(node: ast.AST) -> tuple[int, int]:
-    return (getattr(node, "lineno", 0), getattr(node, "col_offset", 0))
-
-
 def _index(tree: ast.Module) -> dict[type[ast.AST], list[ast.AST]]:
     nodes: dict[type[ast.AST], list[ast.AST]] = defaultdict(list)
     stack: list[ast.AST] = [tree]
-    pop, push = stack.pop, stack.append
+    pop, push, fields = stack.pop, stack.append, _FIELDS
     while stack:
         node = pop()
-        nodes[type(node)].append(node)
-        for name in node._fields:
-            value = getattr(node, name, None)
-            if isinstance(value, list):
+        kind = type(node)
+        nodes[kind].append(node)
+        values = node.__dict__
+        for name in fields[kind]:
+            value = values.get(name)
+            if value is None:
+                continue
+            if type(value) is list:
                 for item in value:
-                    if isinstance(item, ast.AST):
-                        item.parent = node  # type: ignore[attr-defined]
+                    if item is not None:  # `**x` among the keys of a dictionary
+                        item.parent = node
                         push(item)
-            elif isinstance(value, ast.AST) and not isinstance(value, _LEAVES):
-                value.parent = node  # type: ignore[attr-defined]
+            else:
+                value.parent = node
                 push(value)
     return nodes

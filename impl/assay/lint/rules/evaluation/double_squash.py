@@ -6,6 +6,7 @@ squashed before."""
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 
@@ -67,7 +68,12 @@ def check(module: Module) -> Iterator[Hit]:
 
 def squash(module: Module, call: ast.Call) -> str:
     """`sigmoid` or `softmax` for a call of it, otherwise nothing."""
-    found = _SQUASH.search(module.called(call) or getattr(call.func, "attr", ""))
+    return _kind(module.called(call) or getattr(call.func, "attr", ""))
+
+
+@functools.lru_cache(maxsize=4096)
+def _kind(called: str) -> str:
+    found = _SQUASH.search(called)
     return found.group(2) if found else ""
 
 
