@@ -31,6 +31,8 @@ GOLD = {
     "classification.macro_recall_at_fpr": BINARY,
     "classification.micro_f1": {"labels": np.eye(8)[np.arange(40) % 8], "outside": [0] * 40},
     "classification.recall_at_k": {"labels": np.eye(8)[np.arange(40) % 8], "outside": [0] * 40},
+    "generation.bleu": [f"my name is answer number {i} and i like it" for i in range(40)],
+    "generation.rouge_l": [f"my name is answer number {i} and i like it" for i in range(40)],
     "ranking.hits_at_k": {"relevant": np.arange(40) % 30, "candidates": [30] * 40},
     "ranking.mrr": np.eye(12)[np.arange(40) % 12],
     "ranking.ndcg_at_k": [{f"d{i}": 2, f"d{i + 1}": 1} for i in range(40)],
