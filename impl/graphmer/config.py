@@ -5,12 +5,16 @@ It must never hold a default: what a profile leaves out is an error, not a surpr
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from graphmer.errors import GraphmerError
+
+ABOUT = "training.json"
+"""In an artifact: the settings that it was trained with, and how that went."""
 
 PRECISIONS = ("native", "bf16", "fp32")
 DEVICES = ("cpu", "cuda", "mps", "tpu")
@@ -71,6 +75,15 @@ class Settings:
         settings = cls(**values)
         settings._check()
         return settings
+
+    @classmethod
+    def of(cls, artifact: Path) -> Settings:
+        """What an artifact was trained with. GraphmerError where that is not written."""
+        path = artifact / ABOUT
+        try:
+            return cls.read(json.loads(path.read_text(encoding="utf-8"))["settings"])
+        except (OSError, ValueError, KeyError) as error:
+            raise GraphmerError(f"{path}: cannot be read ({error}); train again: python -m graphmer train") from None
 
     def _check(self) -> None:
         if self.precision not in PRECISIONS:

@@ -141,26 +141,34 @@ def _first_fit(chains: Sequence[Chain], width: int) -> Iterator[tuple[Chain, ...
     return (tuple(each) for each in bins)
 
 
-def collate(packed: Packed, graph: Graph, seed: Sequence[int]) -> Batch:
-    """What `Graphmer.forward` takes, masked by a generator of this seed. The chains that begin rows come first."""
-    settings = graph.settings
-    rng = np.random.default_rng(list(seed))
+def chain_batch(packed: Packed) -> Batch:
+    """What `Graphmer.encode` takes, nothing masked."""
     shape = (len(packed.rows), packed.width)
-    table = {name: np.zeros(shape, np.int64) for name in ("ids", "segments", "anchors", "relations", "places")}
-    placed: list[tuple[Chain, int]] = []
+    names = ("input_ids", "segments", "anchors", "relation_ids", "leaf_places")
+    table = {name: np.zeros(shape, np.int64) for name in names}
     for row, chains in enumerate(packed.rows):
         column = 0
         for segment, chain in enumerate(chains, start=1):
             inside = slice(column, column + len(chain))
-            table["ids"][row, inside] = chain.ids
-            table["segments"][row, inside] = segment
-            table["anchors"][row, inside] = chain.anchors
-            table["relations"][row, inside] = chain.relations
-            table["places"][row, inside] = chain.places
-            placed.append((chain, row * packed.width + column))
+            own = (chain.ids, np.int64(segment), chain.anchors, chain.relations, chain.places)
+            for name, values in zip(names, own, strict=True):
+                table[name][row, inside] = values
             column += len(chain)
+    return {name: torch.from_numpy(values) for name, values in table.items()}
+
+
+def collate(packed: Packed, graph: Graph, seed: Sequence[int]) -> Batch:
+    """What `Graphmer.forward` takes, masked by a generator of this seed. The chains that begin rows come first."""
+    settings = graph.settings
+    rng = np.random.default_rng(list(seed))
+    batch: Batch = chain_batch(packed)
+    flat = batch["input_ids"].numpy().reshape(-1)  # the tensor's own memory
+    placed = [
+        (chain, row * packed.width + column)
+        for row, chains in enumerate(packed.rows)
+        for chain, column in zip(chains, np.cumsum([0, *map(len, chains[:-1])]).tolist(), strict=True)
+    ]
     placed.sort(key=lambda one: (one[1] % packed.width != 0, one[1]))
-    flat = table["ids"].reshape(-1)
     roots, leaves, asked, asked_at = [], [], [], []
     facts: list[NDArray[np.int64]] = []
     for chain, start in placed:
@@ -175,15 +183,7 @@ def collate(packed: Packed, graph: Graph, seed: Sequence[int]) -> Batch:
             asked += [seen + number for number in numbers]
             asked_at += [start] * len(numbers)
             facts.append(graph.facts[chain.record][list(chain.facts)])
-    batch: Batch = {
-        "record_id": [chain.record_id for chain, _ in placed],
-        "input_ids": torch.from_numpy(table["ids"]),
-        "segments": torch.from_numpy(table["segments"]),
-        "anchors": torch.from_numpy(table["anchors"]),
-        "relation_ids": torch.from_numpy(table["relations"]),
-        "leaf_places": torch.from_numpy(table["places"]),
-        **_labels("mlm", roots),
-    }
+    batch |= {"record_id": [chain.record_id for chain, _ in placed], **_labels("mlm", roots)}
     if leaves:
         batch |= {**_labels("mnm", leaves), **_questions(graph, np.concatenate(facts), asked, asked_at)}
     return batch

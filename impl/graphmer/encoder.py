@@ -5,7 +5,7 @@ It must never compute in training mode, and never load weights of another shape.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -59,27 +59,46 @@ class Encoder:
     def dimensions(self) -> int:
         return int(self.model.config.dimensions)
 
-    def vectors(self, texts: Sequence[str], *, maximum_tokens: int = 128) -> Vectors:
-        """(N, dimensions) float32, not normalised: compare them by cosine. The rest of a longer text is not read."""
-        limit = min(maximum_tokens, int(self.model.config.positions))
-        ids = [each[:limit] or [tokenizers.SEP] for each in self.tokenizer.encode_batch(texts)]
-        result = np.zeros((len(ids), self.dimensions), np.float32)
-        order = sorted(range(len(ids)), key=lambda place: (len(ids[place]), place))
-        low = 0
-        while low < len(order):
-            high = low + 1
-            while high < len(order) and (high - low + 1) * len(ids[order[high]]) <= _TOKENS_AT_ONCE:
-                high += 1
-            chosen = order[low:high]
-            result[chosen] = self._embed([ids[place] for place in chosen])
-            low = high
-        return result
-
     @torch.inference_mode()
-    def _embed(self, rows: Sequence[Sequence[int]]) -> Vectors:
+    def vectors(self, texts: Sequence[str], *, maximum_tokens: int = 128) -> Vectors:
+        """(N, dimensions) float32, not normalised: compare them by cosine.
+
+        A text is read in windows of as many tokens as the model has positions; what lies beyond `maximum_tokens` is
+        not read.
+        """
         device = self.model.tokens.weight.device
-        vectors: Vectors = self.model.embed(padded(rows).to(device)).cpu().numpy()
+        windows, owners = self._windows(texts, maximum_tokens)
+        total = torch.zeros(len(texts), int(self.model.config.hidden), device=device)
+        weight = torch.zeros(len(texts), device=device)
+        for low, high in _batches([len(each) for each in windows]):
+            owner = torch.tensor(owners[low:high], device=device)
+            sums, weights = self.model.pooled(padded(windows[low:high]).to(device))
+            total.index_add_(0, owner, sums)
+            weight.index_add_(0, owner, weights)
+        vectors: Vectors = self.model.vectors(total, weight).cpu().numpy()
         return vectors
+
+    def _windows(self, texts: Sequence[str], limit: int) -> tuple[list[list[int]], list[int]]:
+        """Pieces of texts as tokens, by rising length, and whose they are. A text without any is one marker."""
+        size = int(self.model.config.positions)
+        found = [
+            (ids[low : min(low + size, limit)], owner)
+            for owner, ids in enumerate(self.tokenizer.encode_batch(texts))
+            for low in range(0, max(1, min(len(ids), limit)), size)
+        ]
+        found.sort(key=lambda one: len(one[0]))
+        return [ids or [tokenizers.SEP] for ids, _ in found], [owner for _, owner in found]
+
+
+def _batches(lengths: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Ranges of rows of rising length that hold at most `_TOKENS_AT_ONCE` tokens when padded."""
+    low = 0
+    while low < len(lengths):
+        high = low + 1
+        while high < len(lengths) and (high - low + 1) * lengths[high] <= _TOKENS_AT_ONCE:
+            high += 1
+        yield low, high
+        low = high
 
 
 def padded(rows: Sequence[Sequence[int]]) -> torch.Tensor:
@@ -99,5 +118,7 @@ def _model(directory: Path) -> Graphmer:
         model.load_state_dict(load_file(directory / WEIGHTS))
     except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise GraphmerError(f"{directory}: holds no trained model ({first}); train one: python -m graphmer train") from None
+        raise GraphmerError(
+            f"{directory}: holds no trained model ({first}); train one: python -m graphmer train"
+        ) from None
     return model

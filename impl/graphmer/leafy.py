@@ -119,9 +119,7 @@ def _piece_of(pieces: Sequence[tuple[int, int]], token: int) -> int:
     return min(bisect_right([low for low, _ in pieces], max(0, token)) - 1, len(pieces) - 1)
 
 
-def _parts(
-    record: Record, tokens: Tokens, facts: Sequence[int], width: int, start: int
-) -> Iterator[tuple[int, ...]]:
+def _parts(record: Record, tokens: Tokens, facts: Sequence[int], width: int, start: int) -> Iterator[tuple[int, ...]]:
     """Facts in groups whose tails leave half of the rest of a chain to the text, or one fact alone."""
     budget = (width - start) // 2
     group: list[int] = []

@@ -63,11 +63,10 @@ class GraphmerConfig(PretrainedConfig):  # type: ignore[misc]
 
 @dataclass
 class Output(ModelOutput):  # type: ignore[misc]
-    """`loss` is the sum of `losses`; `hidden` is (B, L, W)."""
+    """`loss` is the sum of `losses`."""
 
     loss: Tensor | None = None
     losses: Mapping[str, Tensor] | None = None
-    hidden: Tensor | None = None
 
 
 def distances(anchors: Tensor, leaf: Tensor) -> Tensor:
@@ -208,26 +207,27 @@ class Graphmer(PreTrainedModel):  # type: ignore[misc]
         result: Tensor = self.last(x)
         return result
 
-    def embed(self, ids: Tensor) -> Tensor:
-        """(N, D) vectors of texts: a learned weight of each entry times its hidden state, summed over the text.
+    def embed(self, ids: Tensor) -> Tensor:  # (N, L) entries, 0 beyond the end -> (N, D)
+        """Vectors of texts that fit into one window."""
+        return self.vectors(*self.pooled(ids))
 
-        Args:
-            ids: (N, L) entries, 0 beyond the end.
-        """
-        length = ids.shape[1]
+    def vectors(self, total: Tensor, weight: Tensor) -> Tensor:  # (N, W), (N,) -> (N, D)
+        """Vectors of texts from what `pooled` gives, summed over the windows of a text."""
+        result: Tensor = self.pool(total / (weight.unsqueeze(1) + 1e-6)).float()
+        return result
+
+    def pooled(self, ids: Tensor) -> tuple[Tensor, Tensor]:  # (N, L) -> (N, W), (N,)
+        """Hidden states times learned weights of their entries, summed over a window; and the sum of the weights."""
         kept = ids > 0
-        anchors = torch.arange(length, device=ids.device).expand_as(ids)
+        anchors = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
         nothing = torch.zeros_like(ids)
-        if self.bias is None:
-            near = torch.zeros(1, 1, 1, length, device=ids.device)
-        else:
-            near = self.bias(nothing[:1], anchors[:1], nothing[:1] > 0)  # (1, H, L, L): the same for every text
         x = self.tokens(ids) + self.positions(anchors) + self.relations(nothing) + self.leaf_positions(nothing)
+        near = x.new_zeros(1, 1, 1, 1)
+        if self.bias is not None:
+            near = self.bias(nothing[:1], anchors[:1], nothing[:1] > 0)  # (1, H, L, L): the same for every text
         hidden = self._through(x, near.masked_fill(~kept[:, None, None, :], -1e4))
         weight = self.importance(ids).squeeze(2).exp() * kept  # (N, L)
-        total = (weight.unsqueeze(2) * hidden).sum(1) / (weight.sum(1, keepdim=True) + 1e-6)
-        result: Tensor = self.pool(total).float()
-        return result
+        return (weight.unsqueeze(2) * hidden).sum(1), weight.sum(1)
 
     def predict(self, hidden: Tensor) -> Tensor:  # (K, W) -> (K, vocabulary)
         """Logits at positions that were chosen beforehand: all of them would cost more than the encoder."""
@@ -248,40 +248,52 @@ class Graphmer(PreTrainedModel):  # type: ignore[misc]
         leaf_places: Tensor,
         mlm_positions: Tensor,
         mlm_labels: Tensor,
-        mnm_positions: Tensor | None = None,
-        mnm_labels: Tensor | None = None,
-        entities: Tensor | None = None,
-        facts: Tensor | None = None,
-        asked: Tensor | None = None,
-        asked_at: Tensor | None = None,
-        allowed: Tensor | None = None,
+        **leaves: Tensor,
     ) -> Output:
-        """Losses of packed chains. N chains, K masked tokens of each at most, E entities, T facts, M masked leaves.
+        """Losses of packed chains: N chains, K masked tokens of each at most.
 
         Args:
-            mlm_positions, mnm_positions: (N, K) places of masked tokens in the B x L tokens of the batch.
-            mlm_labels, mnm_labels: (N, K) what stood there; -100 where a chain has fewer.
+            mlm_positions: (N, K) places of masked tokens in the B x L tokens of the batch.
+            mlm_labels: (N, K) what stood there; -100 where a chain has fewer.
+            leaves: what `_graph` takes; nothing where chains have no leaves.
+        """
+        hidden = self.encode(input_ids, segments, anchors, relation_ids, leaf_places)
+        flat = hidden.flatten(0, 1)  # (B L, W)
+        losses = {"mlm": self._masked(flat, mlm_positions, mlm_labels)}
+        if leaves:
+            losses |= self._graph(flat, **leaves)
+        weights = self.config.weights
+        losses = {name: weights[name] * loss for name, loss in losses.items() if weights[name]}
+        return Output(loss=sum(losses.values(), torch.zeros(())), losses=losses)
+
+    def _graph(
+        self,
+        flat: Tensor,
+        mnm_positions: Tensor,
+        mnm_labels: Tensor,
+        entities: Tensor,
+        facts: Tensor,
+        asked: Tensor,
+        asked_at: Tensor,
+        allowed: Tensor,
+    ) -> dict[str, Tensor]:
+        """Losses of leaves: E entities, T facts, M of them with a masked tail.
+
+        Args:
+            flat: (B L, W) hidden states.
+            mnm_positions, mnm_labels: (N, K) as those of the chain's own tokens.
             entities: (E, K) tokens of the names of entities, 0 beyond the end.
             facts: (T, 3) head, relation, tail; heads and tails are rows of `entities`.
             asked: (M,) rows of `facts` whose tails are masked.
             asked_at: (M,) place of the first token of their chains in the B x L tokens.
             allowed: (M, E) which entities stand against the tail, itself included.
         """
-        hidden = self.encode(input_ids, segments, anchors, relation_ids, leaf_places)
-        flat = hidden.flatten(0, 1)  # (B L, W)
-        weights = self.config.weights
-        losses = {"mlm": weights["mlm"] * self._masked(flat, mlm_positions, mlm_labels)}
-        if mnm_positions is not None and mnm_labels is not None:
-            if weights["mnm"]:
-                losses["mnm"] = weights["mnm"] * self._masked(flat, mnm_positions, mnm_labels)
-            assert entities is not None and facts is not None and asked is not None and asked_at is not None
-            assert allowed is not None
-            names = self.graph.names(entities, self.tokens.weight)  # (E, W)
-            if weights["link"]:
-                losses["link"] = weights["link"] * self.graph.link(names, facts, asked, flat[asked_at], allowed)
-            if weights["ontology"]:
-                losses["ontology"] = weights["ontology"] * self.graph.ontology(names, facts, self.config.laws)
-        return Output(loss=sum(losses.values(), torch.zeros(())), losses=losses, hidden=hidden.detach())
+        names = self.graph.names(entities, self.tokens.weight)  # (E, W)
+        return {
+            "mnm": self._masked(flat, mnm_positions, mnm_labels),
+            "link": self.graph.link(names, facts, asked, flat[asked_at], allowed),
+            "ontology": self.graph.ontology(names, facts, self.config.laws),
+        }
 
     def _masked(self, flat: Tensor, positions: Tensor, labels: Tensor) -> Tensor:
         there = labels != -100

@@ -81,13 +81,14 @@ def build(triples: Iterable[Row], entities: Iterable[Row], files: Iterable[Row])
     found = []
     for head, known in facts.items():
         text = texts.get(head, "")
-        places = _places(text)
-        found.append(
-            Record(head, groups[head], head, text, tuple(
-                Fact(relation, tail, places.get(short(tail), -1)) for relation, tail in known
-            ))
-        )  # fmt: skip
+        found.append(Record(head, groups[head], head, text, places_of(text, list(known))))
     return found
+
+
+def places_of(text: str, facts: Sequence[tuple[str, str]]) -> tuple[Fact, ...]:
+    """Facts (relation, tail) with the places where the text first says their tails."""
+    places = _places(text)
+    return tuple(Fact(relation, tail, places.get(short(tail), -1)) for relation, tail in facts)
 
 
 def short(name: str) -> str:

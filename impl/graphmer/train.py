@@ -8,6 +8,7 @@ test split.
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import sys
@@ -26,7 +27,7 @@ from corpus import tokenizer as tokenizers
 from corpus.tokenizer import CodeTokenizer
 from graphmer import data as batches
 from graphmer import records, tasks
-from graphmer.config import Settings
+from graphmer.config import ABOUT, Settings
 from graphmer.data import Graph, Pairs, Plan
 from graphmer.encoder import TOKENIZER, Encoder
 from graphmer.model import Graphmer, GraphmerConfig
@@ -152,7 +153,7 @@ def build(settings: Settings, ontology: ontologies.Ontology) -> Graphmer:
         heads=settings.heads,
         feed_forward=settings.feed_forward,
         dimensions=settings.dimensions,
-        positions=settings.lengths[-1],
+        positions=max(settings.lengths[-1], settings.target_length),
         relations=len(ontology.relations),
         dropout=settings.dropout,
         bias=settings.bias,
@@ -174,8 +175,8 @@ def _made(batch: dict[str, Any]) -> dict[str, Any]:
 
 def arguments(settings: Settings, steps: int, out: Path) -> TrainingArguments:
     """What `Trainer` is told: warm-up and cosine per update, evaluation at the start and `evaluations` times after."""
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    updates = -(-(-(-steps // world)) // settings.accumulation)
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    updates = math.ceil(math.ceil(steps / processes) / settings.accumulation)
     every = max(1, updates // settings.evaluations)
     os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(out / "tensorboard"))
     return TrainingArguments(
@@ -213,7 +214,7 @@ def finish(trainer: PlanTrainer, settings: Settings, out: Path) -> None:
     """Write what `Encoder.load` reads, and how training went."""
     history = [row for row in trainer.state.log_history if "loss" in row or "eval_loss" in row]
     about = {"settings": asdict(settings), "updates": trainer.state.global_step, "history": history}
-    _write(out / "training.json", json.dumps(about, indent=1))
+    _write(out / ABOUT, json.dumps(about, indent=1))
     beside = out / "saved.partial"
     trainer.model.save_pretrained(beside)
     for name in ("config.json", "model.safetensors"):
