@@ -46,6 +46,7 @@ class Settings:
     ontology_weight: float
     rows: int  # of packed chains in a batch
     epochs: int  # over the records of the graph
+    updates: int  # at most; 0: as many as the batches give
     align_epochs: int  # over the pairs
     align_from: float  # share of the training after which batches of pairs come between the others
     align_batch: int

@@ -310,7 +310,9 @@ class Plan(torch.utils.data.Dataset[Batch]):
             for epoch in range(settings.align_epochs)
             for part in _drawn(aligned.rows, settings.align_batch, [settings.seed, 1, epoch])
         ]
-        return cls(graph, aligned, _interleaved(chains, between, settings.align_from))
+        steps = _interleaved(chains, between, settings.align_from)
+        most = settings.updates * settings.accumulation
+        return cls(graph, aligned, steps[:most] if most else steps)
 
     @classmethod
     def evaluation(cls, graph: Graph, aligned: Pairs, settings: Settings) -> Plan:
