@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from corpus import ontology as ontologies
+from corpus.tokenizer import CLS, SEP
 from graphmer import leafy, objectives
 from graphmer.config import Settings
 from graphmer.data import Packed, chain_batch
@@ -100,28 +101,59 @@ class Bridge:
             answers.append([(str(i), float(v)) for v, i in zip(best.values, best.indices, strict=True)])
         return answers
 
-    @torch.inference_mode()
     def tails(self, items: Sequence[Mapping[str, Any]], entities: Sequence[Sequence[str]]) -> list[str]:
-        """The entity that the graph head ranks first as tail of each (head, relation), types allowing.
+        """The entity that the graph head ranks first for each item of `ranked_tails`."""
+        return [ranked[0][0] for ranked in self.ranked_tails(items, entities)]
+
+    @torch.inference_mode()
+    def ranked_tails(
+        self, items: Sequence[Mapping[str, Any]], entities: Sequence[Sequence[str]]
+    ) -> list[list[tuple[str, float]]]:
+        """The best entities as tails of each (head, relation), best first, types allowing.
 
         Args:
-            items: head and relation.
+            items: head and relation; where there is a text, too, its chain is read; `known` are tails left out.
             entities: (name, type) of all candidates.
         """
         model, ontology = self.encoder.model, ontologies.load()
-        names = [name for name, _ in entities]
+        places = {name: place for place, (name, _) in enumerate(entities)}
         own = [item["head"] for item in items]
-        tokens = self.encoder.tokenizer.encode_batch([*names, *own])
-        table = model.graph.names(padded(tokens), model.tokens.weight)
-        heads = torch.arange(len(own)) + len(names)
+        table = model.graph.names(padded(self.encoder.tokenizer.encode_batch([*places, *own])), model.tokens.weight)
         relations = torch.tensor([self.relations[item["relation"]] for item in items])
-        scores = model.graph.against(model.graph.queries(table, heads, relations), table[: len(names)], relations)
-        kinds = [kind for _, kind in entities]
+        queries = model.graph.queries(table, torch.arange(len(own)) + len(places), relations)
+        queries = queries + model.graph.context(self._contexts(items))
+        kinds = {kind: torch.tensor([kind == other for _, other in entities]) for _, kind in entities}
+        answers: list[list[tuple[str, float]]] = []
         for row, item in enumerate(items):
+            scores = model.graph.against(queries[row : row + 1], table[: len(places)], relations[row : row + 1])[0]
             range_ = ontology.relations[item["relation"]].range
-            shut = [kind not in range_ or name == item["head"] for kind, name in zip(kinds, names, strict=True)]
-            scores[row, torch.tensor(shut)] = float("-inf")
-        return [names[place] for place in scores.argmax(1).tolist()]
+            for kind, those in kinds.items():
+                if kind not in range_:
+                    scores[those] = float("-inf")
+            shut = [places[name] for name in (item["head"], *item.get("known", ())) if name in places]
+            scores[shut] = float("-inf")
+            best = scores.topk(min(_TOP, len(places)))
+            found = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+            answers.append([(entities[place][0], score) for place, score in found if score > float("-inf")])
+        return answers
+
+    def _contexts(self, items: Sequence[Mapping[str, Any]]) -> torch.Tensor:
+        """(M, W) what the encoder makes of the first token of each item's chain without leaves; 0 without a text."""
+        width = self.settings.lengths[-1]
+        found = torch.zeros(len(items), int(self.encoder.model.config.hidden))
+        known: dict[tuple[str, str], torch.Tensor] = {}
+        for row, item in enumerate(items):
+            if not item.get("text"):
+                continue
+            key = (item["head"], item["text"])
+            if key not in known:
+                tokens = self.encoder.tokenizer.encode_batch(key)
+                ids = np.array([CLS, *tokens[0], SEP, *tokens[1]][:width], np.int32)
+                nothing = np.zeros_like(ids)
+                chain = Chain("", 0, ids, nothing, np.arange(len(ids), dtype=np.int32), nothing, nothing, ())
+                known[key] = self.encoder.model.encode(**chain_batch(Packed(len(ids), ((chain,),))))[0, 0]
+            found[row] = known[key]
+        return found
 
 
 def _record(item: Mapping[str, Any]) -> Record:
