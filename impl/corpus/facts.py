@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from corpus import graph, ontology, triples
+from corpus import ontology, triples
 from corpus.distributions import Distribution
+from corpus.graph import Graph
 from corpus.hiding import without_imports
 from corpus.parsing import UNREADABLE, content_of
 from corpus.triples import Entity, Triple
@@ -17,9 +18,8 @@ from corpus.triples import Entity, Triple
 PARTS: Final = ("triples", "entities", "files")
 
 
-def write(out: Path, side: str, distributions: Sequence[Distribution], processes: int = 2) -> None:
-    """Write SIDE_triples.jsonl, SIDE_entities.jsonl and SIDE_files.jsonl of the distributions' graph."""
-    built = graph.cached(distributions, processes=processes)
+def write(out: Path, side: str, distributions: Sequence[Distribution], built: Graph) -> None:
+    """Write SIDE_triples.jsonl, SIDE_entities.jsonl and SIDE_files.jsonl of the graph of some distributions."""
     backwards = inverses()
     edges = (triple_row(one) for one in triples.read_triples(built.triples) if one.relation not in backwards)
     entities = [entity_row(one) for one in triples.read_entities(built.entities)]

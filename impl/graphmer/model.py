@@ -143,6 +143,7 @@ class Graphmer(PreTrainedModel):  # type: ignore[misc]
     config_class = GraphmerConfig
     base_model_prefix = "graphmer"
     supports_gradient_checkpointing = True
+    accepts_loss_kwargs = False  # losses are means already: `Trainer` divides them by the accumulation
 
     def __init__(self, config: GraphmerConfig) -> None:
         super().__init__(config)
@@ -171,7 +172,7 @@ class Graphmer(PreTrainedModel):  # type: ignore[misc]
         elif isinstance(module, nn.Embedding):
             nn.init.normal_(module.weight, std=0.02) if module.embedding_dim > 1 else nn.init.zeros_(module.weight)
 
-    def gradient_checkpointing_enable(self, *options: Any, **more: Any) -> None:
+    def activation_checkpointing_enable(self, *options: Any, **more: Any) -> None:
         """Recompute a layer's activations in the backward pass instead of keeping them; the name is `Trainer`'s."""
         self.checkpointing = True
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from corpus import distributions, facts, folders
+from corpus import distributions, facts, folders, graph
 from corpus.distributions import Distribution
 from corpus.functions import functions_of
 from corpus.pairs import pairs_of
@@ -32,9 +32,9 @@ def specified(out: Path, spec: Mapping[str, Any], profile: str) -> None:
     """Write the data that a specification names."""
     tables = {name: {**table, **table.get(profile, {})} for name, table in spec["data"].items()}
     for side in SIDES:
-        graph = distributions.find(tables["facts"][side])
+        known = distributions.find(tables["facts"][side])
         texts = distributions.find(tables["corpus"][side])
-        write(out, side, graph, texts, tables["pairs"]["limit" if side == "train" else "dev_limit"])
+        write(out, side, known, texts, tables["pairs"]["limit" if side == "train" else "dev_limit"])
 
 
 def of_folders(out: Path, train: Sequence[Path], dev: Sequence[Path]) -> None:
@@ -45,13 +45,13 @@ def of_folders(out: Path, train: Sequence[Path], dev: Sequence[Path]) -> None:
 
 
 def write(
-    out: Path, side: str, graph: Sequence[Distribution], texts: Sequence[Distribution], limit: int | None
+    out: Path, side: str, known: Sequence[Distribution], texts: Sequence[Distribution], limit: int | None
 ) -> None:
-    """Write the facts of `graph` and at most `limit` pairs docstring -> function of `texts` as one side."""
+    """Write the facts of `known` and at most `limit` pairs docstring -> function of `texts` as one side."""
     import random
 
     out.mkdir(parents=True, exist_ok=True)
-    facts.write(out, side, graph)
+    facts.write(out, side, known, graph.build(known, out / f"{side}_graph" / "graph.jsonl"))
     pairs = pairs_of(functions_of(texts, documented=True))
     random.Random(0).shuffle(pairs)
     if not pairs:

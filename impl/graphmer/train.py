@@ -184,7 +184,7 @@ def arguments(settings: Settings, steps: int, out: Path) -> TrainingArguments:
         per_device_train_batch_size=1,  # a plan's item is a batch
         per_device_eval_batch_size=1,
         gradient_accumulation_steps=settings.accumulation,
-        gradient_checkpointing=settings.gradient_checkpointing,
+        activation_checkpointing=settings.gradient_checkpointing,
         num_train_epochs=1,  # a plan holds all of them
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
