@@ -91,3 +91,16 @@ def test_distinct_by_hand() -> None:
     assert compute("generation.distinct", replies, n=2) == pytest.approx(4 / 5)
     with pytest.raises(metrics.UndefinedMetricError):
         compute("generation.distinct", ["a"], n=2)
+
+
+@pytest.mark.parametrize(
+    ("reply", "score"),
+    [
+        ("", 0.0),
+        ("tea", (0 + 0.1 + 1 + 1) / 4),
+        ("what tea do you like?", (1 + 0.5 + 1 + 0.2) / 4),
+        ("no no", (0 + 0.2 + 0.5 + 1) / 4),
+    ],
+)
+def test_engagement_by_hand(reply: str, score: float) -> None:
+    assert compute("generation.engagement", [reply], ["what do you like, and when?"]) == pytest.approx(score)

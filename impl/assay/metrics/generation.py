@@ -127,6 +127,24 @@ def _policies(gold: Any, rng: np.random.Generator) -> Policies:
     }
 
 
+def engagement(predictions: Sequence[str], gold: Sequence[str]) -> Floats:
+    """(N,) mean of four parts in [0, 1]: a question is asked back; length (10 words earn 1); different words over all
+    words; words that the last turn does not have. A reply without words earns 0.
+
+    Args:
+        predictions: N replies.
+        gold: N last turns of the partner.
+    """
+    result = np.zeros(len(predictions))
+    for i, (reply, turn) in enumerate(zip(predictions, gold, strict=True)):
+        found, heard = _words(reply), set(_words(turn))
+        if found:
+            new = sum(word not in heard for word in found) / len(found)
+            parts = ("?" in reply, min(1.0, len(found) / 10), len(set(found)) / len(found), new)
+            result[i] = sum(parts) / len(parts)
+    return result
+
+
 for _metric in (
     Metric(
         name="generation.keyword_overlap",
@@ -172,6 +190,15 @@ for _metric in (
         per_item=rouge_l,
         policy_form=_policies,
         reference="brute force over common subsequences",
+    ),
+    Metric(
+        name="generation.engagement",
+        direction="none",
+        range=(0.0, 1.0),
+        source="mean of: asks back, length, variety, words of its own; a heuristic",
+        per_item=engagement,
+        consumes="outputs",
+        reference="hand computation",
     ),
     Metric(
         name="generation.distinct",
