@@ -513,6 +513,43 @@ def _work(flight: Record, target: float) -> float:
     return float(samples * int(_seen(flight, "parameters")["trainable"]))
 
 
+def reduction(predictions: Any, gold: Any = None) -> float:
+    """1 - sum of dev losses after / sum before, for losses taken by the judge from flight records.
+
+    Args:
+        predictions: {"before": (N,), "after": (N,)} terms of the dev loss at initialisation and at the last step.
+    """
+    if not isinstance(predictions, Mapping) or set(predictions) != {"before", "after"}:
+        raise InvalidPredictionsError('dev losses are given as {"before": N numbers, "after": N numbers}')
+    before, after = (
+        math.fsum(_finite(one, f"a dev loss {side}") for one in predictions[side]) for side in ("before", "after")
+    )
+    if before <= 0:
+        raise UndefinedMetricError(f"the dev loss before is {before:g}: a share needs a positive one")
+    return 1 - after / before
+
+
+def step_ms(flight: Record, declared: Declared | None = None) -> float:
+    """Median wall time of an update, milliseconds, without evaluation and checkpoints."""
+    seen = sorted(float(one) for one in _seen(flight, "step_seconds"))
+    if not seen:
+        raise InvalidPredictionsError("no update was timed")
+    return _finite(seen[len(seen) // 2] * 1e3, "the time of an update")
+
+
+def data_share(flight: Record, declared: Declared | None = None) -> float:
+    """Time spent waiting for data / time of all updates, in [0, 1]."""
+    total = math.fsum(float(one) for one in _seen(flight, "step_seconds"))
+    if total <= 0:
+        raise InvalidPredictionsError("no update was timed")
+    return min(1.0, _finite(_seen(flight, "data_seconds"), "the time spent waiting for data") / total)
+
+
+def memory_mib(flight: Record, declared: Declared | None = None) -> float:
+    """Peak memory of the training process in MiB (2**20 bytes): of the accelerator where there is one."""
+    return _finite(_seen(flight, "peak_memory_bytes"), "the peak of memory") / 2**20
+
+
 _METRICS: list[tuple[str, Callable[..., float], str, tuple[float, float], str]] = [
     ("finite", finite, "lower", (0.0, math.inf), "non-finite losses + skipped updates"),
     ("updates", updates, "none", (0.0, math.inf), "updates made / declared"),
@@ -543,6 +580,9 @@ _METRICS: list[tuple[str, Callable[..., float], str, tuple[float, float], str]] 
     ("batch", batch, "none", (0.0, math.inf), "samples in an update / declared"),
     ("lengths", lengths, "lower", (0.0, math.inf), "faults of the sequence lengths seen"),
     ("records_per_parameter", records_per_parameter, "higher", (0.0, math.inf), "records / trained parameters"),
+    ("step_ms", step_ms, "lower", (0.0, math.inf), "median of the recorder's step times"),
+    ("data_share", data_share, "lower", (0.0, 1.0), "waiting for data / all step times"),
+    ("memory_mib", memory_mib, "lower", (0.0, math.inf), "peak memory that the recorder saw"),
     ("effects", effects, "lower", (0.0, math.inf), "switches that change nothing"),
     ("resume", resume, "lower", (0.0, math.inf), "tensors that differ after a kill"),
     ("saving", saving, "higher", (-math.inf, 1.0), "1 - work / work of the dearer arm"),
@@ -565,3 +605,15 @@ for _name, _formula, _direction, _range, _source in _METRICS:
             reference="hand computation",
         )
     )
+
+register(
+    Metric(
+        name="training.reduction",
+        direction="higher",
+        range=(-math.inf, 1.0),
+        source="1 - dev loss after / before, fixed weights",
+        formula=reduction,
+        consumes="outputs",
+        reference="hand computation",
+    )
+)

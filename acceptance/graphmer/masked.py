@@ -1,0 +1,91 @@
+"""Chains with hidden tokens as items: which entry stood there stays on this side."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from acceptance.graphmer.conftest import Heads
+from corpus import ontology
+from corpus import tokenizer as tokenizers
+from corpus.tokenizer import MARKERS, MASK
+from graphmer import leafy, records
+from graphmer.records import Record
+
+Kind = Literal["mlm", "mnm"]
+MOST = 50
+"""Entries that a baseline ranks, as many as the subject does."""
+
+
+@dataclass(frozen=True)
+class Masked:
+    """One question a chain: a hidden token of the text (mlm) or of a hidden leaf (mnm)."""
+
+    items: Sequence[dict[str, Any]]
+    answers: Sequence[int]
+    entries: int
+
+    @cached_property
+    def gold(self) -> dict[str, Any]:
+        return {
+            "qrels": [{str(one): 1.0} for one in self.answers],
+            "candidates": np.full(len(self.answers), self.entries),
+        }
+
+    def unigram(self, counts: Counter[int]) -> list[list[tuple[str, float]]]:
+        """The most frequent entries of training, whatever the question."""
+        best = [(str(entry), float(count)) for entry, count in counts.most_common(MOST)]
+        return [best] * len(self.items)
+
+
+def questions(heads: Heads, artifact: Path, profile: dict[str, Any], kind: Kind, count: int) -> Masked:
+    """Chains of the widest rows, masked in the profile's shares, a token of each asked for."""
+    tokenizer = tokenizers.read(artifact / "tokenizer.json")
+    rng = np.random.default_rng(0)
+    chains = [chain for _, found in encoded(heads, tokenizer, profile) for chain in found]
+    items, answers = [], []
+    for place in rng.permutation(len(chains))[:count]:
+        chain = chains[place]
+        roots = np.flatnonzero((chain.leaves == 0) & (chain.ids >= len(MARKERS)))
+        hidden = rng.choice(roots, max(1, round(profile["mlm_share"] * len(roots))), replace=False)
+        number = int(chain.leaves.max())
+        leaves = rng.choice(number, max(1, round(profile["mnm_share"] * number)), replace=False) + 1
+        inside = np.flatnonzero(np.isin(chain.leaves, leaves))
+        at = int(rng.choice(hidden if kind == "mlm" else inside))
+        ids = chain.ids.copy()
+        answers.append(int(ids[at]))
+        ids[hidden] = MASK
+        ids[inside] = MASK
+        columns = (("ids", ids), ("relations", chain.relations), ("anchors", chain.anchors), ("places", chain.places))
+        items.append({**{name: column.tolist() for name, column in columns}, "at": at})
+    return Masked(items, answers, len(tokenizer))
+
+
+def counts(heads: Heads, artifact: Path, profile: dict[str, Any], kind: Kind) -> Counter[int]:
+    """How often each entry stands in the texts (mlm) or the leaves (mnm) of some heads."""
+    found: Counter[int] = Counter()
+    for _, chains in encoded(heads, tokenizers.read(artifact / "tokenizer.json"), profile):
+        for chain in chains:
+            inside = (chain.leaves > 0) if kind == "mnm" else (chain.leaves == 0) & (chain.ids >= len(MARKERS))
+            found.update(chain.ids[inside].tolist())
+    return found
+
+
+def encoded(heads: Heads, tokenizer: Any, profile: dict[str, Any]) -> list[tuple[dict[str, Any], list[leafy.Chain]]]:
+    relations = {name: number for number, name in enumerate(ontology.load().relations, start=1)}
+    found = [
+        Record(each["head"], "", each["head"], each["text"], records.places_of(each["text"], map(tuple, each["facts"])))
+        for each in heads.items
+    ]
+    tokens = leafy.tokenise(found, tokenizer)
+    width, roots = profile["lengths"][-1], profile["roots"]
+    return [
+        (item, leafy.encode(number, record, own, relations, width, roots, True))
+        for number, (item, record, own) in enumerate(zip(heads.items, found, tokens, strict=True))
+    ]

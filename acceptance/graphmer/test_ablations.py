@@ -1,0 +1,158 @@
+"""Does each part help, and does the large model train? Three seeds with and three without, everything else equal."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from acceptance.graphmer import masked
+
+SEEDS = (0, 1, 2)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Queries among a pool, each with one answer."""
+
+    queries: list[str]
+    pool: list[str]
+
+    @property
+    def gold(self) -> dict[str, Any]:
+        return {"relevant": np.arange(len(self.queries)), "candidates": np.full(len(self.queries), len(self.pool))}
+
+    def ask(self, variant):
+        """Cosines of every query with the whole pool."""
+
+        def scores(vectors):
+            units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+            return units[: len(self.queries)] @ units[len(self.queries) :].T
+
+        found = variant.predictions("vectors", [*self.queries, *self.pool])
+        return found.map(scores, items=self.queries)
+
+
+@pytest.fixture(scope="session")
+def search(pairs):
+    """Docstrings of the dev distributions, and the functions that they describe."""
+    rows = {row["target"]: row for row in pairs.rows("dev_pairs.jsonl") if row["kind"] == "docstring"}
+    return Found([row["query"] for row in rows.values()], list(rows))
+
+
+@dataclass(frozen=True)
+class Tails:
+    """(head, relation) of the dev side with one tail each, among all entities there."""
+
+    items: list[dict[str, str]]
+    entities: list[list[str]]
+    gold: dict[str, Any]
+
+    def ask(self, variant):
+        return variant.predictions("ranked_tails", self.items, entities=self.entities)
+
+
+@pytest.fixture(scope="session")
+def tails(fact_data, dev_heads, tables):
+    types = {row["name"]: row["type"] for row in fact_data.rows("dev_entities.jsonl")}
+    texts = {item["head"]: item["text"] for item in dev_heads.items}
+    facts = [row for row in fact_data.rows("dev_triples.jsonl") if row["tail"] in types and texts[row["head"]]]
+    known: dict[tuple[str, str], list[str]] = {}
+    for row in facts:
+        known.setdefault((row["head"], row["relation"]), []).append(row["tail"])
+    random.Random(0).shuffle(facts)
+    chosen = facts[: tables("masked")["items"]]
+    items = [
+        {
+            "head": row["head"], "relation": row["relation"], "text": texts[row["head"]],
+            "known": [one for one in known[row["head"], row["relation"]] if one != row["tail"]],
+        }
+        for row in chosen
+    ]  # fmt: skip
+    gold = {"qrels": [{row["tail"]: 1.0} for row in chosen], "candidates": np.full(len(chosen), len(types))}
+    return Tails(items, [[name, kind] for name, kind in sorted(types.items())], gold)
+
+
+def variants(graphmer, **changes):
+    return [graphmer.variant(seed=seed, **changes) for seed in SEEDS]
+
+
+def without(ask, **changes):
+    """The control: the same seed trained with another value."""
+    return {"without": lambda variant: ask(variant.variant(**changes))}
+
+
+@pytest.mark.requirement("graphmer/ablation.bias")
+def test_the_attention_bias_helps_hidden_leaves(judge, graphmer, dev_heads, fact_data, tables):
+    """Every variant has the same tokenizer: it is learnt from the same texts."""
+    count = tables("masked")["items"]
+    asked = masked.questions(dev_heads, graphmer.artifact.folder, graphmer.profile, "mnm", count)
+
+    def ask(variant):
+        return variant.predictions("fill", asked.items)
+
+    judge.seeds(
+        variants(graphmer), ask, gold=asked.gold, baselines=without(ask, bias=False), datasets=[fact_data]
+    )  # fmt: skip
+
+
+@pytest.mark.requirement("graphmer/ablation.bias_search")
+def test_the_attention_bias_helps_search(judge, graphmer, search, pairs):
+    judge.seeds(
+        variants(graphmer), search.ask, gold=search.gold, baselines=without(search.ask, bias=False), datasets=[pairs]
+    )
+
+
+@pytest.mark.requirement("graphmer/ablation.leaves")
+def test_leaves_help_search(judge, graphmer, search, pairs):
+    judge.seeds(
+        variants(graphmer), search.ask, gold=search.gold, baselines=without(search.ask, leaves=False), datasets=[pairs]
+    )
+
+
+@pytest.mark.requirement("graphmer/ablation.mnm")
+def test_hidden_leaves_help_search(judge, graphmer, search, pairs):
+    judge.seeds(
+        variants(graphmer), search.ask, gold=search.gold, baselines=without(search.ask, mnm_weight=0.0),
+        datasets=[pairs],
+    )  # fmt: skip
+
+
+@pytest.mark.requirement("graphmer/ablation.mnm_links")
+def test_hidden_leaves_help_tails(judge, graphmer, tails, fact_data):
+    judge.seeds(
+        variants(graphmer), tails.ask, gold=tails.gold, baselines=without(tails.ask, mnm_weight=0.0),
+        datasets=[fact_data],
+    )  # fmt: skip
+
+
+@pytest.mark.requirement("graphmer/ablation.negatives")
+def test_constrained_negatives_help_tails(judge, graphmer, tails, fact_data):
+    judge.seeds(
+        variants(graphmer), tails.ask, gold=tails.gold, baselines=without(tails.ask, constrained_negatives=False),
+        datasets=[fact_data],
+    )  # fmt: skip
+
+
+@pytest.mark.requirement("graphmer/full.85m")
+def test_the_large_model_trains(judge, graphmer):
+    """The profile `full` (in a smoke run, the profile at hand): terms of the dev loss, from the flight record."""
+    smoke = graphmer.profile_name == "smoke"
+    profile = graphmer.profile if smoke else graphmer.spec.profile["full"]
+    large = {name: value for name, value in profile.items() if name != "seed"}
+
+    def losses(variant):
+        flight = variant.artifact.flight
+        assert smoke or flight["updates"] == profile["updates"]
+        assert flight["skipped_updates"] == 0
+        before, after = flight["evaluations"][0]["components"], flight["evaluations"][-1]["components"]
+        seen = variant.predictions("vectors", ["def read(path):", "def write(path):"])
+        return seen.map(
+            lambda _: {"before": [before[name] for name in before], "after": [after[name] for name in before]},
+            items=list(before),
+        )
+
+    judge.seeds(variants(graphmer, **large), losses, gold=None, baselines={})

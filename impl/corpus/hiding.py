@@ -1,0 +1,65 @@
+"""Source text whose imports cannot be read: what an examinee sees when the imports are the answer, or give it away.
+
+Statements are blanked in place, a parenthesised one with all its lines, those of doctests and `__all__` with them, so
+that every other line and column stays where it was. It must never leave a part of an import behind.
+"""
+
+import ast
+import re
+from typing import Final
+
+from corpus.parsing import parse
+
+_EXAMPLE: Final = re.compile(r"^(?P<prompt>\s*(?:>>>|\.\.\.) ?)(?P<code>.*)$")
+_IMPORT: Final = re.compile(r"\s*(?:from\s+[\w.]+\s+import\b|import\s+[\w.])")
+_STAND_IN: Final = b"pass"  # a block that held an import alone must keep a statement
+
+
+def without_imports(text: str) -> str:
+    """`text` with every import statement, every import in a doctest, and every binding of `__all__` blanked.
+
+    Lines keep their numbers, and code its columns. Raises SyntaxError, ValueError, RecursionError as `ast.parse`.
+    """
+    lines = text.encode("utf-8", "replace").split(b"\n")
+    for node in ast.walk(parse(text)):
+        if isinstance(node, ast.Import | ast.ImportFrom) or _binds_all(node):
+            _blank(lines, node)
+    return _without_examples(b"\n".join(lines).decode("utf-8", "replace"))
+
+
+def _binds_all(node: ast.AST) -> bool:
+    if isinstance(node, ast.Assign):
+        targets = node.targets
+    elif isinstance(node, ast.AugAssign | ast.AnnAssign):
+        targets = [node.target]
+    else:
+        return False
+    return any(isinstance(target, ast.Name) and target.id == "__all__" for target in targets)
+
+
+def _blank(lines: list[bytes], node: ast.AST) -> None:
+    """Spaces in place of a statement, a `pass` at its start."""
+    first, last = node.lineno - 1, node.end_lineno - 1  # type: ignore[attr-defined]
+    for number in range(first, last + 1):
+        line = lines[number]
+        start = node.col_offset if number == first else 0  # type: ignore[attr-defined]
+        end = node.end_col_offset if number == last else len(line)  # type: ignore[attr-defined]
+        stand_in = _STAND_IN if number == first else b""
+        lines[number] = line[:start] + stand_in + b" " * (end - start - len(stand_in)) + line[end:]
+
+
+def _without_examples(text: str) -> str:
+    """Imports at the prompts of doctests blanked, up to the closing parenthesis of a longer one."""
+    if ">>>" not in text:
+        return text
+    lines = text.split("\n")
+    open_ = False
+    for number, line in enumerate(lines):
+        example = _EXAMPLE.match(line)
+        code = example["code"] if example else ""
+        if example is not None and (open_ or _IMPORT.match(code)):
+            lines[number] = example["prompt"] + " " * len(code)
+            open_ = code.rstrip().endswith("\\") or ((open_ or "(" in code) and ")" not in code)
+        else:
+            open_ = False
+    return "\n".join(lines)
