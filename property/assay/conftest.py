@@ -1,4 +1,8 @@
-"""A toy project that inner pytest runs judge: one numpy subject, three requirements, everything in a second."""
+"""A toy project that inner pytest runs judge: one numpy subject, three requirements, everything in a second.
+
+Inner runs are processes of their own, forked from one that has imported the libraries, with no other plugin than
+Assay's; what is asked `fresh` starts a new interpreter with all that is installed, as a user does.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,31 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+
+from assay.nursery import ENVIRONMENT, Nursery, fork
+
+IMPORTED = (
+    *(
+        "pytest",
+        "numpy",
+        "pydantic",
+        "rich.console",
+        "safetensors.numpy",
+        "sklearn.metrics",
+        "scipy.stats",
+        "jinja2",
+        "torch",
+    ),
+    *("assay.plugin", "assay.cli", "assay.session", "assay.measurement", "assay.worker", "assay.report.html"),
+    "assay.mutants:warm",
+)
 
 SPEC = """
 [system]
@@ -148,6 +172,8 @@ class Toy:
     """The toy project on disk, and how to run pytest and assay on it."""
 
     root: Path
+    nursery: ClassVar[str] = ""
+    """Address of the process that inner runs are forked from."""
 
     def file(self, name: str) -> Path:
         return self.root / name
@@ -159,20 +185,36 @@ class Toy:
         assert before in text, f"{name} does not hold {before!r}"
         path.write_text(text.replace(before, after))
 
-    def _run(self, *command: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    def _run(
+        self, *command: str, environment: dict[str, str] | None = None, fresh: bool = False
+    ) -> subprocess.CompletedProcess[str]:
+        """`python -m COMMAND` in the project."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "COV_", "GITHUB_"))}
         inherited |= {"ASSAY_CACHE": str(self.root / "cache"), "COLUMNS": "200", "PYTHONDONTWRITEBYTECODE": "1"}
-        inherited |= environment or {}
-        return subprocess.run(
-            [sys.executable, "-m", *command],
-            cwd=self.root, env=inherited, capture_output=True, text=True, timeout=180, check=False,
-        )  # fmt: skip
+        if fresh:
+            return subprocess.run(
+                [sys.executable, "-m", *command],
+                cwd=self.root, env=inherited | (environment or {}), capture_output=True, text=True, timeout=180, check=False,
+            )  # fmt: skip
+        inherited |= {
+            ENVIRONMENT: self.nursery, "PYTHONPATH": str(Path(__file__).parent),
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "assay.plugin", **(environment or {}),
+        }  # fmt: skip
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as error, open(os.devnull, "rb") as nothing:
+            streams = [nothing.fileno(), out.fileno(), error.fileno()]
+            arguments = {"words": list(command)}
+            child = fork(self.nursery, "inner:run", arguments, streams, inherited, self.root)
+            code = child.wait(timeout=180)
+            said = [os.pread(one.fileno(), 1 << 24, 0).decode() for one in (out, error)]
+        return subprocess.CompletedProcess(command, code, *said)
 
-    def pytest(self, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        return self._run("pytest", "-p", "no:cacheprovider", *arguments, environment=environment)
+    def pytest(
+        self, *arguments: str, environment: dict[str, str] | None = None, fresh: bool = False
+    ) -> subprocess.CompletedProcess[str]:
+        return self._run("pytest", "-p", "no:cacheprovider", *arguments, environment=environment, fresh=fresh)
 
-    def assay(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self._run("assay.cli", *arguments)
+    def assay(self, *arguments: str, fresh: bool = False) -> subprocess.CompletedProcess[str]:
+        return self._run("assay.cli", *arguments, fresh=fresh)
 
     def rows(self) -> dict[str, dict[str, Any]]:
         """Requirement id -> its row of `assay status --json`."""
@@ -198,14 +240,21 @@ def _lay_out(root: Path) -> Toy:
     return toy
 
 
+@pytest.fixture(scope="session")
+def _nursery() -> Iterator[None]:
+    with Nursery(IMPORTED) as nursery:
+        Toy.nursery = nursery.address
+        yield
+
+
 @pytest.fixture
-def toy(tmp_path: Path) -> Toy:
+def toy(tmp_path: Path, _nursery: None) -> Toy:
     """The toy project, not yet judged."""
     return _lay_out(tmp_path / "project")
 
 
 @pytest.fixture(scope="session")
-def _judged_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def _judged_once(tmp_path_factory: pytest.TempPathFactory, _nursery: None) -> Path:
     toy = _lay_out(tmp_path_factory.mktemp("judged") / "project")
     done = toy.pytest("acceptance")
     assert done.returncode == 0, done.stdout + done.stderr

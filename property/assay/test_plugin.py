@@ -18,7 +18,7 @@ def test_honest_subject_passes_and_is_done(judged):
     assert auroc["chance"] == 0.5
     assert auroc["baselines"]["coin"]["beaten"] is True
     assert len(auroc["weights"]) == 64
-    assert judged.assay("verify", "toy").returncode == 0
+    assert judged.assay("verify", "toy", fresh=True).returncode == 0
 
 
 def test_running_one_file_alone_works(toy):
@@ -241,7 +241,7 @@ def test_smoke_profile_records_nothing(toy):
 
 
 def test_parallel_run_trains_once_and_judges_all(toy):
-    done = toy.pytest("acceptance", "-n", "2")
+    done = toy.pytest("acceptance", "-n", "2", environment={"PYTEST_PLUGINS": "assay.plugin,xdist.plugin"})
     assert done.returncode == 0, done.stdout + done.stderr
     assert "toy on cpu" in done.stdout, "the controller prints the board"
     trained = list((toy.root / "cache" / "artifact").glob("*/trained.txt"))
@@ -265,7 +265,7 @@ def test_junit_carries_the_numbers(judged):
 
 def test_session_without_requirements_is_left_alone(toy):
     toy.file("test_plain.py").write_text("def test_plain():\n    assert True\n")
-    done = toy.pytest("test_plain.py")
+    done = toy.pytest("test_plain.py", fresh=True)
     assert done.returncode == 0
     assert "assay" not in done.stdout.replace("plugins: ", "").split("collected")[1]
     assert not toy.file(".assay").exists()
