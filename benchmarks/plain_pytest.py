@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 from acceptance.mutants.catalogue import MUTANTS, PROJECT  # noqa: E402
 
-from assay import mutants  # noqa: E402
+from assay import digests, mutants  # noqa: E402
 from assay.mutants import Mutant, take_step  # noqa: E402
 from assay.nursery import Nursery, fork  # noqa: E402
 
@@ -32,6 +32,9 @@ real repository. *Plain pytest* asserts the same thresholds on the numbers that 
 (`benchmarks/plain_twin.py`). Written by `python benchmarks/plain_pytest.py > docs/mutants.md`.
 
 """
+
+FOOT = "Twin, mutants and plain suite as they were then: "
+"""Before the digest with which the document is compared: it goes stale with any of them, not with the harness."""
 
 
 def red(nursery: Nursery, mutant: Mutant) -> bool:
@@ -56,6 +59,20 @@ def child() -> int:
     return int(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "test_twin.py"]))
 
 
+def digest() -> str:
+    """Of twin, mutants and plain suite, comments aside."""
+    files = [path for path in PROJECT.parent.rglob("*") if path.is_file() and not path.match("__pycache__/*")]
+    files += [ROOT / "benchmarks" / name for name in ("plain_pytest.py", "plain_twin.py")]
+    rows = {
+        path.relative_to(ROOT).as_posix(): digests.of_source(path.read_bytes())
+        if path.suffix == ".py"
+        else digests.of_file(path)
+        for path in sorted(files)
+        if ".assay" not in path.parts
+    }
+    return digests.of_json(rows)[:16]
+
+
 def document(plain: Sequence[bool], matrix: Mapping[str, Any]) -> str:
     """The table, from who was red and the JSON of `assay mutants`."""
     rows, honest = {row["id"]: row for row in matrix["mutants"]}, matrix["honest"]
@@ -69,7 +86,7 @@ def document(plain: Sequence[bool], matrix: Mapping[str, Any]) -> str:
     for mutant, caught in zip(MUTANTS, plain, strict=True):
         by = f"`{mutant.killed_by}`" if rows[mutant.id]["ok"] else "**survived**"
         lines.append(f"| {mutant.id} | {mutant.defect} | {'red' if caught else 'green'} | {by} |")
-    return HEAD + "\n".join(lines) + "\n"
+    return HEAD + "\n".join([*lines, "", f"{FOOT}`{digest()}`."]) + "\n"
 
 
 def main() -> None:

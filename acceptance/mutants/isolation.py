@@ -46,7 +46,7 @@ MUTANTS = (
         "exit",
         "a subject that ends its process with success in the middle of the question",
         "import atexit\nimport os\nimport threading\nthreading.Timer(0.0, lambda: os._exit(0)).start()\nimport time\ntime.sleep(5)",
-        "missing-is-unproven",
+        "answers-before-it-ends",
     ),
     _tampers(
         "protocol",

@@ -124,10 +124,10 @@ def weight_files(folder: Path) -> list[Path]:
     """
     files = sorted(p for p in folder.glob(WEIGHTS) if p.name not in SIDE_FILES)
     if not files:
-        raise SubjectError(f"{folder}: training left no weights (*.safetensors) behind", check="weights-format")
+        raise SubjectError(f"{folder}: training left no weights (*.safetensors) behind", check="weights-absent")
     for path in files:
         if not tensors(path):
-            raise SubjectError(f"{path}: holds no tensor; train again")
+            raise SubjectError(f"{path}: holds no tensor; train again", check="weights-format")
     return files
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import json
 import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,25 +23,24 @@ from typing import Any, Literal, Protocol
 from assay import checks, sabotage, scratch
 from assay.errors import AssayError
 from assay.nursery import ENVIRONMENT, Nursery, fork
+from assay.subject import USE_TORCH
 
 Tier = Literal["twin", "system", "subject"]
+Doubt = tuple[str, str]
+"""A row of the board and the raw name of what tripped there."""
 
-PRELOADED = (
-    *(
-        "numpy",
-        "pytest",
-        "torch",
-        "safetensors.torch",
-        "safetensors.numpy",
-        "sklearn.metrics",
-        "scipy.stats",
-        "rich.console",
-    ),
-    *("assay.session", "assay.measurement", "assay.recorder", "assay.worker", "assay.mutants", "assay.contracts"),
-    *("assay.plugin", "assay.cli", "assay.documents", "torch.optim", "torch.nn"),
-    *("great_expectations", "great_expectations.validator.v1_validator", "filelock", "pandas"),
+JUDGING = (
+    *("numpy", "pytest", "safetensors.numpy", "sklearn.metrics", "scipy.stats", "rich.console", "filelock"),
+    *("assay.session", "assay.measurement", "assay.worker", "assay.plugin", "assay.cli", "assay.documents"),
+    "assay.mutants:warm",
 )
-"""What most judgements import; what is not installed is left out."""
+"""What every judgement imports."""
+
+TORCH = ("torch", "torch.optim", "torch.nn", "torch._dynamo", "safetensors.torch", "assay.recorder")
+"""What training with torch imports, torch._dynamo with the first optimizer."""
+
+CONTRACTS = ("great_expectations", "great_expectations.validator.v1_validator", "pandas", "assay.contracts")
+"""What data contracts import."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,8 @@ def run(
     variations = list(found.HONEST) if honest else []
     total = len(chosen) + len(variations)
     with _Arena(root, found.PROJECT) as arena, ThreadPoolExecutor(jobs or _cores()) as pool:
-        twin = arena.judge(Mutant("honest", "", ""))  # what it trains and builds is there for the others
+        # What the honest one trains and builds is there for the others.
+        twin = arena.judge(Mutant("honest", "", "", suites=_suites_of(chosen) if only else ()))
         done = 0
 
         def finished(name: str) -> None:
@@ -237,6 +238,12 @@ def run(
     return Matrix(ordered, len(variations), tuple(alarms), time.monotonic() - start)
 
 
+def _suites_of(chosen: Sequence[Mutant]) -> tuple[str, ...]:
+    """The suites that a few mutants need; all where one needs all, or only what trains several times over."""
+    quick = {suite for mutant in chosen if not mutant.full for suite in mutant.suites or ("",)}
+    return () if "" in quick else tuple(sorted(quick))
+
+
 def row_of(mutant: Mutant, trial: Trial, tier: Tier) -> Row:
     """What a trial says of a mutant: killed only if the check named for it is among those that tripped."""
     killers = checks.tripped(trial.tripped)
@@ -259,7 +266,7 @@ class _Arena:
     def __enter__(self) -> _Arena:
         self._stack = contextlib.ExitStack()
         self._folder = self._stack.enter_context(scratch.folder("mutants"))
-        self._nursery = self._stack.enter_context(Nursery([*filter(_present, PRELOADED), "assay.mutants:warm"]))
+        self._nursery = self._stack.enter_context(Nursery(list(filter(_present, (*TORCH, *CONTRACTS, *JUDGING)))))
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -370,16 +377,22 @@ def _judged(root: Path, found: Catalogue, full: bool, suites: Sequence[str] = ()
     ]  # fmt: skip
     code = pytest.main(arguments, plugins=[seen])
     if code in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED):
-        return {"refused": "the run was refused, see the message of pytest"}, set()
+        return {seen.refused or "refused": "the run was refused, see the message of pytest"}, set()
     return {**seen.broken, **_board(root, found, seen.names, full)}, seen.names
 
 
 class _Seen:
-    """Which requirements a run reached, and which files it could not collect."""
+    """Which requirements a run reached, which files it could not collect, and which check refused all of it."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
         self.broken: dict[str, str] = {}
+        self.refused = ""
+
+    def pytest_unconfigure(self, config: Any) -> None:
+        from assay.plugin import REFUSED
+
+        self.refused = config.stash.get(REFUSED, "")
 
     def pytest_collectreport(self, report: Any) -> None:
         if report.failed or report.skipped:
@@ -432,10 +445,6 @@ def _importable(root: Path) -> Iterator[None]:
         sys.path.remove(str(root))
 
 
-def _installed(package: str) -> bool:
-    return importlib.util.find_spec(package) is not None
-
-
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -458,7 +467,8 @@ def run_subject(
         profile: "smoke" to run the mechanics on tiny data; the profile of the hardware by default.
         only: ids of generic mutants.
 
-    The ledger of the project is left alone; what is built goes to the usual store, under keys of its own.
+    The ledger of the project is left alone; what is built goes to the usual store, under keys of its own. A run ends
+    with the first row at which a check named for the mutant trips.
     """
     start = time.monotonic()
     chosen = [one for one in sabotage.GENERIC if not only or one.id in only]
@@ -467,13 +477,13 @@ def run_subject(
     rows: list[Row] = []
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(scratch.folder("mutants"))
-        nursery = stack.enter_context(Nursery([*filter(_present, PRELOADED), "assay.mutants:warm"]))
-        honest, _, failure = _subject_trial(nursery, folder, root, system, profile, "")
+        nursery = stack.enter_context(Nursery(_imports(root, system)))
+        honest, _, failure = _subject_trial(nursery, folder, root, system, profile)
         if failure:
             raise AssayError(f"{system}: the honest run came to no end: {failure}")
         for done, one in enumerate(chosen, 1):
             begun = time.monotonic()
-            found, bitten, failure = _subject_trial(nursery, folder, root, system, profile, one.id)
+            found, bitten, failure = _subject_trial(nursery, folder, root, system, profile, one, honest)
             fresh = sorted({name for row, name in found - honest})
             killers = checks.tripped(fresh)
             named = [check for check in killers if check in one.killed_by]
@@ -490,9 +500,16 @@ def run_subject(
 
 
 def _subject_trial(
-    nursery: Nursery, folder: Path, root: Path, system: str, profile: str | None, name: str
-) -> tuple[set[tuple[str, str]], bool, str]:
-    """(row, raw name) of everything that trips, whether the sabotage bit, and why there is no result."""
+    nursery: Nursery,
+    folder: Path,
+    root: Path,
+    system: str,
+    profile: str | None,
+    sabotaged: sabotage.Sabotage | None = None,
+    honest: Set[Doubt] = frozenset(),
+) -> tuple[set[Doubt], bool, str]:
+    """Everything that trips, whether the sabotage bit, and why there is no result."""
+    name = sabotaged.id if sabotaged else ""
     place = folder / (name or "honest")
     place.mkdir()
     result, bites, log = place / "result.json", place / "bites", place / "log"
@@ -501,7 +518,10 @@ def _subject_trial(
         ENVIRONMENT: nursery.address, sabotage.BITES: str(bites), sabotage.ENVIRONMENT: name, "COLUMNS": "200",
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }  # fmt: skip
-    arguments = {"root": str(root), "system": system, "profile": profile, "state": str(place), "result": str(result)}
+    arguments = {
+        "root": str(root), "system": system, "profile": profile, "state": str(place), "result": str(result),
+        "honest": sorted(honest), "killers": list(sabotaged.killed_by) if sabotaged else [],
+    }  # fmt: skip
     with log.open("wb") as output, open(os.devnull, "rb") as nothing:
         streams = [nothing.fileno(), output.fileno(), output.fileno()]
         child = fork(nursery.address, "assay.mutants:subject_trial", arguments, streams, environment, root)
@@ -515,14 +535,52 @@ def _subject_trial(
     return found, bitten, ""
 
 
-def subject_trial(root: str, system: str, profile: str | None, state: str, result: str) -> int:
+class _Watch:
+    """Sees what trips in a run, and ends it once that is `enough`."""
+
+    def __init__(self, project: Any, enough: Callable[[set[Doubt]], bool]) -> None:
+        self.project, self.enough = project, enough
+        self.session: Any = None
+
+    def pytest_collection_finish(self, session: Any) -> None:
+        self.session = session
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.when == "teardown" and self.enough(self.doubts()):
+            self.session.shouldstop = "killed"
+
+    def doubts(self) -> set[Doubt]:
+        """Everything that trips for the rows measured so far."""
+        from assay.plugin import SESSION
+        from assay.verdict import World
+        from assay.verdict import tripped as trips
+
+        judging = self.session.config.stash.get(SESSION, None) if self.session else None
+        found: set[Doubt] = set()
+        for name, evidence in judging.measured.items() if judging else ():
+            _, requirement = self.project.requirement(name)
+            world = World(
+                target=evidence.target, requirement_digest=requirement.digest, hardware_model=evidence.hardware.model,
+                code=evidence.code,
+            )  # fmt: skip
+            raised = [one.name for one in trips(requirement, evidence, world)]
+            found |= {(requirement.id, one) for one in [*raised, *([requirement.metric] if raised else [])]}
+        return found
+
+
+def subject_trial(
+    root: str,
+    system: str,
+    profile: str | None,
+    state: str,
+    result: str,
+    honest: Sequence[Sequence[str]],
+    killers: Sequence[str],
+) -> int:
     """Entry point of a judging process: judge one system of a real project, with the ledger in a folder of its own."""
     import pytest
 
     from assay import project as projects
-    from assay.plugin import SESSION
-    from assay.verdict import World
-    from assay.verdict import tripped as trips
 
     projects.STATE_FOLDER = state  # an absolute path: the project's own ledger is not touched
     project = projects.Project(Path(root))
@@ -530,38 +588,40 @@ def subject_trial(root: str, system: str, profile: str | None, state: str, resul
     files = sorted({test.partition("::")[0] for test in tests})
     if not files:
         raise AssayError(f"no acceptance test claims a requirement of {system}")
-    kept: list[Any] = []
+    known = {(row, raw) for row, raw in honest}
+    deleted = sabotage.current() == "deleted-evidence"
 
-    class Keep:
-        def pytest_sessionfinish(self, session: Any) -> None:
-            kept.append(session.config.stash.get(SESSION, None))
+    def enough(found: set[Doubt]) -> bool:
+        return deleted or bool({*checks.tripped(raw for _, raw in found - known)} & {*killers})
 
+    watch = _Watch(project, enough)
     arguments = [
         *(str(project.root / file) for file in files), "--rootdir", root, "-q", "--tb=line", "-o", "addopts=",
         "-p", "assay.plugin", "-p", "no:cacheprovider", "--assay-no-board", "--hardware", "cpu",
         *(["--assay-profile", profile] if profile else []),
     ]  # fmt: skip
-    pytest.main(arguments, plugins=[Keep()])
-    session = kept[0] if kept else None
-    found: list[tuple[str, str]] = []
-    if session is not None and sabotage.current() == "deleted-evidence":
+    pytest.main(arguments, plugins=[watch])
+    found = watch.doubts()
+    if deleted:
         for path in Path(state).glob("ledger.db*"):
             path.unlink()
         rows = projects.Project(Path(root)).board([system], "cpu").systems[0].rows
-        found = [(row.requirement.id, one.name) for row in rows for one in row.tripped]
-    elif session is not None:
-        for name, evidence in session.measured.items():
-            _, requirement = project.requirement(name)
-            world = World(
-                target=evidence.target, requirement_digest=requirement.digest, hardware_model=evidence.hardware.model,
-                code=evidence.code,
-            )  # fmt: skip
-            raised = [one.name for one in trips(requirement, evidence, world)]
-            found += [(requirement.id, one) for one in raised]
-            found += [(requirement.id, requirement.metric)] if raised else []
-    Path(result).write_text(json.dumps(found))
+        found = {(row.requirement.id, one.name) for row in rows for one in row.tripped}
+    Path(result).write_text(json.dumps(sorted(found)))
     return 0
 
 
+def _imports(root: Path, system: str) -> list[str]:
+    """What judging one system imports."""
+    from assay.project import Project
+
+    project = Project(root)
+    entries = {
+        entry.partition(":")[0] for entry in (project.spec(system).system.train, project.spec(system).system.load)
+    }
+    packages = {name.partition(" ")[0] for entry in entries - {""} for name in project.code.closure(entry)}
+    return list(filter(_present, (*(TORCH if packages & USE_TORCH else ()), *JUDGING)))
+
+
 def _present(module: str) -> bool:
-    return _installed(module.partition(".")[0])
+    return importlib.util.find_spec(module.partition(".")[0]) is not None

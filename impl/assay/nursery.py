@@ -7,6 +7,7 @@ process would. `python -m assay.nursery SOCKET MODULE...` is the nursery; it end
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -138,6 +139,7 @@ def _serve(address: str) -> None:
     listener.settimeout(0.2)
     os.rename(f"{address}.new", address)
     running: dict[int, socket.socket] = {}
+    gc.freeze()  # no child goes through all that was imported for rubbish
     while os.getppid() == parent:
         try:
             connection, _ = listener.accept()

@@ -26,6 +26,8 @@ HARDWARE_MARKERS = {
 SESSION = pytest.StashKey["Session | None"]()
 CLAIMS = pytest.StashKey[Sequence[str]]()
 SEEN = pytest.StashKey[dict[str, str]]()
+REFUSED = pytest.StashKey[str]()
+"""Name of the check for which the whole run was refused, where one did."""
 
 _CONFIG: list[pytest.Config] = []
 """The running configurations, innermost last (pytester runs one session inside another)."""
@@ -88,9 +90,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             if name in owners:
                 raise ClaimError(f'"{name}" is claimed by two tests of this run: {owners[name]} and {item.nodeid}')
             if item.get_closest_marker("xfail"):
-                raise ClaimError(
-                    f"{item.nodeid}: a claim cannot be expected to fail; a [[waiver]] has a date and a reason"
-                )
+                told = f"{item.nodeid}: a claim cannot be expected to fail; a [[waiver]] has a date and a reason"
+                raise ClaimError(told, check="xfail")
             owners[name] = item.nodeid
             session.remember(item.path)
             item.stash[CLAIMS] = [name]
@@ -100,6 +101,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         # What needs no training comes first, so that the first verdict is on the screen early.
         items.sort(key=lambda item: not session.early(item.stash.get(CLAIMS, ())))
     except AssayError as error:
+        config.stash[REFUSED] = error.check
         raise pytest.UsageError(str(error)) from None
 
 

@@ -417,7 +417,7 @@ def _check(spec: Spec, lines: _Lines) -> None:
             metric.check_options(row.options)
         except MetricError as error:
             line = lines.find(("requirement", index, "metric"))
-            raise SpecError(f'{spec.path}:{line}: requirement "{row.id}": {error}') from None
+            raise SpecError(f'{spec.path}:{line}: requirement "{row.id}": {error}', check=error.check) from None
         for bound, key in [(row.bound, ""), *[(s.bound, "slices") for s in row.slices]]:
             if bound is not None:
                 key = key or next(iter(bound.given()))

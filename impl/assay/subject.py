@@ -23,7 +23,7 @@ from assay.project import harness_digest
 from assay.spec import Spec
 from assay.worker import Worker, pack, unpack
 
-_TORCH = {"torch", "torch_geometric", "transformers", "accelerate", "peft", "trl", "lightning"}
+USE_TORCH = {"torch", "torch_geometric", "transformers", "accelerate", "peft", "trl", "lightning"}
 
 REPEATED = 64
 """Items on which a subject is asked a second time, alone, to see whether it answers the same."""
@@ -239,7 +239,7 @@ class Subject:
     @property
     def recorded(self) -> bool:
         """Whether training is watched by the flight recorder: it is where torch takes part."""
-        return any(name.partition(" ")[0] in _TORCH for name in self.training_code)
+        return any(name.partition(" ")[0] in USE_TORCH for name in self.training_code)
 
     @cached_property
     def data_digests(self) -> dict[str, str]:

@@ -203,7 +203,8 @@ class Worker:
                 code = self._process.wait()
                 if code == KILLED and arguments.get("stop_after"):
                     raise SubjectError("killed on request", check="killed") from None
-                raise SubjectError(f"the worker process died during {op!r} (exit {code}){self._last_words()}") from None
+                told = f"the worker process died during {op!r} (exit {code}){self._last_words()}"
+                raise SubjectError(told, check="died") from None
         if "error" in answer:
             raise SubjectError(f"{answer['error']}{self._last_words(answer.get('traceback', ''))}")
         return answer["result"]

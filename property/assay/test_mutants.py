@@ -11,6 +11,7 @@ import pytest
 from assay import checks, mutants
 from assay.errors import AssayError
 from assay.mutants import Edit, Matrix, Mutant, Row, Trial
+from property.assay.conftest import Toy
 
 ROOT = Path(__file__).parents[2]
 FOUND = mutants.catalogue(ROOT)
@@ -78,14 +79,47 @@ def test_patterns_raise_their_checks_in_the_order_of_the_catalogue():
     assert checks.tripped([]) == []
 
 
+def test_no_check_is_raised_by_just_any_breakdown():
+    """Law: a run that broke for a reason of its own kills no mutant."""
+    assert checks.tripped(["error", "refused", "board"]) == [
+        "spec-history"
+    ]  # a problem of the board is a moved goalpost
+
+
 def test_the_catalogue_of_checks_is_current():
     """`python -c 'from assay import checks; print(checks.document(), end="")' > docs/checks.md` writes it."""
     assert (ROOT / "docs" / "checks.md").read_text(encoding="utf-8") == checks.document()
 
 
-def test_one_mutant_and_one_honest_run_from_end_to_end():
-    """A real judgement in the nursery: the constant predictor dies by the check named for it."""
-    matrix = mutants.run(ROOT, only=["constant-predictor"], honest=False, jobs=1)
-    (row,) = matrix.mutants
-    assert row.ok, row.detail
-    assert "std-and-unique-values" in row.killed_by
+def test_the_generic_mutants_of_a_subject_of_ones_own(toy: Toy, monkeypatch: pytest.MonkeyPatch):
+    """Real judgements in a nursery: what bites is killed, what finds nothing to break is said so, the ledger stays."""
+    monkeypatch.setenv("ASSAY_CACHE", str(toy.root / "cache"))
+    asked = ["constant", "random-weights", "amp-off", "shuffled-labels", "deleted-evidence"]
+    matrix = mutants.run_subject(toy.root, "toy", only=asked)
+    rows = {row.id.removeprefix("toy/"): row for row in matrix.mutants}
+    assert list(rows) == asked
+    assert matrix.ok, [row.detail for row in matrix.mutants]
+    assert rows["amp-off"].detail.startswith("not applicable")  # there is no torch in it
+    assert {name for name, row in rows.items() if row.killed} == {*asked} - {"amp-off"}
+    assert not (toy.root / ".assay" / "ledger.db").exists()
+
+
+def test_the_table_of_who_catches_what_is_of_these_mutants():
+    """`python benchmarks/plain_pytest.py > docs/mutants.md` writes it, in minutes; it goes stale with twin and mutants."""
+    from benchmarks import plain_pytest
+
+    text = (ROOT / "docs" / "mutants.md").read_text(encoding="utf-8")
+    assert f"{plain_pytest.FOOT}`{plain_pytest.digest()}`." in text, (
+        "twin or mutants changed: write docs/mutants.md anew"
+    )
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
+    table = [row for row in rows if len(row) == 4][1:]
+    assert [(row[0], row[1], row[3]) for row in table] == [
+        (mutant.id, mutant.defect, f"`{mutant.killed_by}`") for mutant in FOUND.MUTANTS
+    ]
+    red = sum(row[2] == "red" for row in table)
+    assert [f"plain pytest | {red} of {len(table)}", f"Assay | {len(table)} of {len(table)} | 0 of 20"] == [
+        line.strip("| ").rpartition(" | ")[0] if line.startswith("| plain") else line.strip("| ")
+        for line in text.splitlines()
+        if line.startswith(("| plain pytest", "| Assay"))
+    ]

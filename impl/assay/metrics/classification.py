@@ -81,15 +81,13 @@ def _both_classes(labels: Labels, where: str = "") -> None:
 
 
 def area(scores: Floats, labels: Labels) -> float:
-    """Area under the ROC curve of scores (N,) and labels (N,): Mann-Whitney U over mid-ranks, ties count half.
+    """Area under the ROC curve of scores (N,) and labels (N,): Mann-Whitney U, ties count half.
 
     Source: Hanley & McNeil 1982, eq. 1.
     """
-    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-    positives = int(labels.sum())
-    u = float(ranks[labels].sum()) - positives * (positives + 1) / 2
-    return u / (positives * (len(labels) - positives))
+    positives, negatives = np.sort(scores[labels]), np.sort(scores[~labels])
+    wins = sum(int(np.searchsorted(negatives, positives, side).sum()) for side in ("left", "right"))
+    return wins / (2 * len(positives) * len(negatives))
 
 
 def auroc(predictions: Any, gold: Any) -> float:

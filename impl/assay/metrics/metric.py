@@ -10,6 +10,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -122,7 +123,7 @@ class Metric:
                 raise InvalidOptionError(f'metric {self.name} has no option "{name}"; {has}{did_you_mean(name, known)}')
         missing = [n for n, default in known.items() if default is inspect.Parameter.empty and n not in options]
         if missing:
-            raise InvalidOptionError(f"metric {self.name} needs the option {', '.join(missing)}")
+            raise InvalidOptionError(f"metric {self.name} needs the option {', '.join(missing)}", check="option-unsaid")
 
     def compute(self, predictions: Any, gold: Any = None, **options: Any) -> float:
         """The value of the metric.
@@ -310,6 +311,7 @@ def _spoilt(predictions: Any) -> Any:
     return [math.nan] * len(predictions)
 
 
+@cache
 def _keywords(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     return {
         name: parameter
