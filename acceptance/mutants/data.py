@@ -234,6 +234,7 @@ MUTANTS = (
             Edit(SUITE, "seed=3, queries=80", "seed=3, queries=1"),
             Edit(SUITE, "*rng.sample(wrong, 9)]", "*rng.sample(wrong, 1)]"),
             Edit("acceptance/test_quality.py", '"candidates": [10] * len(asked)', '"candidates": [2] * len(asked)'),
+            Edit("acceptance/test_quality.py", 'other[1 - row["label"]]', 'other.get(1 - row["label"], row["query"])'),
         ),
         suites=("quality::test_finds_the_review_that_agrees",),
     ),

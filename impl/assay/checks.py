@@ -117,7 +117,7 @@ CHECKS: tuple[Check, ...] = (
     _always("protocol-option-explicit", "Is every choice of the protocol written down?", "option-unsaid"),
     _always("seeds-required", "Were as many seeds measured as the claim needs?", "seeds"),
     _always("latency-through-the-public-entry", "Were unrepeated real inputs timed by a clock that agrees?", "clock"),
-    _always("minimum-count", "Are there enough calls for the percentile?", "latency.*"),
+    _always("minimum-count", "Are there enough calls for the percentile?", "few-calls"),
     _always("every-item-answered", "Is there an answer to every item?", "length"),
     _always("answers-before-it-ends", "Did the subject's process live to answer?", "died"),
     _always("every-answer-finite", "Is every answer a finite number?", "finite"),

@@ -14,7 +14,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import Any, Literal, Protocol
 
 from assay import checks, sabotage, scratch
 from assay.errors import AssayError
+from assay.evidence import Evidence
 from assay.nursery import ENVIRONMENT, Nursery, fork
 from assay.subject import USE_TORCH
 
@@ -71,7 +72,8 @@ class Mutant:
         defect: what was done, in words.
         killed_by: id of the check (`assay.checks`) that must be among those that trip.
         edits: what is changed before the project is judged.
-        then: what is changed after an honest judgement; the board is read again, and judged again with `again`.
+        then: what is changed after an honest judgement; the board is read again, and judged again with `again` (in a
+            store of its own: what is changed may lie there, and the others build on what is in the common one).
         full: whether the rows that train several times over are needed for the kill.
         suites: acceptance files (NAME for `test_NAME.py`, NAME::TEST for one test of it) that are to kill it; all
             of them by default.
@@ -292,8 +294,8 @@ class _Arena:
             k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "COV_", "GITHUB_", "ASSAY_"))
         }
         environment |= {
-            "ASSAY_CACHE": str(self._folder / "cache"), ENVIRONMENT: self._nursery.address, "COLUMNS": "200",
-            "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "ASSAY_CACHE": str((place if mutant.again else self._folder) / "cache"),
+            ENVIRONMENT: self._nursery.address, "COLUMNS": "200", "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         }  # fmt: skip
         log = place / "trial.log"
         with log.open("wb") as output, open(os.devnull, "rb") as nothing:
@@ -415,13 +417,18 @@ def _board(root: Path, found: Catalogue, seen: set[str], full: bool) -> dict[str
             postponed = row.requirement.kind == "method" and row.evidence is None and not full
             if row.verdict.passed or name not in seen or postponed:
                 continue
-            tripped.setdefault(row.requirement.metric, f"{row.requirement.id}: {row.verdict.reason}")
-            for one in row.tripped:
-                tripped.setdefault(one.name, f"{row.requirement.id}: {one.detail or row.verdict.reason}")
+            raised = {one.name: one.detail for one in row.tripped}
+            for one in [*raised, *([row.requirement.metric] if _missed(row.evidence, raised) else [])]:
+                tripped.setdefault(one, f"{row.requirement.id}: {raised.get(one) or row.verdict.reason}")
     for doubt in found.afterwards(root):
         if not doubt.ok:
             tripped.setdefault(doubt.name, doubt.detail)
     return tripped
+
+
+def _missed(evidence: Evidence | None, raised: Iterable[str]) -> bool:
+    """Whether it is what the row measures that speaks against it: a crash, or a doubt about the answers, is no miss."""
+    return evidence is not None and evidence.value is not None and not {"bound", "interval"}.isdisjoint(raised)
 
 
 def take_step(step: Edit | Callable[[Path], None], root: Path) -> None:
@@ -564,7 +571,8 @@ class _Watch:
                 code=evidence.code,
             )  # fmt: skip
             raised = [one.name for one in trips(requirement, evidence, world)]
-            found |= {(requirement.id, one) for one in [*raised, *([requirement.metric] if raised else [])]}
+            raised += [requirement.metric] if _missed(evidence, raised) else []
+            found |= {(requirement.id, one) for one in raised}
         return found
 
 

@@ -118,8 +118,5 @@ def test_the_table_of_who_catches_what_is_of_these_mutants():
         (mutant.id, mutant.defect, f"`{mutant.killed_by}`") for mutant in FOUND.MUTANTS
     ]
     red = sum(row[2] == "red" for row in table)
-    assert [f"plain pytest | {red} of {len(table)}", f"Assay | {len(table)} of {len(table)} | 0 of 20"] == [
-        line.strip("| ").rpartition(" | ")[0] if line.startswith("| plain") else line.strip("| ")
-        for line in text.splitlines()
-        if line.startswith(("| plain pytest", "| Assay"))
-    ]
+    assert f"| plain pytest | {red} of {len(table)} | 0 of 1 |" in text
+    assert f"| Assay | {len(table)} of {len(table)} | 0 of {len(FOUND.HONEST)} |" in text

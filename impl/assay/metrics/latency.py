@@ -25,7 +25,8 @@ def _seconds(timings: Any, least: int, what: str) -> Floats:
     if not np.isfinite(seconds).all() or (seconds <= 0).any():
         raise InvalidPredictionsError("a call took no finite positive time: the clock is not to be trusted")
     if len(seconds) < least:
-        raise UndefinedMetricError(f"{what} needs at least {least:,} calls, {len(seconds):,} were timed")
+        told = f"{what} needs at least {least:,} calls, {len(seconds):,} were timed"
+        raise UndefinedMetricError(told, check="few-calls")
     return seconds
 
 
