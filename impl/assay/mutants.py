@@ -295,7 +295,8 @@ class _Arena:
         }
         environment |= {
             "ASSAY_CACHE": str((place if mutant.again else self._folder) / "cache"),
-            ENVIRONMENT: self._nursery.address, "COLUMNS": "200", "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            ENVIRONMENT: self._nursery.address, "COLUMNS": "200",
+            "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         }  # fmt: skip
         log = place / "trial.log"
         with log.open("wb") as output, open(os.devnull, "rb") as nothing:
