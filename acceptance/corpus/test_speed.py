@@ -1,46 +1,100 @@
-"""Is extraction cheap beside the parsing that it cannot do without?
+"""Is extraction cheap beside the parsing that it cannot do without, linear in its files, and faster on two processes?
 
-Both are timed by the CPU time of this one process, which other work on the machine does not lengthen.
+All but the last are the CPU time of this one process, which other work on the machine does not lengthen.
 """
 
 from __future__ import annotations
 
+import gc
+import os
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from assay.subject import Predictions
 from corpus import distributions, graph
+from corpus.distributions import Distribution
 from corpus.parsing import parse
+
+EXTRACTION = "corpus.graph:build"
+
+
+@pytest.fixture(scope="module")
+def quiet(assay_session) -> Iterator[None]:
+    """Timings that are evidence: one run at a time, and no collector that walks over what other tests hold."""
+    if assay_session.parallel:
+        pytest.skip("timings are no evidence in a parallel run; run without -n")
+    gc.collect()
+    gc.freeze()
+    _extract(distributions.find(["pluggy"]))  # imports and caches of the process itself
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(scope="module")
+def alone(quiet, tables) -> dict[str, tuple[float, float]]:
+    """Of each distribution by itself: seconds of a bare parse of its files, seconds of extraction, in turns."""
+    found = {}
+    for name in tables("speed")["distributions"]:
+        (each,) = distributions.find([name])
+        paths = [Path(source.path) for source in graph.sources_of([each])[0]]
+        found[name] = _parse_all(paths), _extract([each])
+    return found
 
 
 @pytest.mark.requirement("corpus/kg.speed")
-def test_extraction_costs_a_few_bare_parses(judge, corpus, files, tables, assay_session):
-    if assay_session.parallel:
-        pytest.skip("timings are no evidence in a parallel run; run without -n")
-    _extract(distributions.find(["pluggy"])[0])  # imports and caches of the process itself
-    names = tables("speed")["distributions"]
-    ours, bare = [], []
-    for name in names:
-        (found,) = distributions.find([name])
-        paths = [Path(source.path) for source in graph.sources_of([found])[0]]
-        bare.append(_parse_all(paths))
-        ours.append(_extract(found))
-    seconds = {"with": ours, "without": bare}
-    judge(Predictions(corpus, "corpus.graph:build", names, seconds, None, repeatable=True), groups=names)
+def test_extraction_costs_a_few_bare_parses(judge, corpus, files, alone):
+    bare, ours = zip(*alone.values(), strict=True)
+    seconds = {"with": list(ours), "without": list(bare)}
+    judge(Predictions(corpus, EXTRACTION, list(alone), seconds, None, repeatable=True), groups=list(alone))
 
 
-def _parse_all(paths):
+@pytest.mark.requirement("corpus/kg.linear")
+def test_many_distributions_cost_no_more_than_each_alone(judge, corpus, files, alone, tables):
+    names = list(alone)
+    parts = [names[start :: tables("speed")["parts"]] for start in range(tables("speed")["parts"])]
+    together = [_extract(distributions.find(part)) for part in parts]
+    apart = [sum(alone[name][1] for name in part) for part in parts]
+    items = [",".join(part) for part in parts]
+    judge(
+        Predictions(corpus, EXTRACTION, items, {"with": together, "without": apart}, None, repeatable=True),
+        groups=items,
+    )
+
+
+@pytest.mark.requirement("corpus/kg.parallel")
+def test_two_processes_are_faster_than_one(judge, corpus, files, quiet, tables):
+    if (os.cpu_count() or 1) < 2:
+        pytest.skip("two processes need two cores; run on a machine that has them")
+    found = distributions.find(tables("parallel")["distributions"])
+    rounds = tables("parallel")["rounds"]
+    pairs = [(_elapsed(found, 1), _elapsed(found, 2)) for _ in range(rounds)]
+    one, two = zip(*pairs, strict=True)
+    items = [f"round {number}" for number in range(rounds)]
+    seconds = {"with": list(two), "without": list(one)}
+    judge(Predictions(corpus, EXTRACTION, items, seconds, None, repeatable=True), groups=items)
+
+
+def _parse_all(paths: Sequence[Path]) -> float:
     start = time.process_time()
     for path in paths:
         parse(path.read_bytes())
     return time.process_time() - start
 
 
-def _extract(found):
+def _extract(found: Sequence[Distribution]) -> float:
     with tempfile.TemporaryDirectory() as folder:
         start = time.process_time()
-        graph.build([found], Path(folder) / "graph.jsonl", processes=1)
+        graph.build(found, Path(folder) / "graph.jsonl", processes=1)
         return time.process_time() - start
+
+
+def _elapsed(found: Sequence[Distribution], processes: int) -> float:
+    """On the clock: what waits for a process costs nothing but time."""
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        graph.build(found, Path(folder) / "graph.jsonl", processes=processes)
+        return time.perf_counter() - start

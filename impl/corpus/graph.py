@@ -80,7 +80,7 @@ def build(
     already, of the same inputs and code, is kept. With `processes` > 1 the calling script needs the usual
     `if __name__ == "__main__":` guard.
 
-    Raises CorpusError for an output that cannot be written.
+    Raises CorpusError for an output that cannot be written, or that another run is writing.
     """
     if output.suffix not in (".jsonl", ".parquet"):
         raise CorpusError(f'{output}: a graph is written as .jsonl or .parquet, not "{output.suffix}"')
@@ -91,34 +91,55 @@ def build(
     if kept is not None:
         say("unchanged")
         return kept
-    key, told, inputs, taken = plan.key, plan.told, plan.inputs, plan.taken
-    work = output.parent / f".{output.name}.parts"
+    from filelock import FileLock, Timeout
+
+    locks = cache_folder() / "locks"  # where the graph is, nothing but the graph is left behind
     try:
-        _prepare(work, key)
-        parted = [_Shard(one, work, key) for one in _slices(plan.sources, shards)]
-        pool = _Pool(processes, say)
-        reads = pool.run("reading", _read_part, parted)
-        extensions = frozenset(one.name for found in told.values() for one in found.targets if one.runs is None)
-        table = _Table.of(parted, reads, extensions)
-        (work / _TABLE).write_bytes(pickle.dumps(table))
-        parts = pool.run("resolving", _resolve_part, parted)
-        files = [(shard.file(".triples.jsonl"), shard.file(".entities.jsonl")) for shard in parted]
-        skipped = [*taken, *(one for read in reads for one in read.skipped)]
-        if any(path.suffix == JAVA for each in distributions for path in (*each.files, *each.tests)):
-            say("reading Java")
-            files.append((work / "java.triples.jsonl", work / "java.entities.jsonl"))
-            counted, missed = java_part(distributions, frozenset(table.places), *files[-1])
-            parts.append(counted)
-            skipped += missed
-        say("merging")
-        head = _metadata_graph(distributions, told, table.modules())
-        summary = _summarise(distributions, inputs, key, parts, head, skipped)
-        _merge(result, files, head, summary.pop("outside"))
-        summary["outputs"] = {path.name: _digest(path)[0] for path in (result.triples, result.entities)}
-        triples.write_text(result.manifest, json.dumps(summary, indent=1) + "\n")
-        shutil.rmtree(work)
+        locks.mkdir(parents=True, exist_ok=True)
+        with FileLock(locks / f"{_sha256(str(output.resolve()).encode())[:32]}.lock", timeout=0):
+            return _made(plan, distributions, result, _Pool(processes, say), shards, say)
+    except Timeout:
+        raise CorpusError(
+            f"{output}: another run is writing it; wait until that has ended, or choose another place with -o"
+        ) from None
     except OSError as error:
-        raise CorpusError(f"cannot write {output}: {error.strerror}; choose another place with -o") from None
+        raise CorpusError(
+            f"cannot write {error.filename or output}: {error.strerror}; choose another place with -o"
+        ) from None
+
+
+def _made(
+    plan: "_Plan",
+    distributions: Sequence[Distribution],
+    result: Graph,
+    pool: "_Pool",
+    shards: int | None,
+    say: Callable[[str], None],
+) -> Graph:
+    key, told, output = plan.key, plan.told, result.triples
+    work = output.parent / f".{output.name}.parts"
+    _prepare(work, key)
+    parted = [_Shard(one, work, key) for one in _slices(plan.sources, shards)]
+    reads = pool.run("reading", _read_part, parted)
+    extensions = frozenset(one.name for found in told.values() for one in found.targets if one.runs is None)
+    table = _Table.of(parted, reads, extensions)
+    (work / _TABLE).write_bytes(pickle.dumps(table))
+    parts = pool.run("resolving", _resolve_part, parted)
+    files = [(shard.file(".triples.jsonl"), shard.file(".entities.jsonl")) for shard in parted]
+    skipped = [*plan.taken, *(one for read in reads for one in read.skipped)]
+    if any(path.suffix == JAVA for each in distributions for path in (*each.files, *each.tests)):
+        say("reading Java")
+        files.append((work / "java.triples.jsonl", work / "java.entities.jsonl"))
+        counted, missed = java_part(distributions, frozenset(table.places), *files[-1])
+        parts.append(counted)
+        skipped += missed
+    say("merging")
+    head = _metadata_graph(distributions, told, table.modules())
+    summary = _summarise(distributions, plan.inputs, key, parts, head, skipped)
+    _merge(result, files, head, summary.pop("outside"))
+    summary["outputs"] = {path.name: _digest(path)[0] for path in (result.triples, result.entities)}
+    triples.write_text(result.manifest, json.dumps(summary, indent=1) + "\n")
+    shutil.rmtree(work)
     return result._replace(summary=summary)
 
 

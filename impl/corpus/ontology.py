@@ -74,7 +74,7 @@ def load(path: Path | None = None) -> Ontology:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise CorpusError(
-            f"ontology {path}: {error.strerror}; run from the project's checkout, or name the file (--ontology)"
+            f"ontology {path}: {error.strerror}; run from the project's checkout, or give `load` its path"
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CorpusError(f"ontology {path}: not valid TOML: {error}") from None

@@ -73,6 +73,22 @@ def test_a_run_that_was_killed_is_taken_up(tmp_path, some):
     assert not parts.exists()
 
 
+def test_two_runs_never_write_one_output(tmp_path, capsys):
+    (tmp_path / "m.py").write_text("def f(): f()\n")
+    output = tmp_path / "out" / "g.jsonl"
+    met = []
+
+    def say(text):
+        if text == "merging":
+            met.append(command.main(["kg", str(tmp_path / "m.py"), "-o", str(output), "--processes", "1"]))
+
+    whole = contents(graph.build([folders.distribution(tmp_path / "m.py")], output, processes=1, say=say))
+    assert met == [2]
+    assert "another run is writing it" in capsys.readouterr().err
+    assert command.main(["kg", str(tmp_path / "m.py"), "-o", str(output), "--processes", "1"]) == 0
+    assert [path.read_bytes() for path in graph._paths(output)[:3]] == whole
+
+
 def test_a_finished_graph_is_kept_until_inputs_or_outputs_change(tmp_path):
     (tmp_path / "p").mkdir()
     file = tmp_path / "p" / "m.py"

@@ -87,5 +87,5 @@ def test_the_document_holds_the_relations_as_they_are():
 
 
 def test_a_missing_ontology_says_how_to_name_one(tmp_path):
-    with pytest.raises(CorpusError, match="--ontology"):
+    with pytest.raises(CorpusError, match="give `load` its path"):
         ontology.load(tmp_path / "none.toml")
