@@ -284,6 +284,45 @@ def test_objects_variables_and_exceptions(shop: Found) -> None:
     }
 
 
+OVERLOADS = """
+package p;
+class Box<T> {
+    Box(T data) {}
+    Box(T data, boolean flag) {}
+    Box(T data, int... sizes) {}
+    Box(T data, boolean flag, int... sizes) {}
+    static void of(T data) { int[] sizes = null; new Box<>(data, sizes); }
+    static void flagged(T data) { new Box<>(data, /* why */ true); }
+    static void many(T data) { new Box<>(data, true, 1, 2); }
+}
+enum Sign {
+    PLUS, MINUS("-") { void f() { PLUS.f(); } };
+    String text;
+    Sign() {}
+    Sign(String text) {}
+    void f() {}
+}
+"""
+
+
+def test_one_of_variable_arity_is_called_where_no_other_fits() -> None:
+    ((_, found),) = results([(Place("p", "1", "Box.java", "MIT"), OVERLOADS.encode(), False)])
+    assert isinstance(found, Found)
+    assert of(found, "invokes", "p.Box") == {
+        ("p.Box.of(T)", "p.Box.<init>(T,int[])"),
+        ("p.Box.flagged(T)", "p.Box.<init>(T,boolean)"),
+        ("p.Box.many(T)", "p.Box.<init>(T,boolean,int[])"),
+    }
+
+
+def test_constants_of_an_enum_are_made_and_not_read_where_they_are_defined() -> None:
+    ((_, found),) = results([(Place("p", "1", "Sign.java", "MIT"), OVERLOADS.encode(), False)])
+    assert isinstance(found, Found)
+    assert of(found, "invokes", "p.Sign") == {("p.Sign", "p.Sign.<init>()"), ("p.Sign", "p.Sign.<init>(String)")}
+    assert of(found, "reads_from") == {("p.Sign", "p.Sign.PLUS")}  # MINUS reads it in its body
+    assert of(found, "declares", "p.Sign") == {("p.Sign", f"p.Sign.{name}") for name in ("PLUS", "MINUS", "text")}
+
+
 def test_tests_and_what_they_test(shop: Found) -> None:
     tested = {(S + "SquareTest.area()", S + "Square"), (S + "SquareTest.area()", S + "Square.area()")}
     assert of(shop, "tests") == tested  # not the helper, which is test code

@@ -237,8 +237,17 @@ class _File:
                 self._function(member, kind, next(methods), entity)
             elif member.type in ("field_declaration", "constant_declaration"):
                 self._field_declaration(member, kind, body)
-            else:  # initialisers, enum constants with arguments or bodies, compact constructors
+            elif member.type == "enum_constant":
+                self._constant(member, kind, body)
+            else:  # initialisers, compact constructors
                 self._walk(member, body)
+
+    def _constant(self, node: Node, kind: Type, body: _Body) -> None:
+        """A constant of an enum is made by a constructor that nothing names; its own name is no reading."""
+        self._construct(kind, self._arguments(node, body), body, span(node), "invokes")
+        for one in node.named_children:
+            if one.type == "class_body":
+                self._inner_class(one, body)
 
     def _bases(self, node: Node, kind: Type, head: Named, body: _Body) -> None:
         for clause in node.named_children:
@@ -728,7 +737,7 @@ class _File:
         return (
             []
             if given is None
-            else [self._value(one, body) for one in given.named_children if one.type != "line_comment"]
+            else [self._value(one, body) for one in given.named_children if not one.type.endswith("_comment")]
         )
 
     def _call(self, node: Node, body: _Body) -> Value:
@@ -913,32 +922,33 @@ class _File:
         """The one method that the arguments may mean; by number, by exact types, then by what cannot be."""
         if not methods:
             return None, "no such method"
-        fixed = [one for one in methods if not one[1].varargs and len(one[1].parameters) == len(arguments)]
-        taking = fixed or [one for one in methods if one[1].takes(len(arguments))]
-        if len(taking) == 1:
-            return taking[0], ""
-        if not taking:
-            return None, "no method of so many arguments"
-        possible = [one for one in taking if self._fit(one, arguments) > 0]
-        if len(possible) == 1:
-            return possible[0], ""
-        exact = [one for one in possible if self._fit(one, arguments) == 2]
-        return (exact[0], "") if len(exact) == 1 else (None, "overload that the arguments do not decide")
+        taking = [one for one in methods if one[1].takes(len(arguments))]
+        if len(taking) <= 1:
+            return (taking[0], "") if taking else (None, "no method of so many arguments")
+        for rest in (False, True):  # one of variable arity is looked for where no other can be meant
+            phase = [one for one in taking if one[1].varargs == rest]
+            possible = [one for one in phase if self._fit(one, arguments) > 0]
+            exact = [one for one in possible if self._fit(one, arguments) == 2] if len(possible) > 1 else possible
+            if possible:
+                return (exact[0], "") if len(exact) == 1 else (None, "overload that the arguments do not decide")
+        return None, "overload that the arguments do not decide"
 
     def _fit(self, found: tuple[Type, Method], arguments: Sequence[Value]) -> int:
         """2: every argument is of the parameter's type; 1: may be; 0: cannot be."""
         owner, method = found
         body = _Body(("", ""), owner, method.variables)
         exact = 2
-        for written, given in zip(method.parameters, arguments, strict=False):
+        rest = method.parameters[-1:] * (len(arguments) - len(method.parameters))
+        for place, (written, given) in enumerate(zip([*method.parameters, *rest], arguments, strict=False), start=1):
             wanted = self._of_type(written, body)
+            variable = method.varargs and place >= len(method.parameters) and given.dimensions != wanted.dimensions
+            dimensions = wanted.dimensions - variable
             if wanted.meaning is None or given.meaning is None:
                 exact = 1
-            elif wanted.dimensions != given.dimensions:
-                if wanted.meaning == "java.lang.Object" and not wanted.dimensions:
-                    exact = 1
-                elif not method.varargs:
+            elif dimensions != given.dimensions:
+                if wanted.meaning != "java.lang.Object" or dimensions:
                     return 0
+                exact = 1
             elif wanted.meaning is not given.meaning and wanted.meaning != given.meaning:
                 if not self._converts(given.meaning, wanted.meaning):
                     return 0
