@@ -107,7 +107,8 @@ class Facts:
         own: attributes read of self.
         logged: names that are read to be printed or logged.
         stored: name -> attributes of self in which it is kept.
-        splats: what is handed over as `**x`: the last key, or `*` for a whole configuration.
+        splats: what is handed over as `**x`: the last key, or `*` for a whole configuration. `key@module` is handed to
+            something of that module, which nobody knows where the project does not have it.
         files: base names of configuration files that texts mention.
         options: everything that looks like `--option`.
         parser: argparse, click, typer, opaque (somebody else defines options) or nothing.
@@ -280,6 +281,7 @@ def _splats(module: Module) -> Iterator[str]:
         for word in call.keywords:
             if word.arg is None:
                 yield from _whole(word.value)
+        yield from _sections(module, call)
         if name_of(call.func) in ("vars", "asdict", "dataclasses.asdict") and not is_logged(module, call):
             parent = getattr(call, "parent", None)
             if not isinstance(parent, ast.keyword):
@@ -294,6 +296,27 @@ def _splats(module: Module) -> Iterator[str]:
             yield "*"
     if any(node.attr == "__dict__" for node in module.nodes(ast.Attribute)):
         yield "vars"
+
+
+def _sections(module: Module, call: ast.Call) -> Iterator[str]:
+    """`build(config["model"])` for a `build` that is imported, and `config["model"].items()`."""
+    if isinstance(call.func, ast.Attribute) and call.func.attr in ("items", "values", "keys"):
+        yield from _section(call.func.value)
+        return
+    called = module.called(call)
+    first = name_of(call.func).partition(".")[0]
+    if first in module.origins and called:
+        for value in [*call.args, *(word.value for word in call.keywords)]:
+            for key in _section(value):
+                yield f"{key}@{module.origins[first]}"
+
+
+def _section(node: ast.expr) -> Iterator[str]:
+    """The last key of `config["model"]` or `cfg.model`."""
+    if isinstance(node, ast.Subscript | ast.Attribute) and vocabulary.says(name_of(node.value), CONFIG_WORDS):
+        key = string(node.slice) if isinstance(node, ast.Subscript) else node.attr
+        if key is not None:
+            yield key
 
 
 def _whole(node: ast.expr) -> Iterator[str]:

@@ -53,6 +53,7 @@ class Module:
         source: the file.
         tree: its syntax tree; every node but the root has a `parent`.
         aliases: local name -> dotted name that was imported.
+        origins: local name -> the module that it was imported from, relative ones with their dots.
     """
 
     def __init__(self, source: Source, tree: ast.Module) -> None:
@@ -60,6 +61,7 @@ class Module:
         self.tree = tree
         self._nodes: dict[type[ast.AST], list[ast.AST]] = _index(tree)
         self._sorted: dict[tuple[type[ast.AST], ...], list[Any]] = {}
+        self.origins: dict[str, str] = {}
         self.aliases = self._imports()
         self._dotted: dict[str, str] = {}
         self._scopes: dict[ast.AST, Scope] = {}
@@ -154,9 +156,12 @@ class Module:
         for node in self.nodes(ast.Import, ast.ImportFrom):
             for alias in node.names:
                 if isinstance(node, ast.ImportFrom):
+                    self.origins[alias.asname or alias.name] = "." * node.level + (node.module or "")
                     found[alias.asname or alias.name] = f"{node.module or ''}.{alias.name}".lstrip(".")
-                elif alias.asname:
-                    found[alias.asname] = alias.name
+                else:
+                    self.origins[alias.asname or alias.name.partition(".")[0]] = alias.name
+                    if alias.asname:
+                        found[alias.asname] = alias.name
         return found
 
 

@@ -36,8 +36,17 @@ class Project:
 
     @functools.cached_property
     def splats(self) -> frozenset[str]:
-        """What is handed over whole."""
-        return frozenset(name for facts in self.facts for name in facts.splats)
+        """What is handed over whole: unpacked, or as it is to code that the project does not have."""
+        found = set()
+        for name in {name for facts in self.facts for name in facts.splats}:
+            key, _, module = name.partition("@")
+            last = module.rpartition(".")[2]
+            if not last or not (f"{last}.py" in self.scripts or self._has_package(last)):
+                found.add(key)
+        return frozenset(found)
+
+    def _has_package(self, name: str) -> bool:
+        return any(f"/{name}/__init__.py" in "/" + facts.path for facts in self.scripts.get("__init__.py", ()))
 
     @functools.cached_property
     def mentioned(self) -> frozenset[str]:

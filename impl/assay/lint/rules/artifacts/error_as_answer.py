@@ -7,7 +7,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from assay.lint import vocabulary
+from assay.lint import flow, vocabulary
 from assay.lint.module import Module, constant, name_of, string
 from assay.lint.rule import Hit, Rule
 
@@ -66,8 +66,8 @@ def _answer(node: ast.AST, function: str) -> tuple[int, str] | None:
     """(line, what) of a literal given in place of a score."""
     if isinstance(node, ast.Return):
         first = node.value.elts[0] if isinstance(node.value, ast.Tuple) and node.value.elts else node.value
-        if isinstance(first, ast.Call) and _ZEROS.search(name_of(first.func)) and _VECTOR.search(function):
-            return node.lineno, f"`{ast.unparse(first)}`"
+        if _VECTOR.search(function) and first is not None and (made := _zeros(first)) is not None:
+            return node.lineno, f"`{ast.unparse(made)}`"
         if first is not node.value and _is_number(first) and vocabulary.says(function, _ANSWERS):
             return node.lineno, f"`{ast.unparse(node)}`"
         if _is_number(node.value) and vocabulary.says(function, _ANSWERS):
@@ -90,6 +90,15 @@ def _answer(node: ast.AST, function: str) -> tuple[int, str] | None:
             ):
                 return node.lineno, f"`{name} = {ast.unparse(right)}`"
     return None
+
+
+def _zeros(node: ast.expr) -> ast.expr | None:
+    """The vector of nothing that an expression is: `np.zeros(768)`, `[0.0] * 768`, or a name that holds one."""
+    made = flow.value(node) if isinstance(node, ast.Name) else node
+    if isinstance(made, ast.Call) and _ZEROS.search(name_of(made.func)):
+        return made
+    listed = isinstance(made, ast.BinOp) and isinstance(made.op, ast.Mult) and isinstance(made.left, ast.List)
+    return made if listed and all(_is_number(one) for one in made.left.elts) else None  # type: ignore[union-attr]
 
 
 def _is_number(node: ast.expr | None) -> bool:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from assay.lint import origin, vocabulary
-from assay.lint.module import Module, Scope, constant, name_of
+from assay.lint.module import Module, Scope, constant, name_of, string
 from assay.lint.rule import Hit, Rule
 
 RULE = Rule(
@@ -31,6 +31,8 @@ RULE = Rule(
     """,
     words=("dump|write|to_json|save", "."),
 )
+_REPORTED = re.compile(r"([A-Za-z][\w@ -]{1,40}?)\s*[|:=]\s*\**(?:0\.\d{2,}|\d{1,2}\.\d+ ?%)")
+_REPORT = re.compile(r"(result|metric|report|card|readme|benchmark|summary|evaluation)[\w-]*\.\w+$", re.I)
 _WRITES = re.compile(r"(^|\.)(dump|dumps|safe_dump|write_text|write|to_json|writerow|save)$")
 
 
@@ -57,6 +59,7 @@ def _claims(module: Module, value: ast.expr, scope: Scope) -> Iterator[tuple[str
     for key, inner in origin.entries(value, scope):
         if _is_claim(key) and _is_typed(module, inner, scope, gain=vocabulary.says(key, vocabulary.GAINS)):
             yield key, inner
+    yield from _told(module, value, scope)
     text = next((v for v in scope.values.get(name_of(value), []) if v is not None), value) if name_of(value) else value
     if isinstance(text, ast.JoinedStr):
         for part in text.values:
@@ -69,6 +72,22 @@ def _claims(module: Module, value: ast.expr, scope: Scope) -> Iterator[tuple[str
                 and _is_typed(module, part.value, scope)
             ):
                 yield name, made[0] or part.value
+
+
+def _told(module: Module, value: ast.expr, scope: Scope) -> Iterator[tuple[str, ast.expr]]:
+    """Results in the lines of a report: a text, or a list of texts that is joined."""
+    parts = [value]
+    if (isinstance(value, ast.Call) and name_of(value.func).endswith("join")) or (
+        isinstance(value, ast.Call) and (isinstance(value.func, ast.Attribute) and value.func.attr == "join")
+    ):
+        name = name_of(value.args[0]) if value.args else ""
+        parts = [v for v in [*scope.values.get(name, ()), *scope.added.get(name, ())] if v is not None]
+    parts = [one for part in parts for one in (part.elts if isinstance(part, ast.List) else [part])]
+    found = [(m, part) for part in parts if (text := string(part)) and (m := _REPORTED.search(text))]
+    if found and any(_REPORT.search(text) for node in scope.own if (text := string(node))):
+        for match, part in found:
+            if _is_claim(match[1]):
+                yield match[1].strip(), part
 
 
 def _is_claim(name: str) -> bool:

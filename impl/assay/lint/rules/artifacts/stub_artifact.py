@@ -25,6 +25,10 @@ _MAGIC = (".gguf", ".safetensors", ".h5", ".hdf5", ".keras", ".npy", ".npz", ".o
 _TORCH = (".pt", ".pth", ".ckpt")
 _POINTERS = re.compile(rb"git-lfs|/annex/objects|^\.\./|^[\w./-]+\n?$")
 _STANDS_IN = re.compile(rb"placeholder|dummy|stub|fake|mock|todo|weights|checkpoint", re.I)
+_SCRIPTED = re.compile(
+    r"^\s*(?:echo|printf)\b[^|;&]*>>?\s*[\"']?([^\s\"';&]+\.(?:pt|pth|ckpt|safetensors|gguf|onnx|h5|keras|npz))\b"
+    r"|^\s*touch\s+(?:\S+\s+)*?[\"']?([^\s\"';&]+\.(?:pt|pth|ckpt|safetensors|gguf|onnx|h5|keras|npz|model))\b"
+)
 _SUFFIX = re.compile(r"\.(pt|pth|ckpt|safetensors|gguf|onnx|h5|keras|npz)$")
 
 
@@ -37,6 +41,13 @@ def check_file(source: Source) -> Iterator[Hit]:
         return  # a page template, or an index
     sure = suffix in _MAGIC or bool(_STANDS_IN.search(source.data))
     yield Hit(1, "certain" if sure else "likely", f"{source.size:,} bytes of text under the name of weights")
+
+
+@RULE.text("shell")
+def check_script(source: Source) -> Iterator[Hit]:
+    for number, line in enumerate(source.lines, start=1):
+        if (found := _SCRIPTED.search(line)) and not line.lstrip().startswith("#"):
+            yield Hit(number, "likely", f"`{found[1] or found[2]}` is named as weights and holds a text, or nothing")
 
 
 @RULE.python

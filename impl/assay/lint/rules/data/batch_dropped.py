@@ -25,12 +25,13 @@ RULE = Rule(
 
     loader = DataLoader(dataset, batch_size=128, collate_fn=lambda batch: pad([item["ids"] for item in batch]))
     """,
-    words=("collate_fn",),
+    words=("collat",),
 )
 
 
 @RULE.python
 def check(module: Module) -> Iterator[Hit]:
+    yield from _collators(module)
     for call in module.calls:
         collate = next((k.value for k in call.keywords if k.arg == "collate_fn"), None)
         size = argument(call, 1, "batch_size")
@@ -48,6 +49,15 @@ def check(module: Module) -> Iterator[Hit]:
                 "certain" if number(size) is not None else "likely",
                 f"the collate function keeps one item {shown}of each batch; the others never reach the loss",
             )
+
+
+def _collators(module: Module) -> Iterator[Hit]:
+    """A class that is called with the batch, as `transformers` has it."""
+    for owner in module.nodes(ast.ClassDef):
+        called = next((f for f in owner.body if isinstance(f, ast.FunctionDef) and f.name == "__call__"), None)
+        if "collat" in owner.name.lower() and called is not None and _drops(called):
+            message = f"`{owner.name}` keeps one item of each batch; the others never reach the loss"
+            yield Hit(called.lineno, "likely", message)
 
 
 def _keeps_one(module: Module, collate: ast.expr) -> bool:

@@ -52,6 +52,7 @@ def check(module: Module) -> Iterator[Hit]:
     yield from _given_twice(module)
     yield from _renamed(module)
     yield from _scored_on_fitted(module)
+    yield from _loaders_of_one_set(module)
 
 
 @RULE.project
@@ -75,8 +76,19 @@ def _same_paths(entries: list[Entry]) -> Iterator[Hit]:
             key = (tuple(entry.path), frozenset(words - split), entry.value)
             if not held_out and words.isdisjoint(_HELD_OUT):
                 trained[key] = entry
-            elif held_out and key in trained:
+            elif held_out and key in trained and not _is_cut(entries, entry.path):
                 yield Hit(entry.line, "likely", f"`{entry.key}` is `{trained[key].key}`: both are {entry.value}")
+
+
+def _is_cut(entries: list[Entry], path: list[str]) -> bool:
+    """Is the one file cut in two by keys beside: `train_split`, `validation_split`?"""
+    beside = [(vocabulary.words(one.key), one.value) for one in entries if one.path == path]
+    cuts = [
+        (words, value) for words, value in beside if words & {"split", "slice", "range", "part", "fold", "fraction"}
+    ]
+    return any(
+        words & _TRAIN and others & _HELD_OUT and value != other for words, value in cuts for others, other in cuts
+    )
 
 
 def _given_twice(module: Module) -> Iterator[Hit]:
@@ -120,6 +132,25 @@ def _loaded_twice(module: Module) -> Iterator[Hit]:
             yield Hit(
                 assign.lineno, "likely", f"`{name}` and `{seen[called, scope, data]}` hold the same data: {data[:60]}"
             )
+
+
+def _loaders_of_one_set(module: Module) -> Iterator[Hit]:
+    """`train_dataloader` and `val_dataloader` of a Lightning module, over one data set."""
+    for owner in module.nodes(ast.ClassDef):
+        loaded = {
+            f.name: call
+            for f in owner.body
+            if isinstance(f, ast.FunctionDef) and f.name.endswith("_dataloader")
+            for call in module.scope(f).returns()
+            if isinstance(call, ast.Call) and name_of(call.func).endswith("DataLoader") and call.args
+        }
+        trained = loaded.pop("train_dataloader", None)
+        if trained is None or any(keyword(c, "sampler", "batch_sampler") for c in [trained, *loaded.values()]):
+            continue
+        for name, call in loaded.items():
+            if not name.startswith("predict") and _same(trained.args[0], call.args[0]):
+                message = f"`{name}` and `train_dataloader` read the same data: {ast.unparse(call.args[0])[:60]}"
+                yield Hit(call.lineno, "likely", message)
 
 
 def _same(left: ast.expr, right: ast.expr) -> bool:

@@ -8,7 +8,7 @@ import ast
 from collections.abc import Iterator
 
 from assay.lint import origin, vocabulary
-from assay.lint.module import Function, Module, Scope
+from assay.lint.module import Function, Module, Scope, name_of
 from assay.lint.rule import Hit, Rule
 
 RULE = Rule(
@@ -58,11 +58,18 @@ def _function(module: Module, function: Function) -> Iterator[Hit]:
         )
         return
     for value in returned:
-        for key, inner in origin.entries(value, scope):
+        for key, inner in [*origin.entries(value, scope), *_record(value)]:
             if vocabulary.is_metric(key, strict=True) and _is_literal(module, inner, scope):
                 yield Hit(
                     inner.lineno, "likely", f'"{key}" is a number typed into `{function.name}`, not a measurement'
                 )
+
+
+def _record(value: ast.expr) -> list[tuple[str, ast.expr]]:
+    """What `Scores(precision=0.71, recall=0.66)` holds."""
+    if not isinstance(value, ast.Call) or not name_of(value.func).rpartition(".")[2][:1].isupper():
+        return []
+    return [(word.arg, word.value) for word in value.keywords if word.arg]
 
 
 def _only_numbers(module: Module, returned: list[ast.expr], scope: Scope) -> bool:

@@ -43,20 +43,34 @@ def check(module: Module) -> Iterator[Hit]:
         if module.called(call) not in _EXTREMES or len(call.args) != 1 or _HONEST.search(module.context(call)):
             continue
         curve = _curve(call.args[0])
-        label = _label(call)
-        if vocabulary.says(curve, _CURVES) and vocabulary.says(label, _CURVES) and not _HONEST.search(label):
-            final = bool(re.search(r"final|result", label, re.I))
-            what = f"the {name_of(call.func).rpartition('.')[2]} of `{curve}` is reported as a result"
-            yield Hit(call.lineno, "likely" if final else "look", what)
+        for label in [_label(call), *_labels_of_name(module, call)]:
+            yield from _reported(call, curve, label)
+
+
+def _reported(call: ast.Call, curve: str, label: str) -> Iterator[Hit]:
+    if vocabulary.says(curve, _CURVES) and vocabulary.says(label, _CURVES) and not _HONEST.search(label):
+        final = bool(re.search(r"final|result", label, re.I))
+        what = f"the {name_of(call.func).rpartition('.')[2]} of `{curve}` is reported as a result"
+        yield Hit(call.lineno, "likely" if final else "look", what)
 
 
 def _curve(node: ast.expr) -> str:
     if isinstance(node, ast.Subscript):
         return string(node.slice) or ""
+    if isinstance(node, ast.GeneratorExp | ast.ListComp):
+        return _curve(node.elt)
     return name_of(node)
 
 
-def _label(call: ast.Call) -> str:
+def _labels_of_name(module: Module, call: ast.Call) -> list[str]:
+    """Under what the name goes out that the value is given: `best = max(curve)`, `print(f"Final F1: {best}")`."""
+    parent = getattr(call, "parent", None)
+    if not isinstance(parent, ast.Assign) or not isinstance(parent.targets[0], ast.Name):
+        return []
+    return [_label(read) for read in module.scope_of(call).reads(parent.targets[0].id)]
+
+
+def _label(call: ast.AST) -> str:
     """The key, or the words of the message, under which the value goes out."""
     node: ast.AST = call
     for parent in parents(call):

@@ -42,7 +42,7 @@ _VAGUE = vocabulary.listed(
 def check(module: Module) -> Iterator[Hit]:
     if module.is_test:
         return
-    for name, value in [*_given(module), *_scored(module)]:
+    for name, value in [*_given(module), *_scored(module), *_returned(module)]:
         if not vocabulary.says(name, _NAMES) or vocabulary.says(name, vocabulary.DELIBERATE | vocabulary.NOT_MEASURED):
             continue
         if vocabulary.says(
@@ -57,6 +57,14 @@ def check(module: Module) -> Iterator[Hit]:
                 "certain" if strong else "look" if vague else "likely",
                 f"`{name}` is drawn from a random number generator and nothing else",
             )
+
+
+def _returned(module: Module) -> Iterator[tuple[str, ast.expr]]:
+    """(function, value) of what functions return that are called after what they measure."""
+    for function in module.functions:
+        if vocabulary.says(function.name, _NAMES) and not vocabulary.says(function.name, _VAGUE):
+            for value in module.scope(function).returns():
+                yield f"{function.name}_score", value
 
 
 def _scored(module: Module) -> Iterator[tuple[str, ast.expr]]:

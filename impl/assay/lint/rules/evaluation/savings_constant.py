@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from assay.lint import origin, vocabulary
-from assay.lint.module import Module
+from assay.lint.module import Function, Module, constant
 from assay.lint.rule import Hit, Rule
 
 RULE = Rule(
@@ -34,6 +34,7 @@ def check(module: Module) -> Iterator[Hit]:
     if module.is_test:
         return
     for function in module.functions:
+        yield from _entries(module, function)
         if not vocabulary.says(function.name, _GAINS) or vocabulary.says(function.name, vocabulary.NOT_MEASURED):
             continue
         scope = module.scope(function)
@@ -48,3 +49,21 @@ def check(module: Module) -> Iterator[Hit]:
             strong = vocabulary.says(function.name, _SUBJECTS)
             message = f"`{function.name}` returns numbers from the source text, whatever was measured"
             yield Hit(returned[0].lineno, "certain" if strong else "likely", message)
+
+
+def _entries(module: Module, function: Function) -> Iterator[Hit]:
+    """`"cost_reduction": 0.753` in what a report returns, beside what was measured."""
+    scope = module.scope(function)
+    for value in scope.returns():
+        for key, inner in origin.entries(value, scope):
+            typed = constant(inner)
+            if (
+                vocabulary.says(key, _GAINS)
+                and vocabulary.says(key, _SUBJECTS)
+                and not vocabulary.says(f"{function.name} {key}", vocabulary.NOT_MEASURED)
+                and isinstance(typed, float)
+                and typed not in (0, 1)
+            ):
+                yield Hit(
+                    inner.lineno, "likely", f'"{key}" is a number typed into `{function.name}`, whatever was measured'
+                )

@@ -34,6 +34,7 @@ def check(module: Module) -> Iterator[Hit]:
     for statement in module.nodes(ast.Assert):
         if (found := _always(statement.test)) is not None:
             yield Hit(statement.lineno, *found)
+    yield from _swallowed(module)
     for call in module.calls:
         last = call.func.attr if isinstance(call.func, ast.Attribute) else ""
         if _METHODS.get(last) == 1 and call.args:
@@ -54,9 +55,38 @@ def _always(test: ast.expr) -> _Verdict | None:
         return "certain", "a tuple is always true; the parentheses swallowed the comparison"
     if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.Or) and any(map(_is_true, test.values)):
         return "certain", "`or True` is always true"
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.Or) and _are_opposite(test.values):
+        return "certain", f"`{ast.unparse(test)[:60]}` is always true: each half is the other's opposite"
     if isinstance(test, ast.Compare) and len(test.ops) == 1:
         return _compared(test.left, test.ops[0], test.comparators[0])
     return None
+
+
+def _are_opposite(halves: list[ast.expr]) -> bool:
+    """`x is None or x is not None`."""
+    told = set()
+    for half in halves:
+        if isinstance(half, ast.Compare) and len(half.ops) == 1 and _is_plain(half.left, half.comparators[0]):
+            told.add((ast.unparse(half.left), type(half.ops[0]), ast.unparse(half.comparators[0])))
+    opposite = {ast.Is: ast.IsNot, ast.Eq: ast.NotEq, ast.In: ast.NotIn}
+    return any((left, opposite.get(kind), right) in told for left, kind, right in told)
+
+
+def _is_plain(*sides: ast.expr) -> bool:
+    return all(isinstance(side, ast.Constant) or bool(name_of(side)) for side in sides)
+
+
+def _swallowed(module: Module) -> Iterator[Hit]:
+    """`try: assert ...` under an `except` that takes the failure and says nothing."""
+    for attempt in module.nodes(ast.Try):
+        asserted = next((s for s in attempt.body if isinstance(s, ast.Assert)), None)
+        if asserted is None or attempt.orelse:
+            continue
+        for handler in attempt.handlers:
+            types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+            takes = any(t is None or name_of(t) in ("Exception", "BaseException", "AssertionError") for t in types)
+            if takes and all(isinstance(s, ast.Pass | ast.Continue) for s in handler.body):
+                yield Hit(asserted.lineno, "likely", "its failure is swallowed by the `except` below")
 
 
 def _is_true(node: ast.expr) -> bool:
@@ -76,7 +106,8 @@ def _compared(left: ast.expr, operator: ast.cmpop, right: ast.expr) -> _Verdict 
     ):
         made = flow.value(left.args[0]) if isinstance(left.args[0], ast.Name) else left.args[0]
         if isinstance(made, ast.List | ast.Tuple) and not any(isinstance(e, ast.Starred) for e in made.elts):
-            untouched = isinstance(left.args[0], ast.Name) and _is_only_measured(left.args[0])
+            place = left.args[0]
+            untouched = not isinstance(place, ast.Name) or _is_only_measured(place)
             if number(right) == len(made.elts) and made.elts and untouched:
                 return "certain", f"the list is written out above with {len(made.elts)} items"
     if isinstance(operator, ast.Eq | ast.Is) and _same(left, right):

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from assay.lint import flow, origin, vocabulary
 from assay.lint.module import Module, constant, name_of, string
 from assay.lint.rule import Hit, Rule
+from assay.lint.source import Source
 
 RULE = Rule(
     "AS408",
@@ -25,19 +27,18 @@ RULE = Rule(
     def pass_rate(results):
         return sum(result.passed for result in results) / len(results)
     """,
-    words=("passed", "total|fail|count|expected"),
+    words=("pass", "total|fail|count|expected|/| of "),
 )
+_ECHOED = re.compile(r"\b(echo|printf)\b.*\b\d+\s*(?:/|of|out of)\s*\d+\s+(?:\w+\s+)?pass", re.I)
 _EXCUSED = vocabulary.listed("expected known xfail xfailed allowed skipped ignored flaky excluded")
 
 
 @RULE.python
 def check(module: Module) -> Iterator[Hit]:
     for node in module.nodes(ast.BinOp):
-        if not isinstance(node.op, ast.Div) or "passed" not in vocabulary.words(name_of(node.left)):
+        if not isinstance(node.op, ast.Div) or not any("passed" in vocabulary.words(n) for n in _names(node.left)):
             continue
-        if all(
-            isinstance(constant(flow.value(side) if name_of(side) else side), int) for side in (node.left, node.right)
-        ):
+        if _is_typed(node.left) and _is_typed(node.right):
             yield Hit(node.lineno, "likely", "the pass rate is computed from counts typed into the source")
         for inner in ast.walk(node.right):
             if isinstance(inner, ast.BinOp) and isinstance(inner.op, ast.Sub) and _excuses(inner.right):
@@ -54,6 +55,24 @@ def check(module: Module) -> Iterator[Hit]:
                 yield Hit(value.lineno, "likely", f"`{function.name}` returns test counts typed into the source")
 
 
+@RULE.text("shell", "yaml")
+def check_echoes(source: Source) -> Iterator[Hit]:
+    for number, line in enumerate(source.lines, start=1):
+        if _ECHOED.search(line) and "$" not in line and not line.lstrip().startswith("#"):
+            yield Hit(number, "likely", "a script says how many tests pass, in figures typed into its source")
+
+
+def _names(node: ast.expr) -> list[str]:
+    return [name_of(n) for n in ast.walk(node) if isinstance(n, ast.Name | ast.Attribute)]
+
+
+def _is_typed(node: ast.expr | None) -> bool:
+    """Is it made of numbers written out above, and of nothing that was counted?"""
+    if isinstance(node, ast.BinOp):
+        return _is_typed(node.left) and _is_typed(node.right)
+    found = constant(flow.value(node) if node is not None and name_of(node) else node)
+    return isinstance(found, int | float) and not isinstance(found, bool)
+
+
 def _excuses(node: ast.expr) -> bool:
-    names = [name_of(n) for n in ast.walk(node) if isinstance(n, ast.Name | ast.Attribute)]
-    return any(vocabulary.says(name.rpartition(".")[2], _EXCUSED) for name in names)
+    return any(vocabulary.says(name.rpartition(".")[2], _EXCUSED) for name in _names(node))

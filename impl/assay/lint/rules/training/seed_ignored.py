@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from assay.lint import facts
-from assay.lint.module import Module, constant, name_of, parents
+from assay.lint.module import Function, Module, constant, name_of, parents
 from assay.lint.rule import Hit, Rule
 
 RULE = Rule(
@@ -57,12 +57,25 @@ def check(module: Module) -> Iterator[Hit]:
         if names and not _acts(module, function.body, names[0]) and _constant_seed(module, function.body):
             message = f"`{function.name}` takes `{names[0]}` and seeds with a constant"
             yield Hit(function.lineno, "certain", message)
+        elif names and module.class_of(function) is None and _is_run(function) and not _mentions(function, names[0]):
+            yield Hit(function.lineno, "likely", f"`{function.name}` takes `{names[0]}` and does nothing with it")
 
 
 def _acts(module: Module, body: list[ast.stmt], name: str) -> bool:
     """Is the seed used for more than messages, labels and keys?"""
     reads = [n for s in body for n in ast.walk(s) if isinstance(n, ast.Name) and n.id == name]
     return any(isinstance(n.ctx, ast.Store) or not (facts.is_logged(module, n) or _is_label(n)) for n in reads)
+
+
+def _is_run(function: Function) -> bool:
+    """Does it train: a backward pass, or a fit?"""
+    calls = [n for n in ast.walk(function) if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)]
+    return any(isinstance(n.func, ast.Attribute) and n.func.attr in ("backward", "fit", "train_step") for n in calls)
+
+
+def _mentions(function: Function, name: str) -> bool:
+    inside = [n for s in function.body for n in ast.walk(s)]
+    return any(isinstance(n, ast.Name) and n.id in (name, "locals") for n in inside)
 
 
 def _is_label(node: ast.AST) -> bool:

@@ -32,11 +32,15 @@ RULE = Rule(
 )
 
 
+_LOADERS = frozenset({"yaml", "json", "tomllib", "omegaconf"})
+
+
 @RULE.project
 def check(project: Project) -> Iterator[Hit]:
     builders = [facts for facts in project.facts if facts.built]
     configs = list(project.configs("dict", "dataclass", "file", "flags")) if builders else []
     for facts in builders:
+        yield from _handed_file(project, facts)
         declared = {
             entry.key: (float(entry.value), config.name)
             for other, config in configs
@@ -50,6 +54,23 @@ def check(project: Project) -> Iterator[Hit]:
                 yield Hit(
                     built.line, "likely", f"`{built.how}`, but `{name}` declares {built.key} {value:g}", facts.path
                 )
+
+
+def _handed_file(project: Project, facts: Facts) -> Iterator[Hit]:
+    """The file is named on the command line, and one only declares the dimension."""
+    if not _LOADERS & set(facts.imports) or facts.files or facts.test:
+        return
+    for built in facts.built:
+        found = [
+            (config.name, entry.value)
+            for other in project.facts
+            for config in other.configs
+            for entry in config.entries
+            if config.kind == "file" and entry.key == built.key and isinstance(entry.value, int | float)
+        ]
+        if len(found) == 1 and found[0][1] != built.value and built.key not in facts.reads:
+            name, value = found[0]
+            yield Hit(built.line, "look", f"`{built.how}`, but `{name}` declares {built.key} {value:g}", facts.path)
 
 
 def _overwrites(built: Built) -> bool:
