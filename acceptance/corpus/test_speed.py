@@ -34,31 +34,26 @@ def quiet(assay_session) -> Iterator[None]:
     gc.unfreeze()
 
 
-@pytest.fixture(scope="module")
-def alone(quiet, tables) -> dict[str, tuple[float, float]]:
-    """Of each distribution by itself: seconds of a bare parse of its files, seconds of extraction, in turns."""
-    found = {}
-    for name in tables("speed")["distributions"]:
-        (each,) = distributions.find([name])
-        paths = [Path(source.path) for source in graph.sources_of([each])[0]]
-        found[name] = _parse_all(paths), _extract([each])
-    return found
-
-
 @pytest.mark.requirement("corpus/kg.speed")
-def test_extraction_costs_a_few_bare_parses(judge, corpus, files, alone):
-    bare, ours = zip(*alone.values(), strict=True)
-    seconds = {"with": list(ours), "without": list(bare)}
-    judge(Predictions(corpus, EXTRACTION, list(alone), seconds, None, repeatable=True), groups=list(alone))
+def test_extraction_costs_a_few_bare_parses(judge, corpus, files, quiet, tables):
+    names = tables("speed")["distributions"]
+    bare, ours = [], []
+    for each in distributions.find(names):
+        bare.append(_parse_all([Path(source.path) for source in graph.sources_of([each])[0]]))
+        ours.append(_extract([each]))
+    seconds = {"with": ours, "without": bare}
+    judge(Predictions(corpus, EXTRACTION, names, seconds, None, repeatable=True), groups=names)
 
 
 @pytest.mark.requirement("corpus/kg.linear")
-def test_many_distributions_cost_no_more_than_each_alone(judge, corpus, files, alone, tables):
-    names = list(alone)
-    parts = [names[start :: tables("speed")["parts"]] for start in range(tables("speed")["parts"])]
-    together = [_extract(distributions.find(part)) for part in parts]
-    apart = [sum(alone[name][1] for name in part) for part in parts]
-    items = [",".join(part) for part in parts]
+def test_many_distributions_cost_no_more_than_each_alone(judge, corpus, files, quiet, tables):
+    names, parts = tables("speed")["distributions"], tables("speed")["parts"]
+    together, apart, items = [], [], []
+    for start in range(parts):
+        found = distributions.find(names[start::parts])
+        apart.append(sum(_extract([each]) for each in found))
+        together.append(_extract(found))
+        items.append(",".join(each.name for each in found))
     judge(
         Predictions(corpus, EXTRACTION, items, {"with": together, "without": apart}, None, repeatable=True),
         groups=items,
