@@ -20,7 +20,7 @@ ANSWERS = "answers"
 _CLAUSE = re.compile(r"[.,;:!?]|\bbut\b")
 _WORD = re.compile(r"[a-z']+")
 _NEGATION = re.compile(r"\b(?:not|no|never|nothing|none|nobody|without|\w+n't)\b")
-_DISLIKE = re.compile(r"\b(?:can't|cannot|can not|don't|do not) (?:stand|like)\b|\bnot allergic\b")
+_DISLIKE = re.compile(r"\b(?:can't|cannot|can not|don't|do not) (?:stand|like)\b")
 """Negated words that state a fact where dislikes are asked for."""
 
 
