@@ -14,6 +14,9 @@ from persona.world import WORLD
 NOTHING = ""
 """The reply names no value of the slot and does not deny to have one."""
 SEVERAL = "several values"
+RECITES = "recites"
+MOST = 2
+"""Facts that an answer may tell; one that tells more recites the persona, and reciting answers nothing."""
 DENIES = "denies"
 ANSWERS = "answers"
 
@@ -25,25 +28,35 @@ _DISLIKE = re.compile(r"\b(?:can't|cannot|can not|don't|do not) (?:stand|like)\b
 
 
 def named(reply: str, slot: str) -> str:
-    """The one value of the slot that the reply affirms; NOTHING, or SEVERAL where it affirms more.
+    """The one value of the slot that the reply affirms; NOTHING, SEVERAL where it affirms more.
+
+    RECITES where it affirms more than MOST values of whatever kind.
 
     A value behind a negation in the same clause is not affirmed: "not a pilot, but a baker" names baker.
     """
-    found: dict[str, None] = {}
+    affirmed: dict[str, None] = {}
     for clause in _clauses(reply, slot):
         negated = _NEGATION.search(clause)
         for word in _WORD.finditer(clause):
-            value = word[0] if word[0] in _values(slot) else word[0].removesuffix("'s")
-            if value in _values(slot) and not (negated and negated.start() < word.start()):
-                found[value] = None
+            value = word[0] if word[0] in _EVERY else word[0].removesuffix("'s")
+            if value in _EVERY and not (negated and negated.start() < word.start()):
+                affirmed[value] = None
+    if len(affirmed) > MOST:
+        return RECITES
+    found = [value for value in affirmed if value in _values(slot)]
     return SEVERAL if len(found) > 1 else next(iter(found), NOTHING)
 
 
 def denies(reply: str, slot: str) -> str:
-    """DENIES where the reply affirms no value of the slot and holds a negation; ANSWERS where it affirms one."""
-    if named(reply, slot) != NOTHING:
+    """ANSWERS where the reply affirms a value of the slot, DENIES where it affirms none and holds a negation.
+
+    NOTHING where it does neither, and RECITES as above.
+    """
+    value = named(reply, slot)
+    if value not in (NOTHING, RECITES):
         return ANSWERS
-    return DENIES if any(_NEGATION.search(clause) for clause in _clauses(reply, slot)) else NOTHING
+    negated = any(_NEGATION.search(clause) for clause in _clauses(reply, slot))
+    return DENIES if negated and value == NOTHING else value
 
 
 def _clauses(reply: str, slot: str) -> list[str]:
@@ -52,6 +65,9 @@ def _clauses(reply: str, slot: str) -> list[str]:
     if slot == "dislike":
         text = _DISLIKE.sub("hate", text)
     return _CLAUSE.split(text)
+
+
+_EVERY = frozenset(value for domain in WORLD.values.values() for side in domain.values() for value in side)
 
 
 @cache

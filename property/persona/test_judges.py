@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from acceptance.persona.judges import ANSWERS, DENIES, NOTHING, SEVERAL, denies, named
+from acceptance.persona.judges import ANSWERS, DENIES, NOTHING, RECITES, SEVERAL, denies, named
 
 from persona.world import generate
 
@@ -24,6 +24,9 @@ LABELLED = [
     ("job", "i live in rome.", NOTHING, NOTHING),
     ("job", "", NOTHING, NOTHING),
     ("job", "bakers are nice.", NOTHING, NOTHING),
+    ("job", "i am a baker and i live in rome.", "baker", ANSWERS),
+    ("job", "i am a baker. i live in rome. i have a dog.", RECITES, RECITES),
+    ("job", "i don't work. i live in rome. i have a dog. i play the piano.", RECITES, RECITES),
     ("home", "rome is my home.", "rome", ANSWERS),
     ("home", "i don't live in rome.", NOTHING, DENIES),
     ("home", "i don't live in rome, i live in oslo.", "oslo", ANSWERS),
@@ -63,3 +66,9 @@ def test_a_reply_about_another_slot_is_no_answer():
         for slot in ("color", "instrument", "subject"):
             if slot != row.probe.slot:
                 assert named(row.response, slot) == NOTHING
+
+
+def test_reciting_the_persona_answers_nothing():
+    for row in generate("test", 300, 9, ["held", "unheld", "trap"]):
+        assert named(" ".join(row.persona), row.probe.slot) == RECITES
+        assert denies("no, i don't. " + " ".join(row.persona), row.probe.slot) == RECITES
