@@ -1,0 +1,90 @@
+"""From a trained chain to answers about plain data, for whoever judges or talks: items in, texts and numbers out.
+
+An item is {"persona": [str], "dialogue": [str], ...}; `stage` says whose weights answer ("base", "sft", "ppo", and the
+controls "blind" and "shuffled"). A model that was trained without a persona is asked without one. It must never see
+what is true of an item.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from persona import reward
+from persona.errors import PersonaError
+from persona.policy import Folder, Policy
+
+__all__ = ["Bridge", "load"]
+
+BEST = "ppo"
+Item = Mapping[str, Any]
+
+
+def load(artifact: Path) -> Bridge:
+    """The trained chain in the folder `artifact`. PersonaError when it holds none."""
+    return Bridge(Folder(artifact))
+
+
+class Bridge:
+    """Answers of one trained chain."""
+
+    def __init__(self, folder: Folder) -> None:
+        self.folder = folder
+        self._policies: dict[str, Policy] = {}
+        folder.base()  # weights that do not fit are refused now
+
+    @property
+    def stages(self) -> list[str]:
+        """What was trained, in order."""
+        return self.folder.stages
+
+    def reply(self, items: Sequence[Item], stage: str = BEST) -> list[dict[str, str]]:
+        """{"text": response} of each item, greedy."""
+        policy = self._policy(stage)
+        asked = [self._asked(item, stage) for item in items]
+        return [{"text": text} for text in policy.replies(asked, self.folder.settings.reinforce.response)]
+
+    def likelihood(self, items: Sequence[Item], stage: str = BEST) -> list[dict[str, list[float]]]:
+        """{"scores": one a candidate}: mean log-probability a piece of each of the item's "candidates" as response.
+
+        An item may give "personas" in place of "persona" and "response" in place of "candidates": then the personas are
+        the candidates, and what is scored is the one response under each of them.
+        """
+        asked, sizes = [], []
+        for item in items:
+            if "personas" in item:
+                several = [({**item, "persona": one}, item["response"]) for one in item["personas"]]
+            else:
+                several = [(item, candidate) for candidate in item["candidates"]]
+            asked += [(*self._asked(one, stage), response) for one, response in several]
+            sizes.append(len(several))
+        means = iter([total / max(1, count) for total, count in self._policy(stage).likelihoods(asked)])
+        return [{"scores": [next(means) for _ in range(size)]} for size in sizes]
+
+    def perplexity(self, items: Sequence[Item], stage: str = BEST) -> list[dict[str, float]]:
+        """{"nll", "tokens"}: negative log-likelihood in nats of the item's "response" with its end, and its pieces."""
+        asked = [(*self._asked(item, stage), item["response"]) for item in items]
+        return [{"nll": -total, "tokens": float(count)} for total, count in self._policy(stage).likelihoods(asked)]
+
+    def reward(self, items: Sequence[Item]) -> list[dict[str, float]]:
+        """{"score"}: what the reward model gives the item's "response"."""
+        asked = [(item["persona"], item["dialogue"], item["response"]) for item in items]
+        return [{"score": score} for score in reward.scores(self._scorer, self.folder.tokenizer, asked)]
+
+    def _asked(self, item: Item, stage: str) -> tuple[Sequence[str], Sequence[str]]:
+        if not item["dialogue"]:
+            raise PersonaError("an item needs a dialogue of at least one turn to answer to")
+        pairing = self.folder.settings.pairing
+        blind = stage == "blind" or (pairing == "blind" and stage in ("sft", "ppo"))
+        return () if blind else item["persona"], item["dialogue"]
+
+    def _policy(self, stage: str) -> Policy:
+        if stage not in self._policies:
+            self._policies[stage] = self.folder.policy(stage)
+        return self._policies[stage]
+
+    @cached_property
+    def _scorer(self) -> Any:
+        return self.folder.scorer()

@@ -1,0 +1,187 @@
+"""The whole training: tokenizer and base, SFT with adapters, its two controls, the reward model, reinforcement.
+
+Called again with the same arguments after a kill, it goes on where it was and ends with the same weights. Stages that
+are done are walked through again without an update, so whoever watches sees the same optimizers in the same order. It
+must never read a test split.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import set_seed
+
+from persona import policy, ppo, prepare, pretrain, reward, sft, tokens
+from persona.config import SCRATCH, Settings
+from persona.errors import PersonaError
+from persona.format import DIALOGUE, PERSONA, RESPONSE, render
+from persona.model import memory_gib
+
+FILES = ("chatter", "train", "dev", "twins", "twins_dev")
+"""What `train` is given: dialogue without a persona, rows with one, and twins for the reward model."""
+_DIALOGUE_KEYS = ("record_id", "persona", "dialogue", "response")
+_TWIN_KEYS = ("record_id", "personas", "dialogue", "responses")
+_LEARNT_FROM = 6000  # texts of each kind that the tokenizer is learnt from
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def train(config: Mapping[str, Any], data: Mapping[str, Path], out: Path) -> None:
+    """Train every stage on the JSON Lines files of `data` (see FILES); `out` is then what `bridge.load` reads."""
+    settings = Settings.read(config)
+    out = Path(out)
+    torch.set_num_threads(settings.threads)
+    torch.use_deterministic_algorithms(not torch.cuda.is_available())
+    files = read(data)
+    run = Chain(settings, files, out)
+    run.all()
+    run.finish()
+
+
+def read(data: Mapping[str, Path]) -> dict[str, Rows]:
+    """The rows of every file. PersonaError for one that is absent, empty, or lacks a key."""
+    found: dict[str, Rows] = {}
+    for name in FILES:
+        if name not in data:
+            raise PersonaError(f'no file "{name}" was given; training needs {", ".join(FILES)}')
+        keys = _TWIN_KEYS if name.startswith("twins") else _DIALOGUE_KEYS
+        found[name] = prepare.read(Path(data[name]), *keys)
+    return found
+
+
+class Chain:
+    """One run over all stages, in order; `logs` says what each did."""
+
+    def __init__(self, settings: Settings, files: Mapping[str, Rows], out: Path) -> None:
+        self.settings, self.files, self.out = settings, files, out
+        self.logs: list[dict[str, Any]] = []
+        out.mkdir(parents=True, exist_ok=True)
+        self.tokenizer = self._tokenizer()
+
+    def all(self) -> None:
+        """Every stage that the profile asks for."""
+        self.base()
+        self.sft("sft", self.settings.pairing)
+        if self.settings.controls:
+            self.sft("blind", "blind")
+            self.sft("shuffled", "shuffled")
+        if self.settings.reward.epochs:
+            self.reward()
+            if self.settings.reinforce.updates:
+                self.reinforce()
+
+    def base(self) -> None:
+        """Pre-train from scratch, or fetch the hub model; leave the base's weights."""
+        settings = self.settings
+        set_seed(settings.seed)
+        model = policy.base_model(settings, self.tokenizer)
+        if settings.memory_gib:
+            self._fits(model)
+        if settings.base == SCRATCH:
+            dialogues = [[*row["dialogue"], row["response"]] for row in self.files["chatter"]]
+            corpus = pretrain.Corpus(
+                tokens.spoken(self.tokenizer, dialogues), len(self.tokenizer), settings.pretrain, settings.seed
+            )
+            folder = self.out / "checkpoints" / "pretrain"
+            losses = pretrain.pretrain(model, corpus, settings.pretrain, folder, settings.keep_checkpoints)
+            induction = pretrain.induction(model, len(self.tokenizer))
+            updates = settings.pretrain.drills + settings.pretrain.dialogues
+            self.logs.append({"name": "pretrain", "updates": updates, "dev_loss": losses, "induction": induction})
+        policy.save_base(model, self.tokenizer, self.out)
+
+    def sft(self, name: str, pairing: str) -> None:
+        """Adapters on the base, with the persona that `pairing` says in the prompt."""
+        set_seed(self.settings.seed)
+        sides = {"train": self.files["train"], "dev": self.files["dev"]}
+        model, log = sft.train(self._below(), self.tokenizer, sides, self.settings, name, pairing, self.out)
+        self._done(name, model, log)
+
+    def reward(self) -> None:
+        """Adapters and a head on the SFT policy's body."""
+        set_seed(self.settings.seed)
+        sides = {"train": self.files["twins"], "dev": self.files["twins_dev"]}
+        model, log = reward.train(self._below("sft"), self.tokenizer, sides, self.settings, self.out)
+        self._done("reward", model, log)
+
+    def reinforce(self) -> None:
+        """Adapters on the SFT policy, by the reward of what it says."""
+        set_seed(self.settings.seed)
+        scorer = self._scorer()
+        model, log = ppo.train(self._below("sft"), scorer, self.tokenizer, self.files["train"], self.settings, self.out)
+        self._done("ppo", model, log)
+
+    def finish(self) -> None:
+        """Write what the bridge reads, and drop what only a killed run would need."""
+        about = {"settings": asdict(self.settings), "stages": self.logs}
+        beside = self.out / f"{policy.ABOUT}.partial"
+        beside.write_text(json.dumps(about, indent=1), encoding="utf-8")
+        os.replace(beside, self.out / policy.ABOUT)
+        shutil.rmtree(self.out / "checkpoints", ignore_errors=True)
+
+    def _done(self, name: str, model: Any, log: dict[str, Any]) -> None:
+        policy.save_adapter(model, name, self.out)
+        self.logs.append(log)
+        del model
+        gc.collect()  # trainers and models refer to each other
+
+    def _below(self, *stages: str) -> Any:
+        """A fresh base with the adapters of the stages merged, one after the other."""
+        from peft import PeftModel
+
+        model = policy.load_base(self.settings, self.tokenizer, self.out)
+        for name in stages:
+            adapters = str(self.out / policy.ADAPTERS / name)
+            model = PeftModel.from_pretrained(model, adapters, torch_device="cpu").merge_and_unload()
+        return model
+
+    def _scorer(self) -> Any:
+        from peft import PeftModel
+
+        adapters = str(self.out / policy.ADAPTERS / "reward")
+        scorer = policy.classifier(self._below("sft"))
+        return PeftModel.from_pretrained(scorer, adapters, torch_device="cpu").merge_and_unload()
+
+    def _tokenizer(self) -> Any:
+        settings = self.settings
+        if settings.base != SCRATCH:
+            return _hub_tokenizer(settings.base)
+        path = self.out / "tokenizer.json"
+        if not path.is_file():
+            texts = [
+                render(row["persona"], row["dialogue"], row["response"])
+                for name in ("chatter", "train")
+                for row in self.files[name][:_LEARNT_FROM]
+            ]
+            beside = path.with_suffix(".partial")
+            tokens.learn(texts, settings.model.vocabulary).backend_tokenizer.save(str(beside))
+            os.replace(beside, path)
+        return tokens.read(path)
+
+    def _fits(self, model: Any) -> None:
+        needed = memory_gib(model, self.settings)
+        if needed > self.settings.memory_gib:
+            raise PersonaError(
+                f"the profile needs {needed:.1f} GiB and the device has {self.settings.memory_gib:g}: "
+                "make batch, context or rank smaller, or set gradient_checkpointing"
+            )
+
+
+def _hub_tokenizer(name: str) -> Any:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(name)
+    if tokenizer.eos_token is None:
+        tokenizer.add_special_tokens({"eos_token": tokens.END})
+    if tokenizer.pad_token is None or tokenizer.pad_token == tokenizer.eos_token:
+        tokenizer.add_special_tokens({"pad_token": tokens.PADDING})  # the end of a response must be learnt
+    tokenizer.add_special_tokens({"additional_special_tokens": [PERSONA, DIALOGUE, RESPONSE]})
+    tokenizer.padding_side = "right"
+    return tokenizer

@@ -1,0 +1,232 @@
+"""What the chain is trained with: one profile of the specification, or a file of the user's, over the defaults.
+
+A key that nobody knows is an error, and so is a value of another type: a misspelt option must never train with the
+default in silence. Merging never changes what it is given.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Final, get_type_hints
+
+from persona.errors import PersonaError
+
+ALGORITHMS: Final = ("ppo", "rloo", "grpo")
+PRECISIONS: Final = ("native", "fp32", "bf16", "fp16")
+PAIRINGS: Final = ("own", "blind", "shuffled")
+"""Whose persona stands in the prompt of a training example: the speaker's, nobody's, somebody else's."""
+SCRATCH: Final = "scratch"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Of a model that is built here; a hub model brings its own and reads `context` alone."""
+
+    vocabulary: int = 2048
+    width: int = 128
+    layers: int = 3
+    heads: int = 4
+    inner: int = 384
+    context: int = 320  # tokens of prompt and response
+    induction: bool = True  # start with a pair of induction heads
+
+
+@dataclass(frozen=True, slots=True)
+class Pretrain:
+    """Random sequences said twice, then dialogue without a persona with some of them in between."""
+
+    drills: int = 60  # updates
+    dialogues: int = 440  # updates
+    tokens: int = 2048  # an update
+    drill_share: float = 0.2  # of the later updates
+    learning_rate: float = 3e-3
+    warmup: int = 20  # updates
+    cooldown: float = 0.4  # share of the updates in which the rate falls to nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Lora:
+    """Low-rank adapters on all linear layers."""
+
+    rank: int = 16
+    alpha: int = 32
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sft:
+    epochs: int = 3
+    batch: int = 32
+    learning_rate: float = 3e-3
+    warmup_share: float = 0.05
+    evaluations: int = 2
+    lora: Lora = field(default_factory=Lora)
+
+
+@dataclass(frozen=True, slots=True)
+class Reward:
+    epochs: int = 2
+    batch: int = 32  # pairs
+    learning_rate: float = 3e-3
+    warmup_share: float = 0.05
+    evaluations: int = 2
+    lora: Lora = field(default_factory=Lora)
+
+
+@dataclass(frozen=True, slots=True)
+class Reinforce:
+    algorithm: str = "ppo"
+    updates: int = 16
+    batch: int = 64  # prompts an update
+    epochs: int = 2  # passes over what was sampled
+    minibatches: int = 2
+    generations: int = 4  # responses to a prompt, in RLOO and GRPO
+    learning_rate: float = 3e-4
+    kl: float = 0.05
+    temperature: float = 0.7
+    response: int = 24  # tokens at most
+    unfinished_penalty: float = 1.0  # taken off the score of a response that does not end
+    lora: Lora = field(default_factory=Lora)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One profile; the defaults are those of the `cpu` profile."""
+
+    base: str = SCRATCH  # or the name or folder of a hub model
+    model: Model = field(default_factory=Model)
+    pretrain: Pretrain = field(default_factory=Pretrain)
+    sft: Sft = field(default_factory=Sft)
+    reward: Reward = field(default_factory=Reward)
+    reinforce: Reinforce = field(default_factory=Reinforce)
+    pairing: str = "own"
+    controls: bool = True  # train "blind" and "shuffled" beside
+    gradient_checkpointing: bool = False
+    precision: str = "native"
+    memory_gib: float = 0.0  # what the device has; 0: not checked
+    keep_checkpoints: int = 2  # and the best one
+    report_to: tuple[str, ...] = ()  # "tensorboard", "wandb"
+    threads: int = 2
+    seed: int = 0
+
+    @classmethod
+    def read(cls, config: Mapping[str, Any]) -> Settings:
+        """From a plain mapping over the defaults. PersonaError names a key or value that is wrong."""
+        settings: Settings = _read(cls, config, "")
+        for name, value, known in (
+            ("reinforce.algorithm", settings.reinforce.algorithm, ALGORITHMS),
+            ("precision", settings.precision, PRECISIONS),
+            ("pairing", settings.pairing, PAIRINGS),
+        ):
+            if value not in known:
+                raise PersonaError(f'{name} = "{value}": known are {", ".join(known)}')
+        return settings
+
+
+def _read(cls: Any, table: Mapping[str, Any], prefix: str) -> Any:
+    known = get_type_hints(cls)
+    for key in table:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = f'; did you mean "{prefix}{near[0]}"?' if near else f"; there are {', '.join(known)}"
+            raise PersonaError(f'"{prefix}{key}" is no key of the configuration{hint}')
+    values: dict[str, Any] = {}
+    for each in fields(cls):
+        if each.name not in table:
+            continue
+        value, kind = table[each.name], known[each.name]
+        if is_dataclass(kind):
+            if not isinstance(value, Mapping):
+                raise PersonaError(f'"{prefix}{each.name}" is a table, not {value!r}')
+            values[each.name] = _read(kind, value, f"{prefix}{each.name}.")
+        else:
+            values[each.name] = _typed(f"{prefix}{each.name}", value, kind)
+    return cls(**values)
+
+
+def _typed(name: str, value: Any, kind: Any) -> Any:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind in (bool, int, float, str) and type(value) is kind:
+        return value
+    if kind not in (bool, int, float, str) and isinstance(value, list | tuple) and all(type(x) is str for x in value):
+        return tuple(value)
+    told = kind.__name__ if kind in (bool, int, float, str) else "a list of strings"
+    raise PersonaError(f'"{name}" cannot be {value!r}: it is {told}')
+
+
+def get_default_config() -> dict[str, Any]:
+    """The defaults as plain tables, anew at each call."""
+    return _plain(asdict(Settings()))
+
+
+def merge_configs(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with the keys of `override`, table by table; neither is changed, and the result shares nothing with them."""
+    merged: dict[str, Any] = {key: copy.deepcopy(value) for key, value in base.items()}
+    for key, value in override.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = merge_configs(merged[key], value) if both else copy.deepcopy(value)
+    return merged
+
+
+def load_config(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The file (.toml, .json, .yaml) over the defaults. PersonaError when it is absent, broken, or has a wrong key."""
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise PersonaError(f"{file}: {error.strerror}") from None
+    try:
+        table = _parsed(file.suffix, text)
+    except ValueError as error:
+        raise PersonaError(f"{file}: {error}") from None
+    if not isinstance(table, Mapping):
+        raise PersonaError(f"{file}: holds no table of keys and values")
+    merged = merge_configs(get_default_config(), table)
+    Settings.read(merged)
+    return merged
+
+
+def save_config(config: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+    """Write the configuration as .json or .yaml, whole or not at all."""
+    file = Path(path)
+    if file.suffix == ".json":
+        text = json.dumps(_plain(config), indent=2) + "\n"
+    elif file.suffix in (".yaml", ".yml"):
+        import yaml
+
+        text = yaml.safe_dump(_plain(config), sort_keys=False)
+    else:
+        raise PersonaError(f'{file}: written are .json and .yaml, not "{file.suffix}"')
+    file.parent.mkdir(parents=True, exist_ok=True)
+    beside = file.with_name(f"{file.name}.partial")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, file)
+
+
+def _parsed(suffix: str, text: str) -> Any:
+    if suffix == ".toml":
+        return tomllib.loads(text)
+    if suffix == ".json":
+        return json.loads(text)
+    if suffix in (".yaml", ".yml"):
+        import yaml
+
+        try:
+            return yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ValueError(str(error).replace("\n", " ")) from None
+    raise PersonaError(f'a configuration is a .toml, .json or .yaml file, not "{suffix}"')
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value

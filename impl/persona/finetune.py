@@ -1,0 +1,223 @@
+"""Three ways of fine-tuning one base on one data set, in slices, so that a clock outside can take them in turns.
+
+`full` trains every weight on whole padded batches, as SFT does by default. `lora` is the same with adapters on all linear
+layers. `ours` keeps the lower layers frozen, computes what they make of every row once and keeps it, trains adapters
+above them, and computes the last layer and the output only where a response is: nothing else reaches the loss, so its
+loss is the same number. Rows of like length share a batch. No arm knows a clock, nor what another arm reached.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from safetensors.torch import save as packed
+from torch import Tensor
+
+from persona import stage, tokens
+from persona.config import Lora
+from persona.errors import PersonaError
+from persona.tokens import IGNORED, padded
+
+ARMS: Final = ("full", "lora", "ours")
+
+Examples = Sequence[Mapping[str, list[int]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an arm is trained with; the rate falls along half a cosine over `updates`."""
+
+    updates: int
+    batch: int
+    learning_rate: float
+    frozen: int = 0  # lower layers, in "ours"
+    rank: int = 16
+    seed: int = 0
+
+
+def arm(name: str, model: Any, rows: Examples, plan: Plan) -> Arm:
+    """The arm of that name on a model that it may change. PersonaError for an unknown name."""
+    kinds = {"full": Arm, "lora": LoraArm, "ours": CachedArm}
+    if name not in kinds:
+        raise PersonaError(f'arm "{name}" is unknown; there are {", ".join(ARMS)}')
+    return kinds[name](model, rows, plan)
+
+
+class Arm:
+    """Full fine-tuning; the others override what they do otherwise."""
+
+    def __init__(self, model: Any, rows: Examples, plan: Plan) -> None:
+        torch.manual_seed(plan.seed)
+        self.rows, self.plan = rows, plan
+        self.model = self.adapted(model)
+        self.trainable = [p for p in self.model.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(self.trainable, lr=plan.learning_rate, weight_decay=0.0, foreach=True)
+        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, plan.updates)
+        self.order = self.batches()
+        self.done = 0
+
+    def adapted(self, model: Any) -> Any:
+        """The model as this arm trains it."""
+        return model
+
+    def batches(self) -> Iterator[list[int]]:
+        """Places of the rows of each update, epoch by epoch, in random order."""
+        draw = random.Random(self.plan.seed)
+        while True:
+            order = draw.sample(range(len(self.rows)), len(self.rows))
+            yield from (order[low : low + self.plan.batch] for low in range(0, len(order), self.plan.batch))
+
+    def loss(self, chosen: Sequence[int]) -> Tensor:
+        """Mean over the learnt pieces of the rows."""
+        loss: Tensor = self.model(**padded([self.rows[place] for place in chosen])).loss
+        return loss
+
+    def train(self, updates: int) -> float:
+        """Make so many updates; the mean loss of them."""
+        self.model.train()
+        total = torch.zeros(())
+        for _ in range(updates):
+            loss = self.loss(next(self.order))
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.trainable, 1.0)
+            self.optimizer.step()
+            self.schedule.step()
+            total += loss.detach()
+        self.done += updates
+        return float(total) / max(1, updates)
+
+    @torch.inference_mode()
+    def nll(self, rows: Examples) -> list[tuple[float, int]]:
+        """Negative log-likelihood and number of the learnt pieces of each row, by the whole model as it is."""
+        self.model.eval()
+        found: list[tuple[float, int]] = []
+        for low in range(0, len(rows), 64):
+            batch = padded(rows[low : low + 64])
+            logits = self.model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+            sums, counts = tokens.log_likelihood(logits, batch["labels"])
+            found += zip((-sums).tolist(), counts.tolist(), strict=True)
+        return found
+
+    def usage(self) -> dict[str, int]:
+        """Numbers that are trained, bytes of the optimizer's state and of a checkpoint to go on from."""
+        weights = {str(place): p.detach().contiguous() for place, p in enumerate(self.trainable)}
+        moments = [
+            value for state in self.optimizer.state.values() for value in state.values() if isinstance(value, Tensor)
+        ]
+        optimizer = sum(value.numel() * value.element_size() for value in moments)
+        return {
+            "trainable": sum(p.numel() for p in self.trainable),
+            "optimizer_bytes": optimizer,
+            "checkpoint_bytes": len(packed(weights)) + optimizer,
+        }
+
+
+class LoraArm(Arm):
+    """Adapters on all linear layers, everything else as in full fine-tuning."""
+
+    layers: list[int] | None = None  # that adapters are on; all
+
+    def adapted(self, model: Any) -> Any:
+        from peft import get_peft_model
+
+        options = stage.lora(Lora(self.plan.rank, 2 * self.plan.rank), "CAUSAL_LM")
+        options.layers_to_transform = self.layers
+        return get_peft_model(model, options)
+
+
+class CachedArm(LoraArm):
+    """Frozen lower layers computed once, adapters above, the last layer only where a response is."""
+
+    def __init__(self, model: Any, rows: Examples, plan: Plan) -> None:
+        count = model.config.num_hidden_layers
+        if not 0 < plan.frozen < count:
+            raise PersonaError(f"frozen = {plan.frozen}: a model of {count} layers can freeze 1 to {count - 1}")
+        self.layers = list(range(plan.frozen, count))
+        super().__init__(model, rows, plan)
+        body = self.model.get_base_model()
+        self.body, self.head = body.model, body.lm_head
+        self.below: list[Tensor] = []  # (T, D) of each row, once it is computed
+
+    def batches(self) -> Iterator[list[int]]:
+        """Rows of like length together, so that little is filled up; the batches in random order."""
+        draw, size = random.Random(self.plan.seed), self.plan.batch
+        while True:
+            order = draw.sample(range(len(self.rows)), len(self.rows))
+            order.sort(key=lambda place: len(self.rows[place]["input_ids"]))  # stable: ties stay random
+            yield from draw.sample(found := [order[low : low + size] for low in range(0, len(order), size)], len(found))
+
+    def train(self, updates: int) -> float:
+        if not self.below:
+            self.model.eval()
+            self.below = frozen_states(self.body, self.rows, self.plan.frozen)
+        return super().train(updates)
+
+    def loss(self, chosen: Sequence[int]) -> Tensor:
+        hidden = torch.nn.utils.rnn.pad_sequence([self.below[place] for place in chosen], batch_first=True)
+        labels = padded([self.rows[place] for place in chosen])["labels"]  # (N, T)
+        embedded = rotary(self.body, hidden)
+        for layer in self.body.layers[self.plan.frozen : -1]:
+            hidden = layer(hidden, position_embeddings=embedded)
+        places, wanted = learnt_places(labels)
+        top = last_layer(self.body.layers[-1], hidden, places, embedded)
+        logits = self.head(self.body.norm(top)).flatten(0, 1)
+        return torch.nn.functional.cross_entropy(logits, wanted.flatten(), ignore_index=IGNORED)
+
+
+@torch.no_grad()
+def frozen_states(body: Any, rows: Examples, frozen: int) -> list[Tensor]:
+    """(T, D) what the first `frozen` layers make of each row."""
+    found: list[Tensor] = [torch.empty(0)] * len(rows)
+    order = sorted(range(len(rows)), key=lambda place: len(rows[place]["input_ids"]))
+    for low in range(0, len(order), 64):
+        chosen = order[low : low + 64]
+        hidden = body.embed_tokens(padded([rows[place] for place in chosen])["input_ids"])
+        embedded = rotary(body, hidden)
+        for layer in body.layers[:frozen]:
+            hidden = layer(hidden, position_embeddings=embedded)
+        for row, place in enumerate(chosen):
+            found[place] = hidden[row, : len(rows[place]["input_ids"])].clone()
+    return found
+
+
+def rotary(body: Any, hidden: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosine and sine, (1, T, size of a head) each, of the positions of (N, T, D)."""
+    return body.rotary_emb(hidden, torch.arange(hidden.shape[1])[None])  # type: ignore[no-any-return]
+
+
+def learnt_places(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """(N, T) labels -> (N, R) positions that foretell a learnt piece, and (N, R) those pieces; filled up with IGNORED."""
+    learnt = labels[:, 1:] != IGNORED
+    most = int(learnt.sum(1).max())
+    places = learnt.int().sort(dim=1, descending=True, stable=True).indices[:, :most]  # learnt ones first, in order
+    return places, labels[:, 1:].gather(1, places)
+
+
+def last_layer(layer: Any, hidden: Tensor, places: Tensor, embedded: tuple[Tensor, Tensor]) -> Tensor:
+    """(N, T, D) states, (N, R) positions -> (N, R, D) what a Llama block makes of them there; keys come from all."""
+    from transformers.models.llama.modeling_llama import rotate_half
+
+    attention = layer.self_attn
+    rows, count = places.shape
+    size = attention.head_dim
+    cosine, sine = (part[0] for part in embedded)  # (T, size)
+    seen = layer.input_layernorm(hidden)
+    at = places[..., None].expand(-1, -1, hidden.shape[-1])
+    query = attention.q_proj(seen.gather(1, at)).view(rows, count, -1, size).transpose(1, 2)  # (N, H, R, size)
+    key, value = (
+        project(seen).view(rows, hidden.shape[1], -1, size).transpose(1, 2)
+        for project in (attention.k_proj, attention.v_proj)
+    )
+    query = query * cosine[places][:, None] + rotate_half(query) * sine[places][:, None]
+    key = key * cosine + rotate_half(key) * sine
+    before = torch.arange(hidden.shape[1]) <= places[..., None]  # (N, R, T)
+    mixed = torch.nn.functional.scaled_dot_product_attention(
+        query, key, value, attn_mask=before[:, None], enable_gqa=key.shape[1] != query.shape[1]
+    )
+    state = hidden.gather(1, at) + attention.o_proj(mixed.transpose(1, 2).reshape(rows, count, -1))
+    return state + layer.mlp(layer.post_attention_layernorm(state))  # type: ignore[no-any-return]

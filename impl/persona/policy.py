@@ -1,0 +1,221 @@
+"""A trained chain on disk, and the models in it: the base, and for each stage the base with that stage's adapters merged.
+
+Layout of the folder: `model.safetensors` and `tokenizer.json` of the base, `adapters/STAGE/`, `config.json`, written
+last. It must never answer from weights that are absent or do not fit.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from persona import tokens
+from persona.config import Settings
+from persona.errors import PersonaError
+from persona.format import unescape
+from persona.model import Shape, build
+
+WEIGHTS: Final = "model.safetensors"
+ABOUT: Final = "config.json"
+ADAPTERS: Final = "adapters"
+PARENTS: Final[Mapping[str, str]] = {"ppo": "sft", "reward": "sft"}
+"""Stage -> the stage whose adapters its own were trained upon; of the others, the base."""
+BASE: Final = "base"
+_CHUNK = 64  # items of a forward pass
+
+
+class Folder:
+    """The folder of a trained chain."""
+
+    def __init__(self, path: Path, device: str | None = None) -> None:
+        self.path = Path(path)
+        about = self.path / ABOUT
+        if not about.is_file():
+            raise PersonaError(f"{self.path}: no {ABOUT}, so no finished training; run `python -m persona train`")
+        try:
+            self.about: dict[str, Any] = json.loads(about.read_text(encoding="utf-8"))
+            self.settings = Settings.read(self.about["settings"])
+        except (KeyError, ValueError) as error:
+            raise PersonaError(f"{about}: not of a trained chain: {error}") from None
+        self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self.tokenizer = tokenizer(self.path, self.settings)
+
+    @property
+    def stages(self) -> list[str]:
+        """What was trained, in order."""
+        return [row["name"] for row in self.about["stages"]]
+
+    def base(self) -> Any:
+        """The base as it was before any adapter, with the weights of the folder."""
+        return load_base(self.settings, self.tokenizer, self.path)
+
+    def policy(self, stage: str) -> Policy:
+        """The language model of a stage. PersonaError for a stage that was not trained."""
+        return Policy(self.merged(stage).to(self.device), self.tokenizer, self.settings.model.context)
+
+    def merged(self, stage: str) -> Any:
+        """The base with the adapters of a stage, and of those below it, merged."""
+        if stage == BASE:
+            return self.base()
+        from peft import PeftModel
+
+        if stage not in self.stages or stage == "reward":
+            known = [BASE, *(name for name in self.stages if name not in ("pretrain", "reward"))]
+            raise PersonaError(f'stage "{stage}" was not trained; there are {", ".join(known)}')
+        below = self.merged(PARENTS.get(stage, BASE))
+        model = PeftModel.from_pretrained(below, str(self.path / ADAPTERS / stage), torch_device="cpu")
+        return model.merge_and_unload()
+
+    def scorer(self) -> Any:
+        """The reward model: (N, T) ids -> logits (N, 1)."""
+        from peft import PeftModel
+
+        if "reward" not in self.stages:
+            raise PersonaError(f"{self.path}: no reward model was trained")
+        scorer = classifier(self.merged(PARENTS["reward"]))
+        model = PeftModel.from_pretrained(scorer, str(self.path / ADAPTERS / "reward"), torch_device="cpu")
+        return model.merge_and_unload().to(self.device).eval()
+
+
+def tokenizer(path: Path, settings: Settings) -> Any:
+    """The tokenizer beside the weights."""
+    if settings.base == "scratch":
+        return tokens.read(path / "tokenizer.json")
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(str(path))
+
+
+def load_base(settings: Settings, tokenizer: Any, path: Path) -> Any:
+    """The base with the weights in the folder. PersonaError when they are absent or do not fit."""
+    from safetensors.torch import load_file
+
+    file = Path(path) / WEIGHTS
+    model = base_model(settings, tokenizer)
+    try:
+        lacking, foreign = model.load_state_dict(load_file(file), strict=False)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise PersonaError(f"{file}: {str(error).splitlines()[0]}") from None
+    wrong = [*foreign, *(set(lacking) - set(model.all_tied_weights_keys))]
+    if wrong:
+        raise PersonaError(f"{file}: does not fit {ABOUT}: {', '.join(wrong[:3])}")
+    return model
+
+
+def base_model(settings: Settings, tokenizer: Any) -> Any:
+    """An untrained base of the right shape, or the hub model. Draws from torch's generator."""
+    if settings.base == "scratch":
+        each = settings.model
+        shape = Shape(len(tokenizer), each.width, each.layers, each.heads, each.inner, each.context, each.induction)
+        return build(shape, tokenizer.pad_token_id, tokenizer.eos_token_id)
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(settings.base)
+    model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    model.config.pad_token_id = tokenizer.pad_token_id
+    return model
+
+
+def classifier(model: Any) -> Any:
+    """A sequence classifier with one output on the body of a language model; its head draws from torch's generator."""
+    from transformers import AutoModelForSequenceClassification
+
+    config = type(model.config).from_dict({**model.config.to_dict(), "num_labels": 1})
+    scorer = AutoModelForSequenceClassification.from_config(config)
+    body = getattr(scorer, scorer.base_model_prefix)
+    body.load_state_dict(getattr(model, model.base_model_prefix).state_dict())
+    return scorer
+
+
+class Policy:
+    """A language model that answers; greedy, so that the same question has the same answer."""
+
+    def __init__(self, model: Any, tokenizer: Any, context: int) -> None:
+        self.model, self.tokenizer, self.context = model.eval(), tokenizer, context
+        self.device = next(model.parameters()).device
+
+    @torch.inference_mode()
+    def replies(self, rows: Sequence[tuple[Sequence[str], Sequence[str]]], longest: int = 32) -> list[str]:
+        """The response to each (persona, dialogue), at most `longest` pieces."""
+        ids = [one[-(self.context - longest) :] for one in tokens.prompts(self.tokenizer, rows)]
+        found = [""] * len(ids)
+        order = sorted(range(len(ids)), key=lambda place: len(ids[place]))
+        for low in range(0, len(order), _CHUNK):
+            chosen = order[low : low + _CHUNK]
+            batch, mask = left_padded([ids[place] for place in chosen], self.tokenizer.pad_token_id)
+            output = self.model.generate(
+                input_ids=batch.to(self.device),
+                attention_mask=mask.to(self.device),
+                max_new_tokens=longest,
+                do_sample=False,
+                use_cache=True,
+                eos_token_id=self.tokenizer.eos_token_id,
+                pad_token_id=self.tokenizer.pad_token_id,
+            )
+            for place, row in zip(chosen, output[:, batch.shape[1] :].tolist(), strict=True):
+                found[place] = self.text(row)
+        return found
+
+    def text(self, ids: Sequence[int]) -> str:
+        """What was said, from the pieces after [RESPONSE] up to the end token."""
+        end = self.tokenizer.eos_token_id
+        said = list(ids[: ids.index(end)] if end in ids else ids)
+        text = self.tokenizer.decode(said, skip_special_tokens=True).removeprefix(" ")
+        try:
+            return unescape(text)
+        except PersonaError:
+            return text  # a model may write an escape that nobody would
+
+    @torch.inference_mode()
+    def likelihoods(self, items: Sequence[tuple[Sequence[str], Sequence[str], str]]) -> list[tuple[float, int]]:
+        """Sum of the log-probabilities of each response, its end included, and the number of its pieces."""
+        rows = [(persona, dialogue) for persona, dialogue, _ in items]
+        found: list[tuple[float, int]] = [(0.0, 0)] * len(items)
+        examples = tokens.examples(self.tokenizer, rows, [response for _, _, response in items])
+        order = sorted(range(len(items)), key=lambda place: len(examples[place]["input_ids"]))
+        for low in range(0, len(order), _CHUNK):
+            chosen = order[low : low + _CHUNK]
+            cut = [{key: ids[-self.context :] for key, ids in examples[place].items()} for place in chosen]
+            batch = {key: value.to(self.device) for key, value in tokens.padded(cut).items()}
+            logits = self.model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+            sums, counts = tokens.log_likelihood(logits, batch["labels"])
+            for place, total, count in zip(chosen, sums.tolist(), counts.tolist(), strict=True):
+                found[place] = (total, count)
+        return found
+
+
+def left_padded(rows: Sequence[Sequence[int]], padding: int) -> tuple[Tensor, Tensor]:
+    """(N, T) ids and mask, filled up on the left, as generation wants it."""
+    width = max(map(len, rows))
+    ids = torch.tensor([[padding] * (width - len(row)) + list(row) for row in rows])
+    mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
+    return ids, mask
+
+
+def save_base(model: Any, tokenizer: Any, out: Path) -> None:
+    """Write the base's weights (tied ones once) and its tokenizer."""
+    tied = set(model.all_tied_weights_keys)
+    weights = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items() if name not in tied}
+    beside = out / f"{WEIGHTS}.partial"
+    save_file(weights, beside)
+    os.replace(beside, out / WEIGHTS)
+    tokenizer.save_pretrained(str(out))
+
+
+def save_adapter(model: Any, name: str, out: Path) -> None:
+    """Write the adapters of a PEFT model as `adapters/NAME`, whole or not at all."""
+    target, beside = out / ADAPTERS / name, out / ADAPTERS / f"{name}.partial"
+    shutil.rmtree(beside, ignore_errors=True)
+    model.save_pretrained(str(beside))
+    (beside / "README.md").unlink(missing_ok=True)  # a card for a hub, with nothing in it
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(beside, target)

@@ -1,0 +1,100 @@
+"""The reward model: TRL's `RewardTrainer` on twins, where only the persona tells the better response.
+
+Each response is the chosen one under one persona and the rejected one under the other, so length, fluency and words
+count for nothing. It steers training and must never be the judge that accepts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from persona import stage, tokens
+from persona.config import Settings
+from persona.policy import classifier
+
+Rows = Sequence[Mapping[str, Any]]
+_CENTRE = 0.01  # weight that keeps scores around zero (Eisenstein et al. 2023)
+
+
+def dataset(tokenizer: Any, twins: Rows, context: int) -> Any:
+    """A `datasets.Dataset` of record_id, chosen_ids and rejected_ids: two rows a twin, one for each persona."""
+    from datasets import Dataset
+
+    rows, chosen, rejected = [], [], []
+    for twin in twins:
+        for side in (0, 1):
+            rows.append((twin["record_id"], (twin["personas"][side], twin["dialogue"])))
+            chosen.append(twin["responses"][side])
+            rejected.append(twin["responses"][1 - side])
+    asked = [row for _, row in rows]
+    better, worse = (tokens.examples(tokenizer, asked, responses) for responses in (chosen, rejected))
+    return Dataset.from_list(
+        [
+            {
+                "record_id": record,
+                "chosen_ids": one["input_ids"][-context:],
+                "rejected_ids": other["input_ids"][-context:],
+            }
+            for (record, _), one, other in zip(rows, better, worse, strict=True)
+        ]
+    )
+
+
+def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """All chosen ones, then all rejected ones, as RewardTrainer wants them."""
+    ids = [row[key] for key in ("chosen_ids", "rejected_ids") for row in rows]
+    batch = tokens.padded([{"input_ids": one, "labels": one} for one in ids])
+    del batch["labels"]
+    return {**batch, "record_id": [row["record_id"] for row in rows] * 2}
+
+
+def train(
+    model: Any, tokenizer: Any, sides: Mapping[str, Rows], settings: Settings, out: Path
+) -> tuple[Any, dict[str, Any]]:
+    """Fit adapters and a head on the body of the language model `model`; the scorer and what the log says."""
+    from trl import RewardConfig, RewardTrainer
+
+    options = settings.reward
+    data = {side: dataset(tokenizer, twins, settings.model.context) for side, twins in sides.items()}
+    torch.manual_seed(settings.seed)  # the head
+    schedule = stage.Schedule.of(
+        len(data["train"]), options.batch, options.epochs, options.warmup_share, options.evaluations
+    )
+    trainer = RewardTrainer(
+        model=classifier(model),
+        args=RewardConfig(
+            learning_rate=options.learning_rate,
+            center_rewards_coefficient=_CENTRE,
+            **stage.evaluated(schedule, options.batch, settings),
+            **stage.arguments(settings, "reward", out),
+        ),
+        train_dataset=data["train"],
+        eval_dataset=data["dev"],
+        processing_class=tokenizer,
+        data_collator=collate,
+        peft_config=stage.lora(options.lora, "SEQ_CLS", save=["score"]),
+    )
+    return trainer.model, stage.run(trainer, "reward")
+
+
+@torch.inference_mode()
+def scores(scorer: Any, tokenizer: Any, items: Sequence[tuple[Sequence[str], Sequence[str], str]]) -> list[float]:
+    """The reward of each (persona, dialogue, response)."""
+    examples = tokens.examples(tokenizer, [one[:2] for one in items], [one[2] for one in items])
+    context = scorer.config.max_position_embeddings
+    found = [0.0] * len(items)
+    order = sorted(range(len(items)), key=lambda place: len(examples[place]["input_ids"]))
+    for low in range(0, len(order), 64):
+        chosen = order[low : low + 64]
+        batch = tokens.padded([{key: ids[-context:] for key, ids in examples[place].items()} for place in chosen])
+        device = scorer.device
+        logits = scorer(
+            input_ids=batch["input_ids"].to(device), attention_mask=batch["attention_mask"].to(device)
+        ).logits
+        for place, score in zip(chosen, logits[:, 0].tolist(), strict=True):
+            found[place] = score
+    return found

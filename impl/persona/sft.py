@@ -1,0 +1,81 @@
+"""Supervised fine-tuning: TRL's `SFTTrainer` with low-rank adapters, the loss on the response alone.
+
+Whose persona stands in the prompt is a switch: the speaker's own, nobody's, or that of another row - the two controls
+that show what a model without a persona, or with the wrong ones in training, would reach.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from persona import stage, tokens
+from persona.config import Settings
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def personas(rows: Rows, pairing: str, seed: int) -> list[Sequence[str]]:
+    """The persona in the prompt of each row: its own, none, or another row's."""
+    own: list[Sequence[str]] = [row["persona"] for row in rows]
+    if pairing == "own":
+        return own
+    if pairing == "blind":
+        return [() for _ in rows]
+    order = list(range(len(rows)))
+    random.Random(seed).shuffle(order)
+    # each takes the persona of the next in a random ring, so that nobody keeps their own
+    next_of = {order[place]: order[(place + 1) % len(order)] for place in range(len(order))}
+    return [own[next_of[place]] for place in range(len(rows))]
+
+
+def dataset(tokenizer: Any, rows: Rows, pairing: str, seed: int, context: int) -> Any:
+    """A `datasets.Dataset` of record_id, input_ids and labels; rows too long for the context lose their oldest pieces."""
+    from datasets import Dataset
+
+    pairs = list(zip(personas(rows, pairing, seed), (row["dialogue"] for row in rows), strict=True))
+    found = tokens.examples(tokenizer, pairs, [row["response"] for row in rows])
+    return Dataset.from_list(
+        [
+            {"record_id": row["record_id"], **{key: ids[-context:] for key, ids in one.items()}}
+            for row, one in zip(rows, found, strict=True)
+        ]
+    )
+
+
+def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """A batch of the dataset, with the ids of its records."""
+    return {**tokens.padded(rows), "record_id": [row["record_id"] for row in rows]}
+
+
+def train(
+    model: Any, tokenizer: Any, sides: Mapping[str, Rows], settings: Settings, name: str, pairing: str, out: Path
+) -> tuple[Any, dict[str, Any]]:
+    """Fit adapters on `model`; the model with the adapters of the least dev loss, and what the log says."""
+    from trl import SFTConfig, SFTTrainer
+
+    if not torch.cuda.is_available():
+        torch.use_deterministic_algorithms(True)
+    options, context = settings.sft, settings.model.context
+    schedule = stage.Schedule.of(
+        len(sides["train"]), options.batch, options.epochs, options.warmup_share, options.evaluations
+    )
+    trainer = SFTTrainer(
+        model=model,
+        args=SFTConfig(
+            learning_rate=options.learning_rate,
+            packing=False,
+            **stage.evaluated(schedule, options.batch, settings),
+            **stage.arguments(settings, name, out),
+        ),
+        train_dataset=dataset(tokenizer, sides["train"], pairing, settings.seed, context),
+        eval_dataset=dataset(tokenizer, sides["dev"], pairing, settings.seed, context),
+        processing_class=tokenizer,
+        data_collator=collate,
+        peft_config=stage.lora(options.lora, "CAUSAL_LM"),
+    )
+    return trainer.model, stage.run(trainer, name)

@@ -1,0 +1,124 @@
+"""The tokenizer of the small models: byte-pair pieces learnt from generated text, so that a known word is one piece.
+
+Below the pieces lie all 256 bytes: any text can be encoded and comes back as it was. The section markers of the prompt
+are single entries, which no user text can forge, because the format escapes brackets. It must never learn from a split
+that is judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from persona.format import DIALOGUE, PERSONA, RESPONSE, escape, render
+
+PADDING: Final = "<pad>"
+END: Final = "<eos>"
+IGNORED: Final = -100
+"""Label of a token that takes no part in the loss."""
+
+
+def learn(texts: Iterable[str], vocabulary: int) -> Any:
+    """A `PreTrainedTokenizerFast` with at most `vocabulary` entries; entry 0 is padding."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=[PADDING, END, PERSONA, DIALOGUE, RESPONSE],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        min_frequency=2,
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return wrapped(tokenizer)
+
+
+def read(path: Path) -> Any:
+    """The tokenizer in a `tokenizer.json`."""
+    from tokenizers import Tokenizer
+
+    return wrapped(Tokenizer.from_file(str(path)))
+
+
+def wrapped(tokenizer: Any) -> Any:
+    """The same as transformers and TRL want it; padding on the right."""
+    from transformers import PreTrainedTokenizerFast
+
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=PADDING,
+        eos_token=END,
+        clean_up_tokenization_spaces=False,
+        padding_side="right",
+    )
+
+
+def encode(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+    """Ids of each text and nothing else."""
+    return [one.ids for one in tokenizer.backend_tokenizer.encode_batch(list(texts), add_special_tokens=False)]
+
+
+def prompts(tokenizer: Any, rows: Sequence[tuple[Sequence[str], Sequence[str]]]) -> list[list[int]]:
+    """Ids of each (persona, dialogue), up to and with [RESPONSE]."""
+    return encode(tokenizer, [render(persona, dialogue) for persona, dialogue in rows])
+
+
+def completions(tokenizer: Any, responses: Sequence[str]) -> list[list[int]]:
+    """Ids of what follows [RESPONSE], each with the end token."""
+    found = encode(tokenizer, [f" {escape(response)}" for response in responses])
+    return [[*ids, tokenizer.eos_token_id] for ids in found]
+
+
+def examples(
+    tokenizer: Any, rows: Sequence[tuple[Sequence[str], Sequence[str]]], responses: Sequence[str]
+) -> list[dict[str, list[int]]]:
+    """`input_ids` and `labels` of each (persona, dialogue) and response: only the response and its end are learnt."""
+    pairs = zip(prompts(tokenizer, rows), completions(tokenizer, responses), strict=True)
+    return [{"input_ids": before + after, "labels": [IGNORED] * len(before) + after} for before, after in pairs]
+
+
+def spoken(tokenizer: Any, dialogues: Sequence[Sequence[str]]) -> list[dict[str, list[int]]]:
+    """The same of dialogues without a persona, the last turn being the response: every second turn is learnt."""
+    pieces: list[str] = []
+    places: list[tuple[int, bool]] = []
+    for number, turns in enumerate(dialogues):
+        marker, *lines, last = render((), turns[:-1]).split("\n")
+        pieces += [f"{marker}\n", *(f"{line}\n" for line in lines), last, f" {escape(turns[-1])}"]
+        places += [(number, False), *((number, place % 2 == 1) for place in range(len(lines)))]
+        places += [(number, False), (number, True)]
+    found: list[dict[str, list[int]]] = [{"input_ids": [], "labels": []} for _ in dialogues]
+    for ids, (number, learnt) in zip(encode(tokenizer, pieces), places, strict=True):
+        found[number]["input_ids"] += ids
+        found[number]["labels"] += ids if learnt else [IGNORED] * len(ids)
+    for one in found:
+        one["input_ids"].append(tokenizer.eos_token_id)
+        one["labels"].append(tokenizer.eos_token_id)
+    return found
+
+
+def padded(examples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """(N, T) `input_ids`, `attention_mask` and `labels` of N examples, filled up on the right."""
+    import torch
+
+    width = max(len(one["input_ids"]) for one in examples)
+    ids, labels = torch.zeros(len(examples), width, dtype=torch.long), torch.full((len(examples), width), IGNORED)
+    mask = torch.zeros_like(ids)
+    for row, one in enumerate(examples):
+        size = len(one["input_ids"])
+        ids[row, :size], labels[row, :size] = torch.tensor(one["input_ids"]), torch.tensor(one["labels"])
+        mask[row, :size] = 1
+    return {"input_ids": ids, "attention_mask": mask, "labels": labels}
+
+
+def log_likelihood(logits: Any, labels: Any) -> tuple[Any, Any]:
+    """(N, T, V) logits, (N, T) labels -> (N,) sum of log-probabilities of the labels, (N,) how many there are."""
+    import torch
+
+    wanted = labels[:, 1:]
+    there = wanted != IGNORED
+    found = torch.log_softmax(logits[:, :-1].float(), dim=-1).gather(-1, wanted.clamp(min=0)[..., None])[..., 0]
+    return (found * there).sum(1), there.sum(1)

@@ -1,0 +1,205 @@
+"""The whole chain on tiny data: what it leaves, what it answers, what it refuses, and a kill in the middle."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from persona import __main__ as command
+from persona import bridge, ppo, reward, stage
+from persona.chain import read, train
+from persona.chat import chat
+from persona.config import merge_configs, save_config
+from persona.errors import PersonaError
+from property.persona.conftest import PROFILE
+
+KILLED = """
+import json, os, signal, sys
+from pathlib import Path
+from transformers import TrainerCallback
+from persona import chain, stage
+
+class Kill(TrainerCallback):
+    def on_step_end(self, args, state, control, **more):
+        if "sft" in args.output_dir and state.global_step == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+stage.Marker.on_step_end = Kill.on_step_end
+config, files, out = json.loads(sys.argv[1])
+chain.train(config, {name: Path(path) for name, path in files.items()}, Path(out))
+"""
+
+
+@pytest.fixture(scope="module")
+def model(trained):
+    return bridge.load(trained)
+
+
+@pytest.fixture(scope="module")
+def items(files):
+    rows = read(files)["dev"]
+    return [{**row, "candidates": [row["response"], "no."]} for row in rows]
+
+
+def weights(out):
+    paths = sorted(out.rglob("*.safetensors"))
+    return {path.relative_to(out).as_posix(): load_file(path) for path in paths}
+
+
+def test_it_leaves_a_base_and_adapters_of_every_stage(trained, model):
+    assert model.stages == ["pretrain", "sft", "reward", "ppo"]
+    assert set(weights(trained)) == {
+        "model.safetensors",
+        *(f"adapters/{name}/adapter_model.safetensors" for name in ("sft", "reward", "ppo")),
+    }
+    assert not (trained / "checkpoints").exists()
+    moved = weights(trained)["adapters/ppo/adapter_model.safetensors"]
+    assert any(value.abs().max() > 0 for name, value in moved.items() if "lora_B" in name)
+
+
+def test_a_killed_chain_ends_with_the_same_weights(trained, files, tmp_path):
+    out = tmp_path / "killed"
+    told = json.dumps([PROFILE, {name: str(path) for name, path in files.items()}, str(out)])
+    killed = subprocess.run([sys.executable, "-c", KILLED, told], capture_output=True, text=True)
+    assert killed.returncode == -9, killed.stderr[-2000:]
+    assert not (out / "config.json").exists()
+    train(PROFILE, files, out)
+    one, other = weights(trained), weights(out)
+    assert one.keys() == other.keys()
+    for file, tensors in one.items():
+        for name, value in tensors.items():
+            assert torch.equal(value, other[file][name]), f"{file}: {name}"
+
+
+def test_answers_are_one_for_an_item_in_order_and_repeat(model, items):
+    whole = model.reply(items)
+    assert len(whole) == len(items)
+    assert [model.reply([item])[0] for item in items] == whole
+    assert all(set(one) == {"text"} for one in whole)
+
+
+def test_likelihood_is_perplexity_by_another_name(model, items):
+    scores = model.likelihood(items, stage="sft")
+    for one, other in zip(scores, model.perplexity(items, stage="sft"), strict=True):
+        assert one["scores"][0] == pytest.approx(-other["nll"] / other["tokens"], rel=1e-4)
+        assert len(one["scores"]) == 2
+
+
+def test_a_response_is_scored_under_each_persona(model, items):
+    item = items[0]
+    personas = [item["persona"], items[1]["persona"]]
+    (found,) = model.likelihood([{**item, "personas": personas}])
+    alone = [model.likelihood([{**item, "persona": one, "candidates": [item["response"]]}])[0] for one in personas]
+    assert found["scores"] == pytest.approx([one["scores"][0] for one in alone], rel=1e-4)
+
+
+def test_the_reward_hangs_on_the_persona(model, items):
+    own = model.reward(items)
+    swapped = model.reward([{**item, "persona": items[place - 1]["persona"]} for place, item in enumerate(items)])
+    assert all(one["score"] != other["score"] for one, other in zip(own, swapped, strict=True))
+
+
+def test_the_divergence_by_hand():
+    """Two responses; the second has one piece. KL = sum of log p - log q over what is there."""
+    policy = torch.tensor([[0.5, 0.25], [0.5, 0.9]]).log()
+    reference = torch.tensor([[0.25, 0.25], [1.0, 0.1]]).log()
+    found = ppo.kl(policy, reference, torch.tensor([[1.0, 1.0], [1.0, 0.0]]))
+    assert found.tolist() == pytest.approx([math.log(2), math.log(0.5)])
+
+
+def test_a_pair_is_asked_under_both_personas(tokenizer, rows):
+    twin = rows["twins"][0]
+    first, second = list(reward.dataset(tokenizer, [twin], 256))
+    assert tokenizer.decode(first["chosen_ids"]).endswith(f" {twin['responses'][0]}<eos>")
+    assert tokenizer.decode(second["chosen_ids"]).endswith(f" {twin['responses'][1]}<eos>")
+    assert tokenizer.decode(first["rejected_ids"]).endswith(f" {twin['responses'][1]}<eos>")
+    for pair in (first, second):
+        prompts = [tokenizer.decode(pair[key]).partition("[RESPONSE]")[0] for key in ("chosen_ids", "rejected_ids")]
+        assert prompts[0] == prompts[1]
+    batch = reward.collate([first, second])
+    assert batch["record_id"] == [twin["record_id"]] * 4
+    assert batch["input_ids"].shape == batch["attention_mask"].shape
+
+
+def test_what_was_not_trained_is_named(model, items, tmp_path, trained):
+    with pytest.raises(PersonaError, match="there are base, sft, ppo"):
+        model.reply(items, stage="blind")
+    with pytest.raises(PersonaError, match=r"no config\.json"):
+        bridge.load(tmp_path)
+    broken = tmp_path / "broken"
+    shutil.copytree(trained, broken)
+    (broken / "model.safetensors").write_bytes(b"no weights")
+    with pytest.raises(PersonaError, match=r"model\.safetensors"):
+        bridge.load(broken)
+
+
+def test_rows_that_lack_something_are_named(files, tmp_path):
+    path = tmp_path / "train.jsonl"
+    path.write_text('{"record_id": "a", "persona": []}\n')
+    with pytest.raises(PersonaError, match=r"train\.jsonl:1: key \"dialogue\" is missing"):
+        read({**files, "train": path})
+    with pytest.raises(PersonaError, match="not there"):
+        read({**files, "train": tmp_path / "nothing.jsonl"})
+
+
+def test_a_person_can_talk_to_it(model):
+    said = []
+    lines = ["hello!", "/persona", "what is your job?", "/again", "", "/quit", "never read"]
+    assert chat(model, ["i am a baker."], lines, said.append, stage="sft") == 2
+    assert said[1] == "i am a baker."
+    assert len(said) == 3
+
+
+def test_the_command_line_evaluates_and_chats(trained, files, monkeypatch, capsys):
+    model = ["--model", str(trained), "--stage", "sft"]
+    assert command.main(["evaluate", str(files["dev"]), *model, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["rows"] == len(told["replies"]) == 8
+    assert told["perplexity"] > 1
+    monkeypatch.setattr(sys, "stdin", io.StringIO("hello!\n"))
+    assert command.main(["chat", *model, "--persona", "i am a baker."]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def test_a_users_mistake_is_one_line(tmp_path, capsys):
+    save_config({"seed": 1}, tmp_path / "config.json")
+    for arguments in (
+        ["train", "--set", "sft.epoch=3", "--data", str(tmp_path)],
+        ["train", "--config", str(tmp_path / "config.json"), "--data", str(tmp_path), "--model", str(tmp_path / "m")],
+        ["chat", "--model", str(tmp_path)],
+        ["evaluate", str(tmp_path / "no.jsonl")],
+    ):
+        assert command.main(arguments) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_profile_that_does_not_fit_the_device_is_refused(files, tmp_path):
+    config = merge_configs(PROFILE, {"memory_gib": 1e-6})
+    with pytest.raises(PersonaError, match="the device has 1e-06"):
+        train(config, files, tmp_path)
+
+
+@pytest.mark.parametrize("algorithm", ["rloo", "grpo"])
+def test_other_algorithms_are_selected(algorithm, language_model, tokenizer, rows, tmp_path):
+    from persona.config import Settings
+    from persona.policy import classifier
+
+    config = merge_configs(PROFILE, {"reinforce": {"algorithm": algorithm, "updates": 1, "generations": 2}})
+    _, log = ppo.train(
+        language_model, classifier(language_model).eval(), tokenizer, rows["train"], Settings.read(config), tmp_path
+    )
+    assert log["updates"] == 1
+    assert log["finite"]
+
+
+def test_native_precision_is_one_that_is_known():
+    assert stage.precision("native") in ("bf16", "fp16", "fp32")
+    assert stage.precision("fp32") == "fp32"

@@ -1,0 +1,102 @@
+"""A configuration is merged without harm, read strictly, and comes back from a file as it went in."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from persona.config import Settings, get_default_config, load_config, merge_configs, save_config
+from persona.errors import PersonaError
+
+leaves = st.one_of(st.integers(), st.text(max_size=4), st.booleans(), st.lists(st.integers(), max_size=3))
+trees = st.recursive(
+    st.dictionaries(st.sampled_from("abcd"), leaves, max_size=3),
+    lambda inner: st.dictionaries(st.sampled_from("abcd"), st.one_of(leaves, inner), max_size=3),
+    max_leaves=8,
+)
+
+
+@given(trees, trees)
+def test_merging_changes_neither_and_shares_nothing(base, override):
+    before = copy.deepcopy((base, override))
+    merged = merge_configs(base, override)
+    spoil(merged)
+    assert (base, override) == before
+
+
+def spoil(table):
+    for value in table.values():
+        if isinstance(value, dict):
+            spoil(value)
+        elif isinstance(value, list):
+            value.append("spoilt")
+    table["spoilt"] = True
+
+
+@given(trees, trees, trees)
+def test_merging_is_associative_and_the_last_word_counts(first, second, third):
+    assert merge_configs(merge_configs(first, second), third) == merge_configs(first, merge_configs(second, third))
+    assert merge_configs(first, first) == first == merge_configs(first, {}) == merge_configs({}, first)
+
+
+def test_a_table_keeps_the_keys_that_the_override_does_not_name():
+    merged = merge_configs({"sft": {"epochs": 3, "batch": 8}}, {"sft": {"batch": 4}})
+    assert merged == {"sft": {"epochs": 3, "batch": 4}}
+
+
+def test_defaults_are_anew_at_each_call():
+    spoil(get_default_config())
+    assert "spoilt" not in get_default_config()
+    assert Settings.read(get_default_config()) == Settings()
+
+
+@pytest.mark.parametrize("suffix", ["json", "yaml", "yml"])
+def test_what_is_saved_is_loaded(tmp_path, suffix):
+    config = merge_configs(get_default_config(), {"sft": {"epochs": 7, "lora": {"rank": 5}}, "report_to": ["wandb"]})
+    path = tmp_path / "deep" / f"config.{suffix}"
+    save_config(config, path)
+    assert load_config(path) == config
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_toml_is_read(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text("seed = 3\n[sft.lora]\nrank = 2\n")
+    loaded = load_config(path)
+    assert (loaded["seed"], loaded["sft"]["lora"]["rank"]) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ({"sft": {"epoch": 1}}, 'did you mean "sft.epochs"'),
+        ({"sft": {"epochs": "3"}}, '"sft.epochs" cannot be'),
+        ({"sft": {"epochs": True}}, '"sft.epochs" cannot be'),
+        ({"sft": 3}, '"sft" is a table'),
+        ({"reinforce": {"algorithm": "dpo"}}, "ppo, rloo, grpo"),
+        ({"pairing": "none"}, "own, blind, shuffled"),
+        ({"report_to": "wandb"}, "list of strings"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path, table, told):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(table))
+    with pytest.raises(PersonaError) as caught:
+        load_config(path)
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "text"), [("a.json", "{"), ("a.yaml", "a: ["), ("a.toml", "a ="), ("a.ini", "")])
+def test_a_broken_file_is_the_users_mistake(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(PersonaError):
+        load_config(tmp_path / name)
+
+
+def test_an_absent_file_is_the_users_mistake(tmp_path):
+    with pytest.raises(PersonaError, match="No such file"):
+        load_config(tmp_path / "config.toml")

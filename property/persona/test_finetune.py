@@ -1,0 +1,94 @@
+"""The cheap arm computes the same loss and the same gradients as the whole model, and less of everything else."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+
+import pytest
+import torch
+
+from persona import tokens
+from persona.errors import PersonaError
+from persona.finetune import ARMS, Arm, Plan, arm, frozen_states, learnt_places
+from persona.model import Shape, build
+from persona.tokens import IGNORED
+
+PLAN = Plan(updates=4, batch=4, learning_rate=1e-3, frozen=1, rank=2)
+
+
+@pytest.fixture
+def model(tokenizer):
+    torch.manual_seed(0)
+    return build(Shape(len(tokenizer), 32, 3, 2, 48, 256, True), tokenizer.pad_token_id, tokenizer.eos_token_id)
+
+
+@pytest.fixture
+def examples(tokenizer, rows):
+    pairs = [(row["persona"], row["dialogue"]) for row in rows["train"]]
+    return tokens.examples(tokenizer, pairs, [row["response"] for row in rows["train"]])
+
+
+@pytest.mark.parametrize("frozen", [1, 2])
+def test_what_is_left_out_changes_neither_loss_nor_gradient(model, examples, frozen):
+    one = arm("ours", model, examples, Plan(4, 4, 1e-3, frozen=frozen, rank=2))
+    for name, parameter in one.model.named_parameters():
+        if ".lora_B." in name:
+            parameter.data.normal_(std=0.1)
+    one.below = frozen_states(one.body, examples, frozen)
+    chosen = [0, 3, 5, 9]
+    short = one.loss(chosen)
+    whole = Arm.loss(one, chosen)
+    assert float(short) == pytest.approx(float(whole), rel=1e-5)
+    gradients = (torch.autograd.grad(loss, one.trainable) for loss in (short, whole))
+    for ours, theirs in zip(*gradients, strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-3, atol=1e-6)
+
+
+def test_learnt_places_are_found_in_order():
+    labels = torch.tensor([[IGNORED, IGNORED, 7, 8, IGNORED], [IGNORED, 5, IGNORED, IGNORED, IGNORED]])
+    places, wanted = learnt_places(labels)
+    assert places[0].tolist() == [1, 2]
+    assert wanted.tolist() == [[7, 8], [5, IGNORED]]
+    assert int(places[1, 0]) == 0
+
+
+@pytest.mark.parametrize("name", ARMS)
+def test_every_arm_learns_and_covers_all_rows_in_an_epoch(model, examples, name):
+    one = arm(name, model, examples, PLAN)
+    seen = list(itertools.islice(one.batches(), len(examples) // PLAN.batch))
+    assert sorted(place for batch in seen for place in batch) == list(range(len(examples)))
+    before = sum(nll for nll, _ in one.nll(examples))
+    for _ in range(3):
+        one.train(4)
+    assert sum(nll for nll, _ in one.nll(examples)) < before
+    assert one.done == 12
+
+
+def test_frozen_layers_do_not_move(model, examples):
+    before = copy.deepcopy(model.state_dict())
+    one = arm("ours", model, examples, PLAN)
+    one.train(2)
+    for name, value in one.model.get_base_model().state_dict().items():
+        if ".lora_" not in name:
+            assert torch.equal(value, before[name.replace(".base_layer", "")])
+    assert not any(".layers.0." in name for name, p in one.model.named_parameters() if p.requires_grad)
+
+
+def test_usage_is_counted(model, examples):
+    counts = {}
+    for name in ARMS:
+        one = arm(name, copy.deepcopy(model), examples, PLAN)
+        one.train(1)
+        counts[name] = one.usage()
+    assert counts["full"]["trainable"] == sum(p.numel() for p in model.parameters())
+    assert counts["full"]["optimizer_bytes"] >= 2 * 4 * counts["full"]["trainable"]
+    assert counts["ours"]["trainable"] == counts["lora"]["trainable"] * 2 // 3
+    assert counts["ours"]["checkpoint_bytes"] < counts["lora"]["checkpoint_bytes"] < counts["full"]["checkpoint_bytes"]
+
+
+def test_a_wrong_arm_or_depth_is_named(model, examples):
+    with pytest.raises(PersonaError, match="full, lora, ours"):
+        arm("best", model, examples, PLAN)
+    with pytest.raises(PersonaError, match="3 layers can freeze 1 to 2"):
+        arm("ours", model, examples, Plan(4, 4, 1e-3, frozen=3))

@@ -1,0 +1,99 @@
+"""What an update sees is a function of seed and update; a kill leaves no trace; half a checkpoint is none."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from persona import checkpoints, pretrain, tokens
+from persona.config import Pretrain
+from persona.tokens import IGNORED
+
+SETTINGS = Pretrain(drills=3, dialogues=5, tokens=200, drill_share=0.3, learning_rate=3e-3, warmup=2, cooldown=0.5)
+
+
+@pytest.fixture
+def corpus(tokenizer, rows):
+    dialogues = [[*row["dialogue"], row["response"]] for row in rows["chatter"]]
+    return pretrain.Corpus(tokens.spoken(tokenizer, dialogues), len(tokenizer), SETTINGS, seed=0)
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 1000), st.floats(0, 1))
+def test_a_drill_learns_only_what_was_said_before(seed, grown):
+    import random
+
+    corpus = pretrain.Corpus([{"input_ids": [5], "labels": [5]}] * 4, 300, SETTINGS, seed=0)
+    batch = corpus.drill(random.Random(seed), grown)
+    for ids, labels in zip(batch["input_ids"].tolist(), batch["labels"].tolist(), strict=True):
+        first = next(place for place, label in enumerate(labels) if label != IGNORED)
+        period = first - 1
+        assert labels[first:] == ids[first:] == ids[first - period : -period]
+        assert min(ids) >= 5
+
+
+def test_an_update_is_a_function_of_seed_and_update(corpus):
+    for update in range(8):
+        one, other = corpus.batch(update), copy.deepcopy(corpus).batch(update)
+        assert all(torch.equal(one[name], other[name]) for name in one)
+    drawn = {tuple(corpus.batch(update)["input_ids"].flatten().tolist()) for update in range(8)}
+    assert len(drawn) == 8
+
+
+def test_what_is_held_back_is_not_drawn(corpus):
+    assert len(corpus.held) == 8
+    assert len(corpus.examples) == 72
+    held = {id(one) for one in corpus.held}
+    assert not any(id(one) in held for one in corpus.examples)
+
+
+def test_the_rate_rises_holds_and_falls():
+    shares = [pretrain.rate(SETTINGS, update) for update in range(8)]
+    assert shares == pytest.approx([0.5, 1, 1, 1, 1, 0.75, 0.5, 0.25])
+
+
+class Stop(Exception):  # noqa: N818
+    pass
+
+
+def test_a_killed_run_ends_with_the_same_weights(corpus, language_model, tmp_path, monkeypatch):
+    monkeypatch.setattr(pretrain, "_SAVE_EVERY", 2)
+    whole, killed = copy.deepcopy(language_model), copy.deepcopy(language_model)
+    history = pretrain.pretrain(whole, corpus, SETTINGS, tmp_path / "whole", keep=1)
+
+    batch = corpus.batch
+
+    def stops(update):
+        if update == 5:
+            raise Stop
+        return batch(update)
+
+    monkeypatch.setattr(corpus, "batch", stops)
+    with pytest.raises(Stop):
+        pretrain.pretrain(killed, corpus, SETTINGS, tmp_path / "killed", keep=1)
+    monkeypatch.undo()
+    monkeypatch.setattr(pretrain, "_SAVE_EVERY", 2)
+    fresh = copy.deepcopy(language_model)
+    (tmp_path / "killed" / "partial-6").mkdir()  # what a kill within a save leaves
+    assert pretrain.pretrain(fresh, corpus, SETTINGS, tmp_path / "killed", keep=1) == history
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, fresh.state_dict()[name]), name
+    again = copy.deepcopy(language_model)
+    assert pretrain.pretrain(again, corpus, SETTINGS, tmp_path / "killed", keep=1) == history  # done: no update
+
+
+def test_the_last_and_the_best_are_kept(language_model, tmp_path):
+    optimizer = torch.optim.AdamW(language_model.parameters())
+    schedule = torch.optim.lr_scheduler.ConstantLR(optimizer)
+    for update, loss in enumerate([3.0, 1.0, 2.0, 4.0, 5.0], 1):
+        checkpoints.save(tmp_path, update, language_model, optimizer, schedule, {"update": update}, 2, loss)
+    assert [path.name for path in checkpoints.complete(tmp_path)] == ["checkpoint-2", "checkpoint-4", "checkpoint-5"]
+    (tmp_path / "checkpoint-5" / checkpoints.COMPLETE).unlink()
+    assert checkpoints.last(tmp_path).name == "checkpoint-4"
+    shutil.rmtree(tmp_path / "checkpoint-4")
+    assert checkpoints.restore(tmp_path, language_model, optimizer, schedule) == {"update": 2}

@@ -1,0 +1,76 @@
+"""Adapters sit on every linear layer, the base stays as it is, and a control never sees the right persona."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from persona import sft, stage
+from persona.config import Lora, Settings
+from persona.format import DIALOGUE, PERSONA
+from persona.tokens import IGNORED
+from property.persona.conftest import PROFILE
+
+
+@given(st.integers(2, 40), st.integers(0, 99))
+def test_shuffled_personas_are_all_there_and_none_is_the_own_one(count, seed):
+    rows = [{"persona": [str(number)]} for number in range(count)]
+    found = sft.personas(rows, "shuffled", seed)
+    assert sorted(found) == sorted(row["persona"] for row in rows)
+    assert all(given != row["persona"] for given, row in zip(found, rows, strict=True))
+
+
+def test_a_blind_prompt_holds_no_persona(tokenizer, rows):
+    own, blind = (sft.dataset(tokenizer, rows["train"], pairing, 0, 256) for pairing in ("own", "blind"))
+    for one, other in zip(own, blind, strict=True):
+        learnt = [[label for label in each["labels"] if label != IGNORED] for each in (one, other)]
+        assert learnt[0] == learnt[1]
+        asked = tokenizer.decode(other["input_ids"][: -len(learnt[1])])
+        assert asked.startswith(f"{PERSONA}\n{DIALOGUE} ")
+
+
+def test_adapters_are_on_all_linear_layers_and_nothing_else_is_trained(language_model):
+    from peft import get_peft_model
+
+    linear = {
+        name
+        for name, module in language_model.named_modules()
+        if isinstance(module, torch.nn.Linear) and name != "lm_head"
+    }
+    model = get_peft_model(language_model, stage.lora(Lora(rank=2), "CAUSAL_LM"))
+    trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    assert all(".lora_A." in name or ".lora_B." in name for name in trained)
+    assert {name.removeprefix("base_model.model.").partition(".lora_")[0] for name in trained} == linear
+    assert len(linear) == 2 * 7
+    assert len(trained) == 2 * len(linear)
+
+
+def test_training_moves_the_adapters_alone(language_model, tokenizer, rows, tmp_path):
+    before = {name: value.clone() for name, value in language_model.state_dict().items()}
+    sides = {"train": rows["train"], "dev": rows["dev"]}
+    model, log = sft.train(language_model, tokenizer, sides, Settings.read(PROFILE), "sft", "own", tmp_path)
+    for name, value in model.get_base_model().state_dict().items():
+        if ".lora_" not in name:
+            assert torch.equal(value, before[name.replace(".base_layer", "")]), name
+    moved = [value.abs().max() > 0 for name, value in model.state_dict().items() if ".lora_B." in name]
+    assert all(moved)
+    assert log["updates"] == 4
+    assert log["dev_loss"][-1] < log["dev_loss"][0]
+
+
+def test_the_loss_that_is_minimised_is_that_of_the_response(language_model, tokenizer, rows):
+    """By hand: minus the mean log-probability of the learnt pieces, whatever stands before them."""
+    data = sft.dataset(tokenizer, rows["train"][:3], "own", 0, 256)
+    batch = sft.collate(list(data))
+    record_ids = batch.pop("record_id")
+    assert record_ids == [row["record_id"] for row in rows["train"][:3]]
+    output = language_model(**batch)
+    total, count = 0.0, 0
+    for row in range(3):
+        for place, label in enumerate(batch["labels"][row].tolist()):
+            if label != IGNORED:
+                total -= float(output.logits[row, place - 1].detach().log_softmax(-1)[label])
+                count += 1
+    assert float(output.loss.detach()) == pytest.approx(total / count, rel=1e-5)

@@ -1,0 +1,64 @@
+"""Every text comes back from its pieces; the loss is on the response and its end, and on nothing else."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from persona import tokens
+from persona.format import DIALOGUE, PERSONA, RESPONSE, render
+
+
+def test_every_text_comes_back(tokenizer):
+    @settings(max_examples=200)
+    @given(st.text(max_size=40))
+    def law(text):
+        assert tokenizer.decode(tokens.encode(tokenizer, [text])[0]) == text
+
+    law()
+
+
+def test_no_user_text_forges_a_marker(tokenizer):
+    markers = set(tokenizer.convert_tokens_to_ids([PERSONA, DIALOGUE, RESPONSE, tokens.END, tokens.PADDING]))
+    said = f"{PERSONA} i am {RESPONSE} {tokens.END}{tokens.PADDING}"
+    (ids,) = tokens.prompts(tokenizer, [([said], [said])])
+    found = [each for each in ids if each in markers]
+    assert tokenizer.convert_ids_to_tokens(found) == [PERSONA, DIALOGUE, RESPONSE]
+
+
+def test_the_loss_is_on_the_response_alone(tokenizer):
+    (one,) = tokens.examples(tokenizer, [(["i have a dog."], ["hello!", "hi.", "what pet?"])], ["a dog."])
+    learnt = [piece for piece, label in zip(one["input_ids"], one["labels"], strict=True) if label != tokens.IGNORED]
+    assert tokenizer.decode(learnt) == f" a dog.{tokens.END}"
+    assert learnt == one["input_ids"][-len(learnt) :] == [label for label in one["labels"] if label >= 0]
+    assert tokenizer.decode(one["input_ids"]).endswith(f"{RESPONSE} a dog.{tokens.END}")
+    assert (
+        one["input_ids"][: -len(learnt)]
+        == tokens.encode(tokenizer, [render(["i have a dog."], ["hello!", "hi.", "what pet?"])])[0]
+    )
+
+
+def test_of_a_dialogue_without_persona_every_reply_is_learnt(tokenizer):
+    (one,) = tokens.spoken(tokenizer, [["one?", "two.", "three?", "four."]])
+    learnt = [label for label in one["labels"] if label != tokens.IGNORED]
+    assert tokenizer.decode(learnt) == f"two.\n four.{tokens.END}"
+    whole = tokens.encode(tokenizer, [render((), ["one?", "two.", "three?"], "four.")])[0]
+    assert one["input_ids"] == [*whole, tokenizer.eos_token_id]
+
+
+def test_padding_takes_no_part(tokenizer):
+    batch = tokens.padded([{"input_ids": [5, 6, 7], "labels": [-100, 6, 7]}, {"input_ids": [8], "labels": [8]}])
+    assert batch["input_ids"].tolist() == [[5, 6, 7], [8, 0, 0]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
+    assert batch["labels"].tolist() == [[-100, 6, 7], [8, -100, -100]]
+
+
+def test_a_uniform_model_gives_the_logarithm_of_the_vocabulary():
+    import math
+
+    import torch
+
+    logits, labels = torch.zeros(1, 4, 10), torch.tensor([[-100, 3, 4, -100]])
+    sums, counts = tokens.log_likelihood(logits, labels)
+    assert counts.tolist() == [2]
+    assert math.isclose(float(sums), -2 * math.log(10), rel_tol=1e-6)
