@@ -168,7 +168,7 @@ def get_default_config() -> dict[str, Any]:
 
 
 def merge_configs(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with the keys of `override`, table by table; neither is changed, and the result shares nothing with them."""
+    """`base` with the keys of `override`, table by table; neither is changed, nothing is shared with the result."""
     merged: dict[str, Any] = {key: copy.deepcopy(value) for key, value in base.items()}
     for key, value in override.items():
         both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)

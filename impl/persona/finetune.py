@@ -1,9 +1,9 @@
 """Three ways of fine-tuning one base on one data set, in slices, so that a clock outside can take them in turns.
 
-`full` trains every weight on whole padded batches, as SFT does by default. `lora` is the same with adapters on all linear
-layers. `ours` keeps the lower layers frozen, computes what they make of every row once and keeps it, trains adapters
-above them, and computes the last layer and the output only where a response is: nothing else reaches the loss, so its
-loss is the same number. Rows of like length share a batch. No arm knows a clock, nor what another arm reached.
+`full` trains every weight on whole padded batches, as SFT does by default. `lora` is the same with adapters on all
+linear layers. `ours` keeps the lower layers frozen, computes what they make of every row once and keeps it, trains
+adapters above them, and computes the last layer and the output only where a response is: nothing else reaches the loss,
+so its loss is the same number. Rows of like length share a batch. No arm knows a clock, nor what another arm reached.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ def rotary(body: Any, hidden: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def learnt_places(labels: Tensor) -> tuple[Tensor, Tensor]:
-    """(N, T) labels -> (N, R) positions that foretell a learnt piece, and (N, R) those pieces; filled up with IGNORED."""
+    """(N, T) labels -> (N, R) positions that foretell a learnt piece, and (N, R) those pieces, then IGNORED."""
     learnt = labels[:, 1:] != IGNORED
     most = int(learnt.sum(1).max())
     places = learnt.int().sort(dim=1, descending=True, stable=True).indices[:, :most]  # learnt ones first, in order

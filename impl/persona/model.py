@@ -70,9 +70,9 @@ def _induce(model: Any) -> None:
     """Make the first head of layer 0 look one token back, and the first of layer 1 find and say what came after.
 
     Rotary embedding turns the pair of frequency t at position p by p t. With query (1, 0) and key (cos t, sin t) the
-    logit at distance d is the sum of cos((d - 1) t), largest at d = 1. Layer 0 copies a projection A of that token into a
-    place B of the stream; layer 1 has query A and key B, so that it finds the places after the present token, and
-    copies a projection C of what stands there to where the output reads.
+    logit at distance d is the sum of cos((d - 1) t), largest at d = 1. Layer 0 copies a projection A of that token into
+    a place B of the stream; layer 1 has query A and key B, so that it finds what came after the present token, and
+    copies a projection C of it to where the output reads.
     """
     config = model.config
     if config.num_hidden_layers < 2:

@@ -1,4 +1,4 @@
-"""A trained chain on disk, and the models in it: the base, and for each stage the base with that stage's adapters merged.
+"""A trained chain on disk, and the models in it: the base, and for each stage the base with its adapters merged.
 
 Layout of the folder: `model.safetensors` and `tokenizer.json` of the base, `adapters/STAGE/`, `config.json`, written
 last. It must never answer from weights that are absent or do not fit.

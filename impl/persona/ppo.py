@@ -1,4 +1,4 @@
-"""Reinforcement on the reward model: PPO as TRL has it, or RLOO or GRPO; the divergence from the SFT policy is paid for.
+"""Reinforcement on the reward model: PPO as TRL has it, or RLOO or GRPO; divergence from the SFT policy is paid for.
 
 PPO's trainer keeps no state that it could go on from: a run that was killed in this stage starts it again, and ends
 with the same weights. What is optimised is the reward model's score, never that of the judge who accepts.

@@ -1,8 +1,8 @@
 """Pre-training from scratch: a language model that has read dialogue, and no persona.
 
-First drills - random pieces, said twice - until it repeats what it never saw; then dialogue with drills in between. Only
-what can be foretold is learnt: the second saying, and what is said in reply. What is drawn for an update is a function
-of the seed and the update, so a killed run goes on to the same bits. It must never see a persona, nor dev or test rows.
+First drills - random pieces, said twice - until it repeats what it never saw; then dialogue with drills in between.
+Only what can be foretold is learnt: the second saying, and what is said in reply. What an update draws is a function of
+seed and update, so a killed run goes on to the same bits. It must never see a persona, nor dev or test rows.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Corpus:
         return padded(draw.sample(self.examples, min(self.dialogues, len(self.examples))))
 
     def drill(self, draw: random.Random, grown: float) -> dict[str, Tensor]:
-        """Rows of random pieces repeated to the end; `grown` in [0, 1] is how far lengths are between least and most."""
+        """Rows of random pieces repeated to the end; lengths are `grown` in [0, 1] between least and most."""
         width = round(_NARROW + (_WIDE - _NARROW) * grown)
         longest = round(_SHORTEST + (_LONGEST - _SHORTEST) * grown)
         period = draw.randint(longest // 2, longest)

@@ -34,7 +34,7 @@ def personas(rows: Rows, pairing: str, seed: int) -> list[Sequence[str]]:
 
 
 def dataset(tokenizer: Any, rows: Rows, pairing: str, seed: int, context: int) -> Any:
-    """A `datasets.Dataset` of record_id, input_ids and labels; rows too long for the context lose their oldest pieces."""
+    """A `datasets.Dataset` of record_id, input_ids and labels; too long a row loses its oldest pieces."""
     from datasets import Dataset
 
     pairs = list(zip(personas(rows, pairing, seed), (row["dialogue"] for row in rows), strict=True))
