@@ -102,5 +102,11 @@ def test_an_independent_resolver_agrees(judge, edges, sampled, answers, tables):
 
 def _comparable(name: str) -> str:
     """jedi writes neither <locals> nor the colon that sets a module apart; and it reads stubs, which file what the
-    compiled half of a module holds (_io, _warnings) under the module or under its half: these are one."""
-    return name.replace(".<locals>", "").replace(":", ".").lstrip("_")
+    compiled half of a module holds (_io, _warnings) under the module or under its half, and what os.path holds under
+    that name: these are one. What a stub re-exports it names twice at the end (pytest.raises.raises)."""
+    plain = name.replace(".<locals>", "").replace(":", ".").lstrip("_")
+    for module in ("posixpath.", "ntpath.", "genericpath."):
+        if plain.startswith(module):
+            plain = f"os.path.{plain.removeprefix(module)}"
+    owner, _, leaf = plain.rpartition(".")
+    return owner if leaf and owner.rpartition(".")[2] == leaf else plain
