@@ -76,6 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CorpusError as error:
         print(f"corpus: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # whoever reads has had enough, as `head` does; the interpreter's own flush must not fail
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _manifest(names: str | None, output: Path) -> int:

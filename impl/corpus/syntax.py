@@ -240,15 +240,20 @@ class _Reader:
 
     # -- statements --------------------------------------------------------------------------------
 
-    def function(self, node: FunctionNode, scope: Scope) -> None:
+    def defined(self, kind: str, node: FunctionNode | ast.ClassDef, scope: Scope) -> Scope:
+        """The scope of a function or class, bound to its name; it begins with its first decorator."""
         decorators = [self.decorator(one, scope) for one in node.decorator_list]
         start = span_of(node)
         if node.decorator_list:
             first = node.decorator_list[0]
             start = (first.lineno, max(0, first.col_offset - 1), start[2], start[3])
-        inner = self.open(FUNCTION, node.name, scope, start)
+        inner = self.open(kind, node.name, scope, start)
         inner.decorators = decorators
         self.bind(scope, node.name, ("S", inner.index), start)
+        return inner
+
+    def function(self, node: FunctionNode, scope: Scope) -> None:
+        inner = self.defined(FUNCTION, node, scope)
         self.parameters(node.args, scope, inner)
         if node.returns is not None:
             inner.result = self.annotation(node.returns, inner, "type")
@@ -289,14 +294,7 @@ class _Reader:
         return (written, span_of(node))
 
     def klass(self, node: ast.ClassDef, scope: Scope) -> None:
-        decorators = [self.decorator(one, scope) for one in node.decorator_list]
-        start = span_of(node)
-        if node.decorator_list:
-            first = node.decorator_list[0]
-            start = (first.lineno, max(0, first.col_offset - 1), start[2], start[3])
-        inner = self.open(CLASS, node.name, scope, start)
-        inner.decorators = decorators
-        self.bind(scope, node.name, ("S", inner.index), start)
+        inner = self.defined(CLASS, node, scope)
         for base in node.bases:
             whole, base = base, base.value if isinstance(base, ast.Subscript) else base
             inner.bases.append((self.expression(base, scope, False), span_of(whole)))
