@@ -92,7 +92,7 @@ def document(plain: Sequence[bool], matrix: Mapping[str, Any]) -> str:
 def main() -> None:
     """Print the document."""
     with (
-        Nursery(["pytest", "numpy", "torch", "safetensors.torch"]) as nursery,
+        Nursery(["pytest", *mutants.TORCH]) as nursery,
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
         if red(nursery, Mutant("honest", "", "")):

@@ -131,8 +131,8 @@ MUTANTS = (
         "pessimistic-ties",
         Edit(
             METRICS,
-            "        mean = sum(judged.get(doc, 0.0) for doc in tied) / len(tied)\n        gains += sum(mean / np.log2(rank + 2) for rank in range(place, min(k, place + len(tied))))\n",
-            "        best = sorted((judged.get(doc, 0.0) for doc in tied), reverse=True)\n        gains += sum(g / np.log2(place + i + 2) for i, g in enumerate(best) if place + i < k)\n",
+            "        mean = sum(judged.get(doc, 0.0) for doc in tied) / len(tied)\n        gains += sum(mean / math.log2(rank + 2) for rank in range(place, min(k, place + len(tied))))\n",
+            "        best = sorted((judged.get(doc, 0.0) for doc in tied), reverse=True)\n        gains += sum(g / math.log2(place + i + 2) for i, g in enumerate(best) if place + i < k)\n",
         ),
     ),
     _quality(

@@ -46,7 +46,7 @@ CHECKS: tuple[Check, ...] = (
               "artifact.tensor_rows", "training.tokens"),
     _declared("ids-decode", "Do the ids in the loss decode to the record's own text?", "training.decodes"),
     _declared("ledger-of-records", "Which share of the training records reached a loss?", "training.records"),
-    _declared("recorder-counts-units", "Are what is counted the declared units?", "training.records"),
+    _declared("recorder-counts-units", "Is what is counted the declared units?", "records-unknown"),
     _always("contract-on-the-batch", "Is there any text in what the loader gave to training?", "inputs-filled", "training.filled"),
     _always("unique-input-ratio", "Do inputs differ from record to record?", "unique-inputs", "training.inputs"),
     _declared("parse-rate", "Is every input parsed, or does it become the zero vector?", "features.zero_vectors"),

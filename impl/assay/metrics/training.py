@@ -242,11 +242,12 @@ def records(flight: Record, declared: Declared | None = None) -> float:
         total = len(known)
         foreign = sorted(seen - known)
         if foreign:
-            raise MetricError(
-                f"{len(foreign):,} records reached a loss that are not in the training split: {', '.join(foreign[:3])}"
-            )
+            named = ", ".join(foreign[:3])
+            told = f"{len(foreign):,} records reached a loss that are not in the training split: {named}"
+            raise MetricError(told, check="records-unknown")
     elif len(seen) > total:
-        raise MetricError(f"{len(seen):,} distinct records reached a loss, the training split has {total:,}")
+        told = f"{len(seen):,} distinct records reached a loss, the training split has {total:,}"
+        raise MetricError(told, check="records-unknown")
     return len(seen) / total
 
 
@@ -416,7 +417,7 @@ def decodes(flight: Record, declared: Declared | None = None) -> float:
     right = total = 0
     for record, ids in rows:
         if str(record) not in texts:
-            raise MetricError(f"record {record} reached a loss and has no declared text")
+            raise MetricError(f"record {record} reached a loss and has no declared text", check="records-unknown")
         words = str(texts[str(record)])
         for one in ids:
             entry = entries[one] if 0 <= one < len(entries) else None
