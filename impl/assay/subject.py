@@ -270,7 +270,8 @@ class Subject:
     def untrained(self) -> Artifact:
         """The artifact with weights that learnt nothing: the control of every row that depends on weights.
 
-        The weights of before the first update where the recorder saw them; otherwise every tensor drawn anew.
+        The weights of before the first update where the recorder saw them and there is one file of them; otherwise
+        every tensor drawn anew: which of several files a recorded module ended in is not known.
         """
         trained = self.artifact
 
@@ -279,11 +280,11 @@ class Subject:
             shutil.rmtree(folder / "checkpoints", ignore_errors=True)
             initial = trained.folder / artifacts.SIDE_FILES[0]
             weights = artifacts.weight_files(trained.folder)
-            if not initial.is_file():
+            if not initial.is_file() or len(weights) > 1:
                 for path in weights:
                     artifacts.reinitialise(path, folder / path.name)
                 return
-            if len(weights) != 1 or artifacts.tensors(initial) != artifacts.tensors(weights[0]):
+            if artifacts.tensors(initial) != artifacts.tensors(weights[0]):
                 raise SubjectError(
                     f"{weights[0]}: other tensors than the model that was trained "
                     "(save the trained module's own state_dict)"

@@ -28,6 +28,7 @@ from assay import artifacts
 from assay.artifacts import Store, count_parameters, reinitialise, size_bytes, tensors, weight_files, weights_digest
 from assay.digests import Manifest, of_file
 from assay.errors import SubjectError
+from assay.subject import Artifact, Subject
 
 KEY = "0123456789abcdef" * 4
 
@@ -412,3 +413,24 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
     with pytest.raises(SubjectError):
         weights_digest(tmp_path)
     assert not trace.exists()
+
+
+@pytest.mark.parametrize("files", [1, 2])
+def test_the_untrained_control_is_the_beginning_of_one_file_and_noise_for_several(tmp_path: Path, files: int) -> None:
+    """Of several files it is not known which module of the recorder's each is: every one is drawn anew."""
+    folder = tmp_path / "trained"
+    folder.mkdir()
+    for number in range(files):
+        save_file({"w": np.full((8, 8), number + 1.0, dtype=np.float32)}, folder / f"part{number}.safetensors")
+    save_file({"w": np.zeros((8, 8), dtype=np.float32)}, folder / "initial.safetensors")
+    (folder / "harness.json").write_text('{"unread": []}')
+    subject = object.__new__(Subject)
+    subject.store = Store(tmp_path / "store")
+    subject.__dict__ |= {"profile": {}, "artifact": Artifact("key", folder, weights_digest(folder), 0)}
+    control = subject.untrained.folder
+    found = [load_file(control / f"part{number}.safetensors")["w"] for number in range(files)]
+    if files == 1:
+        assert not found[0].any()
+    else:
+        assert all(len(np.unique(one)) == 64 for one in found)
+        assert subject.untrained.weights != weights_digest(folder)
