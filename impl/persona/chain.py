@@ -127,27 +127,20 @@ class Chain:
         shutil.rmtree(self.out / "checkpoints", ignore_errors=True)
 
     def _done(self, name: str, model: Any, log: dict[str, Any]) -> None:
-        policy.save_adapter(model, name, self.out)
+        policy.save_adapters(model, name, self.out)
         self.logs.append(log)
         del model
         gc.collect()  # trainers and models refer to each other
 
     def _below(self, *stages: str) -> Any:
         """A fresh base with the adapters of the stages merged, one after the other."""
-        from peft import PeftModel
-
         model = policy.load_base(self.settings, self.tokenizer, self.out)
         for name in stages:
-            adapters = str(self.out / policy.ADAPTERS / name)
-            model = PeftModel.from_pretrained(model, adapters, torch_device="cpu").merge_and_unload()
+            model = policy.merge_adapters(model, name, self.settings, self.out)
         return model
 
     def _scorer(self) -> Any:
-        from peft import PeftModel
-
-        adapters = str(self.out / policy.ADAPTERS / "reward")
-        scorer = policy.classifier(self._below("sft"))
-        return PeftModel.from_pretrained(scorer, adapters, torch_device="cpu").merge_and_unload()
+        return policy.merge_adapters(policy.classifier(self._below("sft")), "reward", self.settings, self.out)
 
     def _tokenizer(self) -> Any:
         settings = self.settings

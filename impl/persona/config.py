@@ -48,7 +48,6 @@ class Pretrain:
     drill_share: float = 0.2  # of the later updates
     learning_rate: float = 3e-3
     warmup: int = 20  # updates
-    cooldown: float = 0.4  # share of the updates in which the rate falls to nothing
 
 
 @dataclass(frozen=True, slots=True)

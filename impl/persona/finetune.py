@@ -17,9 +17,10 @@ import torch
 from safetensors.torch import save as packed
 from torch import Tensor
 
-from persona import stage, tokens
-from persona.config import Lora
+from persona import tokens
+from persona.config import Lora, Settings, Sft
 from persona.errors import PersonaError
+from persona.policy import adapters
 from persona.tokens import IGNORED, padded
 
 ARMS: Final = ("full", "lora", "ours")
@@ -125,7 +126,8 @@ class LoraArm(Arm):
     def adapted(self, model: Any) -> Any:
         from peft import get_peft_model
 
-        options = stage.lora(Lora(self.plan.rank, 2 * self.plan.rank), "CAUSAL_LM")
+        settings = Settings(sft=Sft(lora=Lora(self.plan.rank, 2 * self.plan.rank)))
+        options = adapters(settings, "sft")
         options.layers_to_transform = self.layers
         return get_peft_model(model, options)
 

@@ -1,14 +1,13 @@
 """A trained chain on disk, and the models in it: the base, and for each stage the base with its adapters merged.
 
-Layout of the folder: `model.safetensors` and `tokenizer.json` of the base, `adapters/STAGE/`, `config.json`, written
-last. It must never answer from weights that are absent or do not fit.
+Layout of the folder: `model.safetensors` and `tokenizer.json` of the base, `STAGE.safetensors` for the adapters of each
+stage, `config.json`, written last. It must never answer from weights that are absent or do not fit.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +25,6 @@ from persona.model import Shape, build
 
 WEIGHTS: Final = "model.safetensors"
 ABOUT: Final = "config.json"
-ADAPTERS: Final = "adapters"
 PARENTS: Final[Mapping[str, str]] = {"ppo": "sft", "reward": "sft"}
 """Stage -> the stage whose adapters its own were trained upon; of the others, the base."""
 BASE: Final = "base"
@@ -66,24 +64,17 @@ class Folder:
         """The base with the adapters of a stage, and of those below it, merged."""
         if stage == BASE:
             return self.base()
-        from peft import PeftModel
-
         if stage not in self.stages or stage == "reward":
             known = [BASE, *(name for name in self.stages if name not in ("pretrain", "reward"))]
             raise PersonaError(f'stage "{stage}" was not trained; there are {", ".join(known)}')
-        below = self.merged(PARENTS.get(stage, BASE))
-        model = PeftModel.from_pretrained(below, str(self.path / ADAPTERS / stage), torch_device="cpu")
-        return model.merge_and_unload()
+        return merge_adapters(self.merged(PARENTS.get(stage, BASE)), stage, self.settings, self.path)
 
     def scorer(self) -> Any:
         """The reward model: (N, T) ids -> logits (N, 1)."""
-        from peft import PeftModel
-
         if "reward" not in self.stages:
             raise PersonaError(f"{self.path}: no reward model was trained")
         scorer = classifier(self.merged(PARENTS["reward"]))
-        model = PeftModel.from_pretrained(scorer, str(self.path / ADAPTERS / "reward"), torch_device="cpu")
-        return model.merge_and_unload().to(self.device).eval()
+        return merge_adapters(scorer, "reward", self.settings, self.path).to(self.device).eval()
 
 
 def tokenizer(path: Path, settings: Settings) -> Any:
@@ -211,11 +202,46 @@ def save_base(model: Any, tokenizer: Any, out: Path) -> None:
     tokenizer.save_pretrained(str(out))
 
 
-def save_adapter(model: Any, name: str, out: Path) -> None:
-    """Write the adapters of a PEFT model as `adapters/NAME`, whole or not at all."""
-    target, beside = out / ADAPTERS / name, out / ADAPTERS / f"{name}.partial"
-    shutil.rmtree(beside, ignore_errors=True)
-    model.save_pretrained(str(beside))
-    (beside / "README.md").unlink(missing_ok=True)  # a card for a hub, with nothing in it
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(beside, target)
+def adapters(settings: Settings, name: str) -> Any:
+    """The low-rank adapters of a stage, as PEFT wants them described."""
+    from peft import LoraConfig
+
+    options = {"reward": settings.reward.lora, "ppo": settings.reinforce.lora}.get(name, settings.sft.lora)
+    return LoraConfig(
+        task_type="SEQ_CLS" if name == "reward" else "CAUSAL_LM",
+        r=options.rank,
+        lora_alpha=options.alpha,
+        lora_dropout=options.dropout,
+        target_modules="all-linear",  # but the output
+        modules_to_save=["score"] if name == "reward" else None,
+        bias="none",
+    )
+
+
+def save_adapters(model: Any, name: str, out: Path) -> None:
+    """Write the adapters (and head) of a PEFT model as `NAME.safetensors`, whole or not at all."""
+    from peft import get_peft_model_state_dict
+
+    weights = {key: value.detach().cpu().contiguous() for key, value in get_peft_model_state_dict(model).items()}
+    beside = out / f"{name}.partial"
+    save_file(weights, beside)
+    os.replace(beside, out / f"{name}.safetensors")
+
+
+def merge_adapters(below: Any, name: str, settings: Settings, path: Path) -> Any:
+    """`below` with the adapters in `NAME.safetensors` merged. PersonaError when they are absent or do not fit."""
+    from peft import get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+    from safetensors.torch import load_file
+
+    file = path / f"{name}.safetensors"
+    model = get_peft_model(below, adapters(settings, name))
+    try:
+        weights = load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise PersonaError(f"{file}: {error}") from None
+    wanted = {key: value.shape for key, value in get_peft_model_state_dict(model).items()}
+    wrong = [key for key in {*wanted, *weights} if key not in weights or weights[key].shape != wanted.get(key)]
+    if wrong:
+        raise PersonaError(f"{file}: does not fit {ABOUT}: {', '.join(sorted(wrong)[:3])}")
+    set_peft_model_state_dict(model, weights)
+    return model.merge_and_unload()

@@ -18,7 +18,7 @@ from transformers import set_seed
 
 from persona import checkpoints, stage, tokens
 from persona.config import Settings
-from persona.policy import left_padded
+from persona.policy import adapters, left_padded
 from persona.reward import scores
 
 Rows = Sequence[Mapping[str, Any]]
@@ -82,7 +82,7 @@ def _ppo(model: Any, scorer: Any, tokenizer: Any, rows: Rows, settings: Settings
         value_model=copy.deepcopy(scorer).requires_grad_(True),
         train_dataset=prompts,
         data_collator=collate,
-        peft_config=stage.lora(options.lora, "CAUSAL_LM"),
+        peft_config=adapters(settings, "ppo"),
     )
     trainer.train()
     return trainer.model.policy, _log("ppo", trainer)
@@ -132,7 +132,7 @@ def _grouped(model: Any, scorer: Any, tokenizer: Any, rows: Rows, settings: Sett
         ),
         train_dataset=data,
         processing_class=tokenizer,
-        peft_config=stage.lora(options.lora, "CAUSAL_LM"),
+        peft_config=adapters(settings, "ppo"),
     )
     folder = Path(trainer.args.output_dir)
     folder.mkdir(parents=True, exist_ok=True)

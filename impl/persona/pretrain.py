@@ -7,6 +7,7 @@ seed and update, so a killed run goes on to the same bits. It must never see a p
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -61,9 +62,11 @@ class Corpus:
 
 
 def rate(settings: Pretrain, update: int) -> float:
-    """Share of the peak rate that update `update` (from 0) is made with: up, level, and down to nothing."""
+    """Share of the peak rate that update `update` (from 0) is made with: linearly up, then half a cosine down."""
+    if update < settings.warmup:
+        return (update + 1) / settings.warmup
     total = settings.drills + settings.dialogues
-    return min(1.0, (update + 1) / max(1, settings.warmup), (total - update) / max(1.0, settings.cooldown * total))
+    return (1 + math.cos(math.pi * min(1.0, (update + 1 - settings.warmup) / (total - settings.warmup)))) / 2
 
 
 def pretrain(model: Any, corpus: Corpus, settings: Pretrain, folder: Path, keep: int) -> list[float]:

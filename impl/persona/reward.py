@@ -14,7 +14,7 @@ import torch
 
 from persona import stage, tokens
 from persona.config import Settings
-from persona.policy import classifier
+from persona.policy import adapters, classifier
 
 Rows = Sequence[Mapping[str, Any]]
 _CENTRE = 0.01  # weight that keeps scores around zero (Eisenstein et al. 2023)
@@ -76,7 +76,7 @@ def train(
         eval_dataset=data["dev"],
         processing_class=tokenizer,
         data_collator=collate,
-        peft_config=stage.lora(options.lora, "SEQ_CLS", save=["score"]),
+        peft_config=adapters(settings, "reward"),
     )
     return trainer.model, stage.run(trainer, "reward")
 

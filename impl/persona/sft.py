@@ -15,6 +15,7 @@ import torch
 
 from persona import stage, tokens
 from persona.config import Settings
+from persona.policy import adapters
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -76,6 +77,6 @@ def train(
         eval_dataset=dataset(tokenizer, sides["dev"], pairing, settings.seed, context),
         processing_class=tokenizer,
         data_collator=collate,
-        peft_config=stage.lora(options.lora, "CAUSAL_LM"),
+        peft_config=adapters(settings, name),
     )
     return trainer.model, stage.run(trainer, name)

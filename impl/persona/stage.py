@@ -16,7 +16,7 @@ import torch
 from transformers import TrainerCallback
 
 from persona import checkpoints
-from persona.config import Lora, Settings
+from persona.config import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,21 +98,6 @@ def run(trainer: Any, name: str) -> dict[str, Any]:
         "dev_loss": [row["eval_loss"] for row in log if "eval_loss" in row],
         "name": name,
     }
-
-
-def lora(settings: Lora, task: str, save: list[str] | None = None) -> Any:
-    """The adapters of a stage, on all linear layers but the output."""
-    from peft import LoraConfig
-
-    return LoraConfig(
-        task_type=task,
-        r=settings.rank,
-        lora_alpha=settings.alpha,
-        lora_dropout=settings.dropout,
-        target_modules="all-linear",
-        modules_to_save=save,
-        bias="none",
-    )
 
 
 def precision(wanted: str) -> str:

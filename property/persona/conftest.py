@@ -16,7 +16,6 @@ PROFILE: dict[str, Any] = {
     },
     "pretrain": {
         "drills": 4, "dialogues": 6, "tokens": 256, "drill_share": 0.3, "learning_rate": 0.003, "warmup": 2,
-        "cooldown": 0.4,
     },
     "sft": {"epochs": 1, "batch": 8, "learning_rate": 0.003, "evaluations": 2},
     "reward": {"epochs": 1, "batch": 8, "learning_rate": 0.003, "evaluations": 2},

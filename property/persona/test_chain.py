@@ -58,10 +58,10 @@ def test_it_leaves_a_base_and_adapters_of_every_stage(trained, model):
     assert model.stages == ["pretrain", "sft", "reward", "ppo"]
     assert set(weights(trained)) == {
         "model.safetensors",
-        *(f"adapters/{name}/adapter_model.safetensors" for name in ("sft", "reward", "ppo")),
+        *(f"{name}.safetensors" for name in ("sft", "reward", "ppo")),
     }
     assert not (trained / "checkpoints").exists()
-    moved = weights(trained)["adapters/ppo/adapter_model.safetensors"]
+    moved = weights(trained)["ppo.safetensors"]
     assert any(value.abs().max() > 0 for name, value in moved.items() if "lora_B" in name)
 
 

@@ -7,9 +7,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from persona import sft, stage
-from persona.config import Lora, Settings
+from persona import sft
+from persona.config import Lora, Settings, Sft
 from persona.format import DIALOGUE, PERSONA
+from persona.policy import adapters
 from persona.tokens import IGNORED
 from property.persona.conftest import PROFILE
 
@@ -39,7 +40,7 @@ def test_adapters_are_on_all_linear_layers_and_nothing_else_is_trained(language_
         for name, module in language_model.named_modules()
         if isinstance(module, torch.nn.Linear) and name != "lm_head"
     }
-    model = get_peft_model(language_model, stage.lora(Lora(rank=2), "CAUSAL_LM"))
+    model = get_peft_model(language_model, adapters(Settings(sft=Sft(lora=Lora(rank=2))), "sft"))
     trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
     assert all(".lora_A." in name or ".lora_B." in name for name in trained)
     assert {name.removeprefix("base_model.model.").partition(".lora_")[0] for name in trained} == linear
