@@ -303,12 +303,11 @@ def _sections(module: Module, call: ast.Call) -> Iterator[str]:
     if isinstance(call.func, ast.Attribute) and call.func.attr in ("items", "values", "keys"):
         yield from _section(call.func.value)
         return
-    called = module.called(call)
-    first = name_of(call.func).partition(".")[0]
-    if first in module.origins and called:
+    origin = module.origins.get(name_of(call.func).partition(".")[0])
+    if origin is not None:
         for value in [*call.args, *(word.value for word in call.keywords)]:
             for key in _section(value):
-                yield f"{key}@{module.origins[first]}"
+                yield f"{key}@{origin}"
 
 
 def _section(node: ast.expr) -> Iterator[str]:

@@ -4,10 +4,11 @@ literal."""
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 
 from assay.lint import origin, vocabulary
-from assay.lint.module import Function, Module, constant
+from assay.lint.module import Function, Module, constant, string
 from assay.lint.rule import Hit, Rule
 
 RULE = Rule(
@@ -33,8 +34,10 @@ _SUBJECTS = vocabulary.listed("cost costs time hours compute memory energy money
 def check(module: Module) -> Iterator[Hit]:
     if module.is_test:
         return
+    keyed = any(_is_saving(string(node) or "") for node in module.nodes(ast.Constant))
     for function in module.functions:
-        yield from _entries(module, function)
+        if keyed:
+            yield from _entries(module, function)
         if not vocabulary.says(function.name, _GAINS) or vocabulary.says(function.name, vocabulary.NOT_MEASURED):
             continue
         scope = module.scope(function)
@@ -51,6 +54,10 @@ def check(module: Module) -> Iterator[Hit]:
             yield Hit(returned[0].lineno, "certain" if strong else "likely", message)
 
 
+def _is_saving(key: str) -> bool:
+    return len(key) < 60 and vocabulary.says(key, _GAINS) and vocabulary.says(key, _SUBJECTS)
+
+
 def _entries(module: Module, function: Function) -> Iterator[Hit]:
     """`"cost_reduction": 0.753` in what a report returns, beside what was measured."""
     scope = module.scope(function)
@@ -58,8 +65,7 @@ def _entries(module: Module, function: Function) -> Iterator[Hit]:
         for key, inner in origin.entries(value, scope):
             typed = constant(inner)
             if (
-                vocabulary.says(key, _GAINS)
-                and vocabulary.says(key, _SUBJECTS)
+                _is_saving(key)
                 and not vocabulary.says(f"{function.name} {key}", vocabulary.NOT_MEASURED)
                 and isinstance(typed, float)
                 and typed not in (0, 1)

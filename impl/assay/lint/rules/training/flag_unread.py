@@ -34,6 +34,7 @@ RULE = Rule(
     args = parser.parse_args()
     train(epochs=args.epochs, negatives=args.hard_negatives)
     """,
+    words=("click|typer",),  # of the file check: argparse is looked at across files
 )
 _ELSEWHERE = frozenset({"local_rank", "config", "f", "deepspeed", "deepspeed_config"})
 """Options that a launcher or kernel passes and the script only has to accept."""
