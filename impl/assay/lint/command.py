@@ -113,4 +113,10 @@ def _tell(result: engine.Result) -> None:
 
 def _summary(findings: Sequence[Finding], result: engine.Result) -> str:
     counts = [f"{sum(f.confidence == c for f in findings)} {c}" for c in CONFIDENCES]
-    return f"{len(findings)} findings ({', '.join(counts)}) in {result.files:,} files, {result.lines:,} lines of Python"
+    told = f"{len(findings)} findings ({', '.join(counts)}) in {result.files:,} files, {result.lines:,} lines of Python"
+    if not findings:
+        return told
+    code = findings[0].rule
+    return (
+        f"{told}\nwhy, and what to do instead: assay lint --explain {code}; to silence: # assay: ignore[{code}] reason"
+    )
