@@ -70,21 +70,19 @@ class Graph:
         Types are those that the ontology implies of where an entity stands in training facts: one that is a tail of
         `raises` may be a tail of `catches`.
         """
-        types = {name: place for place, name in enumerate(ontology.entities)}
+        types = list(ontology.entities)
         possible = np.ones((len(self.names), len(types)), bool)
-        sides = {
-            number: [[types[one] for one in side] for side in (relation.domain, relation.range)]
-            for number, relation in enumerate(ontology.relations.values(), start=1)
-        }
-        for rows in self.facts:
-            for head, relation, tail in rows:
-                for entity, side in zip((head, tail), sides[relation], strict=True):
-                    keep = np.zeros(len(types), bool)
-                    keep[side] = True
-                    possible[entity] &= keep
         inside = np.zeros((len(self.relations) + 1, len(self.names)), bool)
-        for number, (_, range_) in sides.items():
-            inside[number] = possible[:, range_].any(1)
+        facts = np.concatenate(self.facts)
+        for name, number in self.relations.items():
+            relation = ontology.relations[name]
+            own = facts[facts[:, 1] == number]
+            for entities, side in ((own[:, 0], relation.domain), (own[:, 2], relation.range)):
+                keep = np.array([kind in side for kind in types])
+                possible[np.unique(entities)] &= keep
+        for name, number in self.relations.items():
+            keep = [place for place, kind in enumerate(types) if kind in ontology.relations[name].range]
+            inside[number] = possible[:, keep].any(1)
         return inside
 
     def allowed(self, facts: NDArray[np.int64], among: NDArray[np.int64]) -> NDArray[np.bool_]:
