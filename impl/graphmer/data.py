@@ -28,6 +28,7 @@ IGNORED = -100
 _WINDOW = 768  # chains that are packed at a time
 _KEPT, _RANDOM = 0.1, 0.1  # shares of the masked tokens of a chain that stay, or become any other (Devlin et al. 2019)
 _FIRST = len(MARKERS)
+_CHARACTERS = 6  # a token has three to four
 
 Batch = dict[str, Any]
 
@@ -279,8 +280,17 @@ class Pairs:
         }
 
 
+def opening(text: str, length: int) -> str:
+    """The part of a text that its first `length` tokens are taken from: to read all of a long one takes minutes."""
+    return text[: length * _CHARACTERS]
+
+
 def _cut(tokenizer: CodeTokenizer, texts: Sequence[str], length: int) -> list[list[int]]:
-    return [ids[:length] or [MASK] for ids in tokenizer.encode_batch(texts)]
+    """The first tokens of the opening of each text; equal ones are read once."""
+    starts = [opening(text, length) for text in texts]
+    distinct = list(dict.fromkeys(starts))
+    known = dict(zip(distinct, tokenizer.encode_batch(distinct), strict=True))
+    return [known[start][:length] or [MASK] for start in starts]
 
 
 @dataclass(frozen=True, slots=True)

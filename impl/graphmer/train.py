@@ -132,15 +132,16 @@ def learnt(found: list[Record], pairs: list[batches.Pair], settings: Settings, o
     """The tokenizer of the training texts, learnt once and kept in the artifact."""
     path = out / TOKENIZER
     if not path.is_file():
-        tokenizers.train(texts(found, pairs), settings.vocabulary).write(path)
+        tokenizers.train(texts(found, pairs, settings), settings.vocabulary).write(path)
     return tokenizers.read(path)
 
 
-def texts(found: list[Record], pairs: list[batches.Pair]) -> list[str]:
-    """What the tokenizer learns from: every text that training reads, names of tails once each."""
-    names = dict.fromkeys(fact.tail for each in found for fact in each.facts)
-    own = [text for each in found for text in (each.head, each.text)]
-    return [*own, *names, *(text for pair in pairs for text in (pair.query, pair.target))]
+def texts(found: list[Record], pairs: list[batches.Pair], settings: Settings) -> list[str]:
+    """What the tokenizer learns from: every text and name that training reads, once each."""
+    own = [text for each in found for text in (each.head, each.text, *(fact.tail for fact in each.facts))]
+    own += [batches.opening(pair.query, settings.query_length) for pair in pairs]
+    own += [batches.opening(pair.target, settings.target_length) for pair in pairs]
+    return list(dict.fromkeys(own))
 
 
 def build(settings: Settings, ontology: ontologies.Ontology) -> Graphmer:
