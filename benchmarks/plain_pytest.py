@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,7 +20,7 @@ sys.path.insert(0, str(ROOT))
 
 from acceptance.mutants.catalogue import MUTANTS, PROJECT  # noqa: E402
 
-from assay import digests, mutants  # noqa: E402
+from assay import digests, mutants, scratch  # noqa: E402
 from assay.mutants import Mutant, take_step  # noqa: E402
 from assay.nursery import Nursery, fork  # noqa: E402
 
@@ -39,8 +38,8 @@ FOOT = "Twin, mutants and plain suite as they were then: "
 
 def red(nursery: Nursery, mutant: Mutant) -> bool:
     """Whether plain pytest turns red on the mutant."""
-    with tempfile.TemporaryDirectory(prefix="plain-") as place:
-        root = Path(place) / "twin"
+    with scratch.folder("plain") as place:
+        root = place / "twin"
         shutil.copytree(PROJECT, root, ignore=shutil.ignore_patterns("__pycache__", ".assay"))
         shutil.copyfile(ROOT / "benchmarks" / "plain_twin.py", root / "test_twin.py")
         for step in (*mutant.edits, *(one for one in mutant.then if isinstance(one, mutants.Edit))):
