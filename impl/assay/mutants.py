@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from assay import checks, sabotage, scratch
-from assay.errors import AssayError
+from assay.errors import AssayError, did_you_mean
 from assay.evidence import Evidence
 from assay.nursery import ENVIRONMENT, Nursery, fork
 from assay.subject import USE_TORCH
@@ -203,9 +203,9 @@ def run(
     """
     start = time.monotonic()
     found = catalogue(root)
-    unknown = sorted(set(only) - {mutant.id for mutant in found.MUTANTS})
-    if unknown:
-        raise AssayError(f"no mutant {', '.join(unknown)}; `assay mutants --list` names them")
+    known = {mutant.id for mutant in found.MUTANTS}
+    if unknown := sorted(set(only) - known):
+        raise AssayError(f'no mutant "{unknown[0]}"{did_you_mean(unknown[0], known)}')
     chosen = [mutant for mutant in found.MUTANTS if not only or mutant.id in only]
     variations = list(found.HONEST) if honest else []
     total = len(chosen) + len(variations)

@@ -79,6 +79,11 @@ def test_patterns_raise_their_checks_in_the_order_of_the_catalogue():
     assert checks.tripped([]) == []
 
 
+def test_a_mutant_that_is_not_there_is_named_with_its_nearest():
+    with pytest.raises(AssayError, match='no mutant "hard-coded-metrik"; did you mean "hard-coded-metric"'):
+        mutants.run(ROOT, only=["hard-coded-metrik"])
+
+
 def test_no_check_is_raised_by_just_any_breakdown():
     """Law: a run that broke for a reason of its own kills no mutant."""
     assert checks.tripped(["error", "refused", "board"]) == [
