@@ -41,7 +41,9 @@ TORCH = ("torch", "torch.optim", "torch.nn", "torch._dynamo", "safetensors.torch
 """What training with torch imports, torch._dynamo with the first optimizer."""
 
 CONTRACTS = ("great_expectations", "great_expectations.validator.v1_validator", "pandas", "assay.contracts")
-"""What data contracts import."""
+"""What data contracts import: seconds, which a few judgements do not earn back."""
+
+_FEW = 5
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,8 @@ def run(
     chosen = [mutant for mutant in found.MUTANTS if not only or mutant.id in only]
     variations = list(found.HONEST) if honest else []
     total = len(chosen) + len(variations)
-    with _Arena(root, found.PROJECT) as arena, ThreadPoolExecutor(jobs or _cores()) as pool:
+    imports = (*TORCH, *(CONTRACTS if total > _FEW else ()), *JUDGING)
+    with _Arena(root, found.PROJECT, imports) as arena, ThreadPoolExecutor(jobs or _cores()) as pool:
         # What the honest one trains and builds is there for the others.
         twin = arena.judge(Mutant("honest", "", "", suites=_suites_of(chosen) if only else ()))
         done = 0
@@ -262,13 +265,13 @@ def row_of(mutant: Mutant, trial: Trial, tier: Tier) -> Row:
 class _Arena:
     """Where variations of one project are laid out and judged, each in a process forked from the nursery."""
 
-    def __init__(self, root: Path, project: Path) -> None:
-        self.root, self.project = root, project
+    def __init__(self, root: Path, project: Path, imports: Sequence[str]) -> None:
+        self.root, self.project, self.imports = root, project, imports
 
     def __enter__(self) -> _Arena:
         self._stack = contextlib.ExitStack()
         self._folder = self._stack.enter_context(scratch.folder("mutants"))
-        self._nursery = self._stack.enter_context(Nursery(list(filter(_present, (*TORCH, *CONTRACTS, *JUDGING)))))
+        self._nursery = self._stack.enter_context(Nursery(list(filter(_present, self.imports))))
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -345,9 +348,10 @@ def warm() -> None:
     from assay import digests
     from assay.project import harness_digest
 
-    for path in Path(__file__).parent.rglob("*.py"):
-        parts = path.relative_to(Path(__file__).parent).with_suffix("").parts
-        harness_digest(".".join(["assay", *(part for part in parts if part != "__init__")]))
+    here = Path(__file__).parent
+    for package in (here, here / "metrics"):
+        for name in (path.stem for path in package.glob("*.py") if path.stem != "__init__"):
+            harness_digest(".".join([*package.relative_to(here.parent).parts, name]))
     digests.installed()
 
 
