@@ -333,6 +333,31 @@ def test_what_typing_makes_of_functions_is_named_for_what_it_is(edges):
     assert set(found["types"]) >= {head for head, _ in found["reads_from"]} | {tail for _, tail in found["reads_from"]}
 
 
+def test_below_a_module_of_the_corpus_nothing_is_outside(edges):
+    found = edges(
+        {
+            "pkg/__init__.py": "import helper as alias\n",
+            "pkg/m.py": "def inner(): pass\n",
+            "helper.py": "def f(): pass\n",
+            "use.py": """
+                import pkg.gone, pkg.m.inner, other.part
+                import pkg.alias as a
+                from pkg.lost import x
+                from pkg.alias import f
+                def g():
+                    a.f()
+                    f()
+                    x()
+                """,
+        }
+    )
+    assert {tail for head, tail in found["imports"] if head == "use"} == {"other.part", "helper", "helper.f"}
+    assert found["types"]["pkg.m.inner"] == "Function"
+    assert found["calls"] == {("use.g", "helper.f")}
+    assert found["unresolved"]["imports"] == {"no such module in the package": 3}
+    assert found["unresolved"]["calls"] == {"import that leads nowhere": 1}
+
+
 def test_circular_imports_and_bases_end(edges):
     found = edges(
         {
