@@ -104,7 +104,11 @@ def test_every_training_triple_reaches_a_loss(judge, graphmer, heads, chains):
 
 
 @pytest.mark.requirement(
-    "graphmer/model.parameters", "graphmer/tokenizer.vocab", "graphmer/tokenizer.output", "graphmer/cost.checkpoint"
+    "graphmer/model.parameters",
+    "graphmer/model.parameters_cuda",
+    "graphmer/tokenizer.vocab",
+    "graphmer/tokenizer.output",
+    "graphmer/cost.checkpoint",
 )
 def test_has_the_declared_size(judge, graphmer):
     judge(graphmer.artifact, subject=graphmer)

@@ -36,7 +36,7 @@ class Bridge:
     """Answers of one trained model."""
 
     def __init__(self, artifact: Path) -> None:
-        self.encoder = Encoder.load(artifact)
+        self.encoder = Encoder.load(artifact, device=Settings.of(artifact).device)
         self.artifact = artifact
 
     @cached_property
@@ -96,8 +96,7 @@ class Bridge:
             columns = [np.asarray(item[name], np.int32) for name in ("ids", "relations", "anchors", "places")]
             ids, relations, anchors, places = columns
             chain = Chain("", 0, ids, relations, anchors, (places > 0).astype(np.int32), places, ())
-            hidden = self.encoder.model.encode(**chain_batch(Packed(len(chain), ((chain,),))))
-            best = self.encoder.model.predict(hidden[0, [item["at"]]])[0].topk(_TOP)
+            best = self.encoder.model.predict(self._hidden(chain)[[item["at"]]])[0].topk(_TOP)
             answers.append([(str(i), float(v)) for v, i in zip(best.values, best.indices, strict=True)])
         return answers
 
@@ -118,14 +117,16 @@ class Bridge:
         model, ontology = self.encoder.model, ontologies.load()
         places = {name: place for place, (name, _) in enumerate(entities)}
         own = [item["head"] for item in items]
-        table = model.graph.names(padded(self.encoder.tokenizer.encode_batch([*places, *own])), model.tokens.weight)
-        relations = torch.tensor([self.relations[item["relation"]] for item in items])
-        queries = model.graph.queries(table, torch.arange(len(own)) + len(places), relations)
-        queries = queries + model.graph.context(self._contexts(items))
+        tokens = padded(self.encoder.tokenizer.encode_batch([*places, *own])).to(model.device)
+        table = model.graph.names(tokens, model.tokens.weight)
+        relations = torch.tensor([self.relations[item["relation"]] for item in items], device=model.device)
+        heads = torch.arange(len(places), len(table), device=model.device)
+        queries = model.graph.queries(table, heads, relations) + model.graph.context(self._contexts(items))
         kinds = {kind: torch.tensor([kind == other for _, other in entities]) for _, kind in entities}
         answers: list[list[tuple[str, float]]] = []
         for row, item in enumerate(items):
-            scores = model.graph.against(queries[row : row + 1], table[: len(places)], relations[row : row + 1])[0]
+            own_relation = relations[row : row + 1]
+            scores = model.graph.against(queries[row : row + 1], table[: len(places)], own_relation)[0].cpu()
             range_ = ontology.relations[item["relation"]].range
             for kind, those in kinds.items():
                 if kind not in range_:
@@ -137,10 +138,18 @@ class Bridge:
             answers.append([(entities[place][0], score) for place, score in found if score > float("-inf")])
         return answers
 
+    def _hidden(self, chain: Chain) -> torch.Tensor:
+        """(L, W) hidden states of one chain."""
+        model = self.encoder.model
+        batch = chain_batch(Packed(len(chain), ((chain,),)))
+        found: torch.Tensor = model.encode(**{name: each.to(model.device) for name, each in batch.items()})[0]
+        return found
+
     def _contexts(self, items: Sequence[Mapping[str, Any]]) -> torch.Tensor:
         """(M, W) what the encoder makes of the first token of each item's chain without leaves; 0 without a text."""
         width = self.settings.lengths[-1]
-        found = torch.zeros(len(items), int(self.encoder.model.config.hidden))
+        model = self.encoder.model
+        found = torch.zeros(len(items), int(model.config.hidden), device=model.device)
         known: dict[tuple[str, str], torch.Tensor] = {}
         for row, item in enumerate(items):
             if not item.get("text"):
@@ -151,7 +160,7 @@ class Bridge:
                 ids = np.array([CLS, *tokens[0], SEP, *tokens[1]][:width], np.int32)
                 nothing = np.zeros_like(ids)
                 chain = Chain("", 0, ids, nothing, np.arange(len(ids), dtype=np.int32), nothing, nothing, ())
-                known[key] = self.encoder.model.encode(**chain_batch(Packed(len(ids), ((chain,),))))[0, 0]
+                known[key] = self._hidden(chain)[0]
             found[row] = known[key]
         return found
 

@@ -31,9 +31,9 @@ class Encoder:
         self.model, self.tokenizer = model.eval(), tokenizer
 
     @classmethod
-    def load(cls, directory: Path) -> Encoder:
-        """The trained model in a folder. GraphmerError where there is none, or its parts do not fit."""
-        return cls._fitting(_model(Path(directory)), Path(directory))
+    def load(cls, directory: Path, *, device: str = "cpu") -> Encoder:
+        """The trained model in a folder, on a device. GraphmerError where there is none, or its parts do not fit."""
+        return cls._fitting(_model(Path(directory)).to(device), Path(directory))
 
     @classmethod
     def untrained(cls, directory: Path, seed: int = 0) -> Encoder:
