@@ -36,7 +36,9 @@ Batch = dict[str, Any]
 class Graph:
     """Records as tokens and numbers: what chains and negatives are made of."""
 
-    def __init__(self, records: Sequence[Record], tokenizer: CodeTokenizer, ontology: Ontology, settings: Settings):
+    def __init__(
+        self, records: Sequence[Record], tokenizer: CodeTokenizer, ontology: Ontology, settings: Settings
+    ) -> None:
         self.records, self.settings = records, settings
         self.tokens = leafy.tokenise(records, tokenizer)
         self.relations = {name: number for number, name in enumerate(ontology.relations, start=1)}
@@ -353,10 +355,9 @@ class Plan(torch.utils.data.Dataset[Batch]):
 def _pass(graph: Graph, settings: Settings, epoch: int) -> Iterator[Step]:
     """Batches of one pass over the records: some in short rows, the others in long ones."""
     order = np.random.default_rng([settings.seed, 0, epoch]).permutation(len(graph.records))
-    shares = [settings.short_share, *[(1 - settings.short_share) / max(1, len(settings.lengths) - 1)] * len(order)]
-    if len(settings.lengths) == 1:
-        shares = [1.0]
-    ends = np.round(np.cumsum(shares[: len(settings.lengths)]) * len(order)).astype(int)
+    later = len(settings.lengths) - 1
+    shares = [settings.short_share, *[(1 - settings.short_share) / later] * later] if later else [1.0]
+    ends = np.round(np.cumsum(shares) * len(order)).astype(int)
     low = 0
     for width, high in zip(settings.lengths, ends, strict=True):
         chains = [chain for number in order[low:high] for chain in graph.chains(int(number), width)]

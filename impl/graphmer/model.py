@@ -165,6 +165,7 @@ class Graphmer(PreTrainedModel):  # type: ignore[misc]
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
+        """A small model starts with activations of unit size and learns in hundreds of updates; a large one as BERT."""
         if isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=0.02 if self.config.hidden > 512 else module.in_features**-0.5)
             if module.bias is not None:

@@ -72,11 +72,8 @@ def build(triples: Iterable[Row], entities: Iterable[Row], files: Iterable[Row])
     facts: dict[str, dict[tuple[str, str], None]] = {}
     groups: dict[str, str] = {}
     for row in triples:
-        try:
-            facts.setdefault(row["head"], {})[row["relation"], row["tail"]] = None
-            groups.setdefault(row["head"], row["distribution"])
-        except KeyError as error:
-            raise GraphmerError(f"a triple has no key {error}: {dict(row)}") from None
+        facts.setdefault(row["head"], {})[row["relation"], row["tail"]] = None
+        groups.setdefault(row["head"], row["distribution"])
     texts = _texts(facts, entities, files)
     found = []
     for head, known in facts.items():

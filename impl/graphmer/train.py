@@ -30,6 +30,7 @@ from graphmer import records, tasks
 from graphmer.config import ABOUT, Settings
 from graphmer.data import Graph, Pairs, Plan
 from graphmer.encoder import TOKENIZER, Encoder
+from graphmer.errors import GraphmerError
 from graphmer.model import Graphmer, GraphmerConfig
 from graphmer.records import Record
 
@@ -124,8 +125,12 @@ def start(settings: Settings, data: Mapping[str, Path], out: Path) -> PlanTraine
 
 
 def read(data: Mapping[str, Path], side: str) -> list[Record]:
-    """The records of one side."""
-    return records.build(*(records.read(Path(data[f"{side}_{part}"])) for part in ("triples", "entities", "files")))
+    """The records of one side. GraphmerError where a row lacks a key."""
+    paths = [Path(data[f"{side}_{part}"]) for part in ("triples", "entities", "files")]
+    try:
+        return records.build(*map(records.read, paths))
+    except KeyError as error:
+        raise GraphmerError(f"a row of {', '.join(map(str, paths))} has no key {error}") from None
 
 
 def learnt(found: list[Record], pairs: list[batches.Pair], settings: Settings, out: Path) -> CodeTokenizer:
