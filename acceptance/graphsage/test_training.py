@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pytest
+
+from acceptance import precision
 
 
 @pytest.mark.requirement(
@@ -39,7 +40,7 @@ def test_was_trained_as_declared(judge, graphsage, functions, program_data):
             "updates": profile["epochs"] * math.ceil(visits / profile["functions_per_update"]),
             "schedule": "plateau",
             "active_labels": ["bug_labels"],
-            "precision": native_precision() if profile["precision"] == "native" else profile["precision"],
+            "precision": precision.declared(profile),
             "constant_losses": constant_losses(profile),
         },
     )
@@ -55,15 +56,6 @@ def constant_losses(profile) -> dict[str, float]:
     names = ("bugs", "location", "imports", "confidence", "embedding")
     weights = dict(zip(names, profile["loss_weights"], strict=True))
     return {name: weights[name] * math.log(2) for name in ("bugs", "confidence")}
-
-
-def native_precision() -> str:
-    """What this processor multiplies natively, as the kernel tells it."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text().split()
-    except OSError:
-        return "fp32"
-    return "bf16" if {"amx_bf16", "avx512_bf16", "bf16"} & set(flags) else "fp32"
 
 
 @pytest.mark.requirement("graphsage/model.size", "graphsage/model.bytes")

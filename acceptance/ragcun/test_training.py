@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from acceptance import precision
+
 
 @pytest.mark.requirement(
     "ragcun/training.finite",
@@ -35,6 +37,7 @@ def test_was_trained_as_declared(judge, ragcun, pair_data, commands):
             "schedule": "cosine",
             "warmup_updates": round(profile["warmup_share"] * updates),
             "active_labels": ["labels"],
+            "precision": precision.declared(profile),
             "parameters": ragcun.artifact.parameters - fitted(profile),
         },
     )

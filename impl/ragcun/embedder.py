@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from ragcun.errors import RagcunError
-from ragcun.lexical import Bm25
+from ragcun.lexical import Bm25, Fusion
 from ragcun.model import Encoder, StaticBase
 
 Matrix = NDArray[np.float32]
@@ -30,8 +30,8 @@ class Embedder:
     weights = ""
     """SHA-256 of the weights file; empty for a model that was not loaded from one."""
     bm25 = Bm25()
-    fusion = 1.0
-    """Weight of closeness against BM25 in the hybrid; this and `bm25` were tuned on dev."""
+    fusion = Fusion()
+    """Closeness against BM25 in the hybrid; this and `bm25` were tuned on dev."""
 
     def __init__(self, model: Encoder, query_length: int, passage_length: int) -> None:
         self.model = model.eval().requires_grad_(False)
@@ -49,11 +49,12 @@ class Embedder:
                 raise RagcunError(f"{path}: not there, so nothing was trained here; run `python -m ragcun train`")
         try:
             config = json.loads(about.read_text(encoding="utf-8"))
-            model = _skeleton(folder, config["settings"])
-            model.load_state_dict(load_file(weights), strict=True)
+            state = load_file(weights)
+            model = _skeleton(folder, config["settings"], state)
+            model.load_state_dict(state, strict=True)
             lengths = (config["settings"]["query_length"], config["settings"]["passage_length"])
             result = cls(model, *lengths)
-            result.bm25, result.fusion = Bm25(**config["bm25"]), float(config["fusion"])
+            result.bm25, result.fusion = Bm25(**config["bm25"]), Fusion(**config["fusion"])
         except (KeyError, TypeError, json.JSONDecodeError) as error:
             raise RagcunError(f"{about}: not the configuration of a model: {error!r}") from None
         except (RuntimeError, SafetensorError) as error:
@@ -82,12 +83,13 @@ class Embedder:
         return np.concatenate(found)
 
 
-def _skeleton(folder: Path, settings: dict[str, Any]) -> Encoder:
-    """The model with the shapes of `settings`, before its weights are read."""
+def _skeleton(folder: Path, settings: dict[str, Any], state: dict[str, torch.Tensor]) -> Encoder:
+    """The model with the shapes of `settings` and of its table of embeddings, before its weights are read."""
     if settings["base"] == "static":
         from ragcun import tokens
 
-        base: Any = StaticBase(tokens.read(folder / "tokenizer.json"), settings["width"], 0.0)
+        entries = len(state["base.embedding.weight"])
+        base: Any = StaticBase(tokens.read(folder / "tokenizer.json"), entries, settings["width"], 0.0)
     else:
         from ragcun.bases import SentenceBase
 

@@ -26,6 +26,22 @@ class Bm25:
     b: float = 0.75
 
 
+@dataclass(frozen=True, slots=True)
+class Fusion:
+    """How much closeness of embeddings weighs against BM25: `weight` times the query's trust to the power of `power`.
+
+    With power 0 every query weighs the same; above, embeddings count less where even the nearest passage is far, as it
+    is in a field that training never saw.
+    """
+
+    weight: float = 1.0
+    power: float = 0.0
+
+    def factor(self, trust: float) -> float:
+        """Of a query whose trust is in [0, 1]."""
+        return float(self.weight * trust**self.power)
+
+
 class LexicalIndex:
     """Scores of every passage for a query. Read-only once built, so safe from several threads."""
 

@@ -51,10 +51,9 @@ class StaticBase(nn.Module):
 
     padding = 0
 
-    def __init__(self, tokenizer: Any, width: int, dropout: float) -> None:
+    def __init__(self, tokenizer: Any, entries: int, width: int, dropout: float) -> None:
         super().__init__()
         self.tokenizer, self.width, self.dropout = tokenizer, width, dropout
-        entries = tokenizer.get_vocab_size()
         self.embedding = nn.Embedding(entries, width, padding_idx=0)
         nn.init.normal_(self.embedding.weight, std=1 / math.sqrt(width))
         with torch.no_grad():
@@ -70,7 +69,7 @@ class StaticBase(nn.Module):
     def encode(self, texts: Sequence[str], length: int) -> Tensor:
         from ragcun import tokens
 
-        return torch.from_numpy(tokens.encode(self.tokenizer, texts, length))
+        return torch.from_numpy(tokens.encode(self.tokenizer, texts, length, self.embedding.num_embeddings))
 
     def save(self, folder: Path) -> None:
         """Write what `load` needs besides the weights."""
@@ -105,9 +104,12 @@ class Gaussianise(nn.Module):
         return x
 
     @torch.no_grad()
-    def fit(self, x: Tensor) -> None:
-        for step in self.steps:
-            x = step.fit(x)
+    def fit(self, fresh: Tensor, known: Tensor) -> None:
+        """Fit on (N, D) that training did not see and (M, D) that it saw (see `Whitening.fit`)."""
+        whiten, norms, again = self.steps
+        fresh, known = whiten.fit(fresh, known), whiten(known)
+        fresh, known = norms.fit(fresh), norms(known)
+        again.fit(fresh, known)
 
 
 class Encoder(nn.Module):
@@ -171,14 +173,15 @@ class Encoder(nn.Module):
         return result
 
     @torch.no_grad()
-    def fit(self, queries: Sequence[Tensor], passages: Sequence[Tensor]) -> None:
-        """Fit the whitening of both sides on chunks of ids (or features)."""
+    def fit(self, fresh: Sequence[Sequence[Tensor]], known: Sequence[Sequence[Tensor]]) -> None:
+        """Fit the whitening of both sides on chunks of ids (or features): of queries, then of passages."""
         if self.gaussianise is None:
             return
         training = self.training
         self.eval()
-        for side, chunks in zip(SIDES, (queries, passages), strict=True):
-            self.gaussianise[side].fit(torch.cat([self.project(chunk) for chunk in chunks]))
+        for place, side in enumerate(SIDES):
+            parts = [torch.cat([self.project(chunk) for chunk in chunks[place]]) for chunks in (fresh, known)]
+            self.gaussianise[side].fit(*parts)
         self.train(training)
 
     def forward(

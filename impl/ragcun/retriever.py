@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import threading
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from ragcun.embedder import Embedder, Matrix
 from ragcun.errors import RagcunError
-from ragcun.lexical import Bm25, LexicalIndex, best, expected_rank, gain
+from ragcun.lexical import Bm25, Fusion, LexicalIndex, best, expected_rank, gain
 
 Mode = Literal["hybrid", "dense", "lexical"]
 MODES: tuple[Mode, ...] = ("hybrid", "dense", "lexical")
@@ -31,7 +32,10 @@ DEPTH = 200
 """Passages that each half proposes to the hybrid, at least."""
 EXACT_UP_TO = 50_000
 """Passages up to which every distance is computed: 3 ms on one core."""
-WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
+WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
+POWERS = (0.0, 1.0, 2.0, 3.0)
+FAR = 0.25
+"""Trust in a query of a field that training never saw: its nearest passage is at three quarters of 2 D."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ class Retriever:
 
     def __init__(self, embedder: Embedder, exact_up_to: int = EXACT_UP_TO) -> None:
         self.embedder, self.exact_up_to = embedder, exact_up_to
-        self.weight = embedder.fusion
+        self.fusion = embedder.fusion
         self._lock = threading.Lock()
         empty = np.zeros((0, embedder.dimensions), dtype=np.float32)
         self._snapshot = _Snapshot((), (), empty, embedder.bm25)
@@ -151,8 +155,8 @@ class Retriever:
         if mode == "dense":
             places, distances = snapshot.nearest(vector, k, exact)
             return places, -distances
-        places, words, closeness = halves(snapshot, query, vector, max(k, DEPTH), exact)
-        fused = words + self.weight * closeness
+        places, words, closeness, trust = halves(snapshot, query, vector, max(k, DEPTH), exact)
+        fused = words + self.fusion.factor(trust) * closeness
         order = best(fused, k)
         return places[order], fused[order]
 
@@ -227,31 +231,42 @@ class Retriever:
 
 def halves(
     snapshot: _Snapshot, query: str, vector: Matrix, depth: int, exact: bool
-) -> tuple[NDArray[np.intp], NDArray[Any], NDArray[Any]]:
-    """What either half proposes: positions, BM25 as a share of the best score, closeness.
+) -> tuple[NDArray[np.intp], NDArray[Any], NDArray[Any], float]:
+    """What either half proposes: positions, BM25 as a share of the best score, closeness, and trust in closeness.
 
     Closeness is 0 for the nearest passage and falls by 1 for each 2 D of squared distance, the mean distance of two
-    independent N(0, I) embeddings (convex combination of normalised scores: Bruch et al. 2023).
+    independent N(0, I) embeddings (convex combination of normalised scores: Bruch et al. 2023). Trust is how much
+    nearer the nearest passage is than an independent one: 1 at the same place, 0 at 2 D.
     """
     words = snapshot.lexical.scores(query)
     near, distances = snapshot.nearest(vector, depth, exact)
     places = np.union1d(near, best(words, depth))
-    closeness = (distances[0] - snapshot.distances(vector, places)) / (2 * len(vector))
+    independent = 2 * len(vector)
+    closeness = (distances[0] - snapshot.distances(vector, places)) / independent
     top = float(words.max())
-    return places, words[places] / top if top > 0 else words[places], closeness
+    trust = max(0.0, 1 - float(distances[0]) / independent)
+    return places, words[places] / top if top > 0 else words[places], closeness, trust
 
 
-def tune(embedder: Embedder, parameters: Bm25, queries: Sequence[str], passages: Sequence[str]) -> float:
-    """Weight of closeness with the best mean nDCG@10, where passage i answers query i."""
+def tune(embedder: Embedder, parameters: Bm25, queries: Sequence[str], passages: Sequence[str]) -> Fusion:
+    """The fusion for pairs where passage i answers query i, by mean nDCG@10.
+
+    Of those no worse than the best by more than the standard error of the difference (Breiman et al. 1984), the one
+    that trusts embeddings least where the nearest passage is far: other fields are further than any of these pairs.
+    """
     snapshot = _Snapshot(tuple(passages), tuple(passages), embedder.embed(passages, "passage"), parameters)
     vectors = embedder.embed(queries, "query")
-    totals = np.zeros(len(WEIGHTS))
+    grid = [Fusion(weight, power) for power in POWERS for weight in WEIGHTS]
+    gains = np.zeros((len(queries), len(grid)))
     for i, (query, vector) in enumerate(zip(queries, vectors, strict=True)):
-        places, words, closeness = halves(snapshot, query, vector, DEPTH, exact=True)
+        places, words, closeness, trust = halves(snapshot, query, vector, DEPTH, exact=True)
         own = np.flatnonzero(places == i)
         if len(own):
-            totals += [gain(expected_rank(words + weight * closeness, int(own[0]))) for weight in WEIGHTS]
-    return float(WEIGHTS[int(totals.argmax())])
+            found = [words + fusion.factor(trust) * closeness for fusion in grid]
+            gains[i] = [gain(expected_rank(scores, int(own[0]))) for scores in found]
+    behind = gains[:, [int(gains.mean(0).argmax())]] - gains
+    good = behind.mean(0) <= behind.std(0) / math.sqrt(len(queries))
+    return min((fusion for fusion, ok in zip(grid, good, strict=True) if ok), key=lambda fusion: fusion.factor(FAR))
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

@@ -1,12 +1,14 @@
-"""Text as lower-case sub-tokens: what BM25 counts, and what the trained tokenizer is made from.
+"""Text as stems of lower-case sub-tokens: what BM25 counts, and what the trained tokenizer is made from.
 
 Identifiers fall apart at underscores and changes of case. It must give the same tokens for a query and a passage.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +20,30 @@ PADDING, UNKNOWN = "[PAD]", "[UNK]"
 _PARTS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[^\W\d_a-zA-Z]+")
 
 
+_stemmers = threading.local()
+"""One for each thread: a stemmer keeps what it has seen, and no lock."""
+
+
 def subtokens(text: str) -> list[str]:
-    """`parseHTTPResponse_v2` -> parse, http, response, v, 2; punctuation is dropped."""
-    return [part.lower() for part in _PARTS.findall(text)]
+    """`parseHTTPResponse_v2` -> pars, http, respons, v, 2 (Porter 2, English); punctuation is dropped."""
+    if not hasattr(_stemmers, "english"):
+        import Stemmer
+
+        _stemmers.english = Stemmer.Stemmer("english")
+    stems: list[str] = _stemmers.english.stemWords([part.lower() for part in _PARTS.findall(text)])
+    return stems
 
 
-def learn(texts: Iterable[str], vocabulary: int) -> Any:
-    """A byte-pair tokenizer over sub-tokens, with at most `vocabulary` entries; entry 0 is padding."""
+def learn(fields: Sequence[tuple[Sequence[str], int]], vocabulary: int) -> tuple[Any, int]:
+    """A byte-pair tokenizer over sub-tokens, and how many of its entries are in use, from 0 on.
+
+    Pairs that only longer entries are made from stand at the end: they need no embedding. Entry 0 is padding, 1 is
+    whatever is not in use.
+
+    Args:
+        fields: texts to learn from and encode, each kind with the number of distinct tokens that are kept of a text.
+        vocabulary: entries in use and not, at most.
+    """
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
@@ -32,8 +51,17 @@ def learn(texts: Iterable[str], vocabulary: int) -> Any:
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary, special_tokens=[PADDING, UNKNOWN], min_frequency=2, show_progress=False
     )
-    tokenizer.train_from_iterator((" ".join(subtokens(text)) for text in texts), trainer)
-    return tokenizer
+    tokenizer.train_from_iterator((" ".join(subtokens(text)) for texts, _ in fields for text in texts), trainer)
+    entries = tokenizer.get_vocab_size()
+    used = np.zeros(entries, dtype=bool)
+    used[:2] = True
+    for texts, length in fields:
+        used[np.unique(encode(tokenizer, texts, length, entries))] = True
+    order = np.argsort(~used, kind="stable")
+    places = {int(old): place for place, old in enumerate(order)}
+    written = json.loads(tokenizer.to_str())
+    written["model"]["vocab"] = {name: places[old] for name, old in tokenizer.get_vocab().items()}
+    return Tokenizer.from_str(json.dumps(written)), int(used.sum())
 
 
 def read(path: Path) -> Any:
@@ -43,11 +71,11 @@ def read(path: Path) -> Any:
     return Tokenizer.from_file(str(path))
 
 
-def encode(tokenizer: Any, texts: Sequence[str], length: int) -> NDArray[np.int32]:
-    """(N, length) ids of the first distinct tokens of each text, 0 where it has no more."""
+def encode(tokenizer: Any, texts: Sequence[str], length: int, entries: int) -> NDArray[np.int32]:
+    """(N, length) ids below `entries` of the first distinct tokens of each text, 0 where it has no more."""
     ids = np.zeros((len(texts), length), dtype=np.int32)
     words = [" ".join(subtokens(text)) for text in texts]
     for row, found in enumerate(tokenizer.encode_batch_fast(words, add_special_tokens=False)):
-        distinct = list(dict.fromkeys(found.ids))[:length]
+        distinct = list(dict.fromkeys(known if known < entries else 1 for known in found.ids))[:length]
         ids[row, : len(distinct)] = distinct
     return ids

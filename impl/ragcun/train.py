@@ -26,8 +26,12 @@ from ragcun.data import Batches, Pair, negatives, read, texts
 from ragcun.errors import RagcunError
 from ragcun.model import Encoder, StaticBase
 
-PRECISIONS = ("bf16", "fp16", "fp32")
+PRECISIONS = ("native", "bf16", "fp16", "fp32")
+_NATIVE_BF16 = ("amx_bf16", "avx512_bf16", "bf16")  # x86 matrix and vector units, Arm
 _CHUNK = 1024  # texts embedded at a time
+
+FitOn = tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Ids of (queries, passages) that training does not see, and of those that it sees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,7 @@ class Settings:
 class PairTrainer(Trainer):
     """Two learning rates, whitening fitted before each evaluation, and every term of the loss in the log."""
 
-    def __init__(self, *, settings: Settings, fit: tuple[Tensor, Tensor], **more: Any) -> None:
+    def __init__(self, *, settings: Settings, fit: FitOn, **more: Any) -> None:
         super().__init__(**more)
         self.settings, self.fit_on = settings, fit
         self.terms: dict[str, list[Tensor]] = {}
@@ -104,7 +108,8 @@ class PairTrainer(Trainer):
         return (outputs.loss, outputs) if return_outputs else outputs.loss
 
     def evaluate(self, *arguments: Any, **more: Any) -> dict[str, float]:
-        fit(self.model, self.fit_on)
+        if self.state.global_step:  # at initialisation nothing is fitted either
+            fit(self.model, self.fit_on)
         result: dict[str, float] = super().evaluate(*arguments, **more)
         return result
 
@@ -115,13 +120,14 @@ class PairTrainer(Trainer):
         super().log(logs, start_time)
 
 
-def fit(model: Encoder, on: tuple[Tensor, Tensor]) -> None:
-    """Fit the whitening on ids (or features) of queries and passages."""
-    model.fit(on[0].split(_CHUNK), on[1].split(_CHUNK))
+def fit(model: Encoder, on: FitOn) -> None:
+    """Fit the whitening on ids (or features) of queries and passages, fresh ones and known ones."""
+    fresh, known = ([part.split(_CHUNK) for part in parts] for parts in on)
+    model.fit(fresh, known)
 
 
 def train(config: Mapping[str, Any], data: Mapping[str, Path], out: Path) -> None:
-    """Train on data["train"], fit whitening on data["fit"], tune fusion on data["dev"].
+    """Train on data["train"], fit whitening on that and data["fit"], tune fusion on data["dev"].
 
     data["commands"], if given, are more pairs to train on (of another kind, so that whitening is not fitted on them).
     Leaves `model.safetensors`, `config.json` and the base's own files in `out`. Called again with the same arguments
@@ -132,9 +138,10 @@ def train(config: Mapping[str, Any], data: Mapping[str, Path], out: Path) -> Non
     torch.use_deterministic_algorithms(True)
     out.mkdir(parents=True, exist_ok=True)
     sides = {side: read(Path(data[side])) for side in ("train", "fit", "dev")}
+    own = len(sides["train"])
     if "commands" in data:
         sides["train"] += read(Path(data["commands"]))
-    trainer = start(settings, sides, out)
+    trainer = start(settings, sides, out, own)
     trainer.train(resume_from_checkpoint=get_last_checkpoint(str(checkpoints(out))))
     if trainer.is_world_process_zero():
         finish(trainer, settings, sides["dev"], out)
@@ -146,8 +153,12 @@ def checkpoints(out: Path) -> Path:
     return folder
 
 
-def start(settings: Settings, sides: Mapping[str, Sequence[Pair]], out: Path) -> PairTrainer:
-    """The trainer over the pairs of three sides, with the model at initialisation."""
+def start(settings: Settings, sides: Mapping[str, Sequence[Pair]], out: Path, own: int | None = None) -> PairTrainer:
+    """The trainer over the pairs of three sides, with the model at initialisation.
+
+    Args:
+        own: how many of the training pairs, from the first, are of the kind that whitening is for; None: all.
+    """
     set_seed(settings.seed)
     base = build_base(settings, sides["train"])
     model = Encoder(
@@ -172,7 +183,7 @@ def start(settings: Settings, sides: Mapping[str, Sequence[Pair]], out: Path) ->
     }
     return PairTrainer(
         settings=settings,
-        fit=ids["fit"],
+        fit=(ids["fit"], (ids["train"][0][:own], ids["train"][1][: own or len(sides["train"])])),
         model=model,
         args=arguments(settings, len(sides["train"]), out),
         train_dataset=batches["train"],
@@ -201,7 +212,7 @@ def arguments(settings: Settings, records: int, out: Path) -> TrainingArguments:
         lr_scheduler_type="cosine",
         warmup_steps=round(settings.warmup_share * updates),
         max_grad_norm=settings.gradient_norm,
-        bf16=settings.precision == "bf16",
+        bf16=settings.precision == "bf16" or (settings.precision == "native" and native_bf16()),
         fp16=settings.precision == "fp16",
         eval_strategy="steps",
         eval_steps=every,
@@ -220,14 +231,26 @@ def arguments(settings: Settings, records: int, out: Path) -> TrainingArguments:
     )
 
 
+def native_bf16() -> bool:
+    """Whether the device has units for bf16; without them such a product takes several times as long as in fp32."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in _NATIVE_BF16)
+
+
 def build_base(settings: Settings, pairs: Sequence[Pair]) -> Any:
     """The base that the profile names, with a tokenizer trained on the pairs where it has none of its own."""
     if settings.base != "static":
         from ragcun import bases
 
         return bases.SentenceBase.load(settings.base)
-    tokenizer = tokens.learn((text for pair in pairs for text in (pair.query, pair.passage)), settings.vocabulary)
-    return StaticBase(tokenizer, settings.width, settings.dropout)
+    fields = [
+        ([pair.query for pair in pairs], settings.query_length),
+        ([pair.passage for pair in pairs], settings.passage_length),
+    ]
+    tokenizer, entries = tokens.learn(fields, settings.vocabulary)
+    return StaticBase(tokenizer, entries, settings.width, settings.dropout)
 
 
 def encode(settings: Settings, base: Any, pairs: Sequence[Pair]) -> tuple[Tensor, Tensor]:
@@ -256,12 +279,12 @@ def finish(trainer: PairTrainer, settings: Settings, dev: Sequence[Pair], out: P
     queries, passages = [pair.query for pair in dev], [pair.passage for pair in dev]
     embedder = Embedder(model.eval(), settings.query_length, settings.passage_length)
     parameters = lexical.tune(queries, passages)
-    weight = tune(embedder, parameters, queries, passages)
+    fusion = tune(embedder, parameters, queries, passages)
     model.base.save(out)
     about = {
         "settings": asdict(settings),
         "bm25": asdict(parameters),
-        "fusion": weight,
+        "fusion": asdict(fusion),
         "training": {
             "updates": trainer.state.global_step,
             "dev_loss": [row["eval_loss"] for row in trainer.state.log_history if "eval_loss" in row],

@@ -101,6 +101,25 @@ def test_whitening_of_one_row_does_not_depend_on_its_company():
     assert torch.allclose(layer.eval()(x)[:1], layer(x[:1]), atol=1e-5)
 
 
+def test_known_items_give_the_axes_that_few_fresh_ones_cannot():
+    """Known ones are twice as wide and shifted, as embeddings are that a model was trained on."""
+    covariance_root = correlated(64, 64, 7) + 4 * torch.eye(64)
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(count):
+        return torch.randn(count, 64, generator=generator) @ covariance_root
+
+    fresh, known, others = draw(1000), 2 * draw(20_000) + 1, draw(50_000)
+    alone, together = gaussian.Whitening(64).eval(), gaussian.Whitening(64).eval()
+    alone.fit(fresh)
+    together.fit(fresh, known)
+    few, both = (torch.linalg.eigvalsh(torch.cov(layer(others).T)) for layer in (alone, together))
+    assert few[-1] > 1.4  # Marchenko & Pastur: (1 +- sqrt(64 / 1000))^-2
+    assert few[0] < 0.7
+    assert both.tolist() == pytest.approx([1.0] * 64, abs=0.15)
+    assert together(others).mean(0).abs().max() < 0.15
+
+
 def test_inverse_root_against_the_eigendecomposition():
     covariance = torch.cov(correlated(500, 6, 3).T)
     values, vectors = torch.linalg.eigh(covariance)

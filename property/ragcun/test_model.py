@@ -16,7 +16,7 @@ TEXTS = ["parseHTTPResponse v2", "read_file the lines", "write the file now", "s
 
 def make(isotropy=0.1, regularisation=0.1, prediction=0.1, whitening=True, dropout=0.0):
     torch.manual_seed(0)
-    base = StaticBase(tokens.learn(TEXTS * 3, 200), 12, dropout)
+    base = StaticBase(*tokens.learn([(TEXTS * 3, 6)], 200), 12, dropout)
     return Encoder(base, 4, isotropy, regularisation, prediction, whitening, 8)
 
 
@@ -96,8 +96,18 @@ def test_eval_mode_draws_no_random_number():
     assert torch.equal(model.embed(ids, "query"), model.embed(ids, "query"))
 
 
-def test_subtokens_fall_apart_where_people_read_them():
+def test_every_entry_of_the_table_stands_in_a_text():
+    """Parts of `abcde` are merged on the way to it; only what is left over in the end has a row."""
+    tokenizer, entries = tokens.learn([(["abcde abcde abcde", "xy"], 8)], 100)
+    ids = tokens.encode(tokenizer, ["abcde abcde abcde", "xy"], 8, entries)
+    assert set(ids.ravel().tolist()) == {0, *range(2, entries)}
+    without = [name for name, place in tokenizer.get_vocab().items() if place >= entries and len(name) > 1]
+    assert without
+    assert (tokens.encode(tokenizer, without, 8, entries)[:, 0] == 1).all()
+
+
+def test_subtokens_are_stems_of_what_people_read():
     assert tokens.subtokens("parseHTTPResponse_v2(self.maxLen)") == [
-        "parse", "http", "response", "v", "2", "self", "max", "len",
+        "pars", "http", "respons", "v", "2", "self", "max", "len",
     ]  # fmt: skip
     assert tokens.subtokens("naïve Über 東京") == ["na", "ï", "ve", "ü", "ber", "東京"]

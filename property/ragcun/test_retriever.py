@@ -45,22 +45,26 @@ def test_dense_search_is_brute_force_over_the_embeddings(filled, embedder):
 
 def test_lexical_search_is_bm25s_own(filled, embedder):
     import bm25s
+    import Stemmer
 
     index = bm25s.BM25(k1=embedder.bm25.k1, b=embedder.bm25.b, method="lucene")
-    index.index([text.split() for text in TEXTS], show_progress=False)
+    stem = Stemmer.Stemmer("english").stemWords
+    index.index([stem(text.split()) for text in TEXTS], show_progress=False)
     for query in QUERIES:
-        expected = index.get_scores(query.split())
+        expected = index.get_scores(stem(query.split()))
         hits = filled.search(query, 5, "lexical")
         assert [hit.score for hit in hits] == pytest.approx(sorted(expected, reverse=True)[:5])
 
 
 def test_hybrid_weighs_the_two_halves(filled, embedder):
-    """By hand, over all passages: share of the best BM25 score + weight x (nearest - distance) / 2 D."""
+    """By hand, over all passages: share of the best BM25 score + weight x trust^power x (nearest - distance) / 2 D."""
+    fusion, independent = filled.fusion, 2 * embedder.dimensions
     passages = embedder.embed(TEXTS, "passage")
     for query in QUERIES[:5]:
         words = filled._snapshot.lexical.scores(query)
         distances = np.square(passages - embedder.embed([query], "query")[0]).sum(axis=1)
-        fused = words / words.max() + filled.weight * (distances.min() - distances) / (2 * embedder.dimensions)
+        factor = fusion.weight * max(0, 1 - distances.min() / independent) ** fusion.power
+        fused = words / words.max() + factor * (distances.min() - distances) / independent
         assert filled.search(query, 1)[0].id == IDS[int(fused.argmax())]
 
 
