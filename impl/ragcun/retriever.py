@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import shutil
 import threading
@@ -36,6 +35,8 @@ WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
 POWERS = (0.0, 1.0, 2.0, 3.0)
 FAR = 0.25
 """Trust in a query of a field that training never saw: its nearest passage is at three quarters of 2 D."""
+PREMIUM = 0.01
+"""nDCG@10 in the field of the dev pairs that is paid, at most, for doing no harm in others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,8 +252,8 @@ def halves(
 def tune(embedder: Embedder, parameters: Bm25, queries: Sequence[str], passages: Sequence[str]) -> Fusion:
     """The fusion for pairs where passage i answers query i, by mean nDCG@10.
 
-    Of those no worse than the best by more than the standard error of the difference (Breiman et al. 1984), the one
-    that trusts embeddings least where the nearest passage is far: other fields are further than any of these pairs.
+    Of those behind the best by no more than PREMIUM, the one that trusts embeddings least where the nearest passage is
+    far: these pairs are of one field, and passages of others will be further than any of theirs.
     """
     snapshot = _Snapshot(tuple(passages), tuple(passages), embedder.embed(passages, "passage"), parameters)
     vectors = embedder.embed(queries, "query")
@@ -264,8 +265,7 @@ def tune(embedder: Embedder, parameters: Bm25, queries: Sequence[str], passages:
         if len(own):
             found = [words + fusion.factor(trust) * closeness for fusion in grid]
             gains[i] = [gain(expected_rank(scores, int(own[0]))) for scores in found]
-    behind = gains[:, [int(gains.mean(0).argmax())]] - gains
-    good = behind.mean(0) <= behind.std(0) / math.sqrt(len(queries))
+    good = gains.mean(0) >= gains.mean(0).max() - PREMIUM
     return min((fusion for fusion, ok in zip(grid, good, strict=True) if ok), key=lambda fusion: fusion.factor(FAR))
 
 
