@@ -11,7 +11,18 @@ from typing import Any
 import pytest
 
 from acceptance import sides
-from acceptance.graphmer import facts, pair_data
+from acceptance.graphmer import (
+    auxiliary_data,
+    call_data,
+    dependency_data,
+    facts,
+    link_baselines,
+    link_data,
+    name_data,
+    pair_data,
+    search_data,
+)
+from acceptance.graphmer.held_links import DEPTH, Held
 from assay.session import Session
 from assay.subject import Dataset, Predictions, Subject
 from corpus import distributions
@@ -60,29 +71,124 @@ def tables(assay_session: Session) -> sides.Tables:
 
 
 @pytest.fixture(scope="session")
-def fact_data(dataset: Callable[..., Dataset], tables: sides.Tables) -> Dataset:
+def links(dataset: Callable[..., Dataset], tables: sides.Tables) -> Dataset:
+    """Triples held out of the training graph, and what is known beside them."""
+    train = tables("facts")["train"]
+    return dataset(
+        "links", link_data.build_links, sources=sources(train), tables=["facts", "links"],
+        distributions=train, **tables("links"),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def known(dataset: Callable[..., Dataset], links: Dataset) -> Dataset:
+    """The same without the test triples: what the subject reads."""
+    return dataset("known", link_data.build_known, sources={}, tables=["links"], links=str(links.folder))
+
+
+@pytest.fixture(scope="session")
+def relations(dataset: Callable[..., Dataset], links: Dataset) -> Dataset:
+    """Pairs of head and relation of which the known graph says nothing, with and without a tail."""
+    return dataset(
+        "relations", auxiliary_data.build_relations, sources={}, tables=["facts", "links"], links=str(links.folder)
+    )
+
+
+@pytest.fixture(scope="session")
+def fact_data(dataset: Callable[..., Dataset], tables: sides.Tables, links: Dataset) -> Dataset:
     table = tables("facts")
     return dataset(
-        "facts", facts.build_facts, sources=sources(table["train"], table["dev"]), tables=["facts"], **table
+        "facts", facts.build_facts, sources=sources(table["train"], table["dev"]), tables=["facts", "links"],
+        links=str(links.folder), **table,
     )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
-def pairs(dataset: Callable[..., Dataset], tables: sides.Tables) -> Dataset:
-    corpus, table = tables("corpus"), tables("pairs")
+def functions(dataset: Callable[..., Dataset], tables: sides.Tables) -> Dataset:
+    """Docstrings and functions on three sides, and the pools that are searched."""
+    corpus = tables("corpus")
     return dataset(
-        "pairs", pair_data.build_pairs, sources=sources(*corpus.values()), tables=["corpus", "pairs"],
-        **corpus, **table,
+        "functions", search_data.build_functions, sources=sources(*corpus.values()), tables=["corpus"], **corpus
+    )
+
+
+@pytest.fixture(scope="session")
+def search_pool(dataset: Callable[..., Dataset], functions: Dataset, tables: sides.Tables) -> Dataset:
+    """The pools that are searched, and the pairs that fit the ranker, without the rest."""
+    return dataset(
+        "search-pool", search_data.build_search_pool, sources={}, tables=["corpus", "search"],
+        functions=str(functions.folder), fit=tables("search")["fit"],
     )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
-def graphmer(subject: Callable[..., Subject], fact_data: Dataset, pairs: Dataset) -> Subject:
+def dependencies(dataset: Callable[..., Dataset], tables: sides.Tables) -> Dataset:
+    corpus = tables("corpus")
+    return dataset(
+        "dependencies", dependency_data.build_dependencies, sources=sources(*corpus.values()),
+        tables=["corpus", "dependencies", "search"], fit=tables("search")["fit"], **corpus, **tables("dependencies"),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def names(dataset: Callable[..., Dataset], tables: sides.Tables) -> Dataset:
+    table = tables("names")
+    return dataset("names", name_data.build_names, sources=sources(table["distributions"]), tables=["names"], **table)
+
+
+@pytest.fixture(scope="session")
+def names_read(dataset: Callable[..., Dataset], names: Dataset) -> Dataset:
+    """Files and entities of the mentions, without what any mention means."""
+    return dataset("names-read", name_data.build_names_read, sources={}, tables=["names"], names=str(names.folder))
+
+
+def calls_of(dataset: Callable[..., Dataset], tables: sides.Tables, side: str) -> Dataset:
+    """Traced functions of the distributions on one side, and whom they called."""
+    table = tables("calls")
+    return dataset(
+        f"calls-{side}", call_data.build_calls, sources=sources(table[side]), tables=["calls"],
+        names=table[side], tests=table["tests"],
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def call_examples(dataset: Callable[..., Dataset], tables: sides.Tables) -> Dataset:
+    return calls_of(dataset, tables, "train")
+
+
+@pytest.fixture(scope="session")
+def traced(dataset: Callable[..., Dataset], tables: sides.Tables) -> Dataset:
+    return calls_of(dataset, tables, "test")
+
+
+@pytest.fixture(scope="session")
+def pairs(
+    dataset: Callable[..., Dataset], tables: sides.Tables, functions: Dataset, links: Dataset, dependencies: Dataset
+) -> Dataset:
+    return dataset(
+        "pairs", pair_data.build_pairs, sources={},
+        tables=["corpus", "facts", "links", "search", "dependencies", "pairs"], functions=str(functions.folder),
+        links=str(links.folder), dependencies=str(dependencies.folder), fit=tables("search")["fit"], **tables("pairs"),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def graphmer(
+    subject: Callable[..., Subject], fact_data: Dataset, pairs: Dataset, known: Dataset, search_pool: Dataset,
+    dependencies: Dataset, names: Dataset, call_examples: Dataset, relations: Dataset,
+) -> Subject:  # fmt: skip
     files = {
         f"{side}_{part}": fact_data.path(f"{side}_{part}.jsonl") for side in ("train", "dev") for part in facts.PARTS
     }
     files |= {f"{side}_pairs": pairs.path(f"{side}_pairs.jsonl") for side in ("train", "dev")}
-    return subject("graphmer", data=files, datasets=[fact_data, pairs])
+    files |= {"link_examples": known.path("examples.jsonl"), "link_triples": known.path("triples.jsonl")}
+    files |= {"search_pairs": search_pool.path("fit.jsonl"), "dependency_files": dependencies.path("train.jsonl")}
+    files |= {"name_mentions": names.path("train.jsonl"), "name_files": names.path("train-files.jsonl")}
+    files |= {"name_entities": names.path("train-entities.jsonl"), "name_pieces": names.path("train-pieces.jsonl")}
+    files |= {"relation_examples": relations.path("examples.jsonl")}
+    files |= {"call_examples": call_examples.path("callers.jsonl")}
+    read = [fact_data, pairs, known, search_pool, dependencies, names, call_examples, relations]
+    return subject("graphmer", data=files, datasets=read)
 
 
 @pytest.fixture(scope="session")
@@ -105,3 +211,17 @@ def chains(graphmer: Subject, heads: Heads) -> Predictions:
 @pytest.fixture(scope="session")
 def dev_chains(graphmer: Subject, dev_heads: Heads) -> Predictions:
     return graphmer.predictions("chains", dev_heads.items)
+
+
+@pytest.fixture(scope="session")
+def held(dataset: Callable[..., Dataset], links: Dataset, known: Dataset, tables: Any) -> Held:
+    built = dataset(
+        "link-baselines", link_baselines.build_link_baselines, sources={}, tables=["links"],
+        links=str(links.folder), tuned_on=tables("link_baselines")["tuned_on"],
+    )  # fmt: skip
+    return Held(links, known, built)
+
+
+@pytest.fixture(scope="session")
+def answers(graphmer: Subject, held: Held) -> Predictions:
+    return graphmer.predictions("complete", held.queries, graph=str(held.public.folder), depth=DEPTH)

@@ -27,6 +27,20 @@ def without_imports(text: str) -> str:
     return _without_examples(b"\n".join(lines).decode("utf-8", "replace"))
 
 
+def code_alone(text: str) -> str:
+    """A module without imports, docstrings, comment lines and empty lines: what its code says for itself.
+
+    Raises as `without_imports`.
+    """
+    hidden = without_imports(text)
+    lines = hidden.split("\n")
+    for node in ast.walk(parse(hidden)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            for number in range(node.lineno - 1, node.end_lineno or node.lineno):
+                lines[number] = ""
+    return "\n".join(line for line in lines if line.strip() not in ("", "pass") and not line.lstrip().startswith("#"))
+
+
 def _binds_all(node: ast.AST) -> bool:
     if isinstance(node, ast.Assign):
         targets = node.targets

@@ -1,4 +1,4 @@
-"""Command line: `python -m graphmer prepare|train|sweep|vectors`.
+"""Command line: `python -m graphmer prepare|train|sweep|vectors|predict|evaluate`.
 
 A thin edge: a user's mistake is one line on stderr and exit status 2, never a traceback.
 """
@@ -23,6 +23,7 @@ MODEL = Path("graphmer-model")
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     commands = {"prepare": _prepare, "train": _train, "sweep": _sweep, "vectors": _vectors}
+    commands |= {"predict": _predict, "evaluate": _evaluate}
     try:
         return commands[options.command](options)
     except (GraphmerError, CorpusError) as error:
@@ -56,6 +57,31 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("vectors", help="vectors of texts, one a line of standard input, as JSON")
     command.add_argument("--model", type=Path, default=MODEL, help="folder of the trained model")
     command.add_argument("--maximum-tokens", type=int, default=128, metavar="N")
+
+    command = commands.add_parser("predict", help="ask a trained model about a folder of code; answers as JSON")
+    command.add_argument("--model", type=Path, default=MODEL, help="folder of the trained model")
+    asked = command.add_subparsers(dest="what", required=True)
+    one = asked.add_parser("tails", help="what completes (head, relation)")
+    one.add_argument("folder", type=Path)
+    one.add_argument("head", help="qualified name, such as pkg.mod.f")
+    one.add_argument("relation", help="such as calls, raises, uses")
+    one = asked.add_parser("name", help="what a short name means in a file")
+    one.add_argument("folder", type=Path)
+    one.add_argument("file", help="path under the folder")
+    one.add_argument("name")
+    one.add_argument("--line", type=int)
+    one = asked.add_parser("code", help="which functions a sentence describes")
+    one.add_argument("folder", type=Path)
+    one.add_argument("sentence")
+    one = asked.add_parser("calls", help="the call graph, completed")
+    one.add_argument("folder", type=Path)
+    one = asked.add_parser("imports", help="which modules the code of a file needs")
+    one.add_argument("folder", type=Path)
+    one.add_argument("file", type=Path)
+
+    command = commands.add_parser("evaluate", help="how well a folder's functions are found by their docstrings")
+    command.add_argument("folder", type=Path)
+    command.add_argument("--model", type=Path, default=MODEL, help="folder of the trained model")
     return parser
 
 
@@ -111,6 +137,32 @@ def _vectors(options: argparse.Namespace) -> int:
     for vector in encoder.vectors(texts, maximum_tokens=options.maximum_tokens) if texts else ():
         print(json.dumps([round(float(number), 6) for number in vector]))
     return 0
+
+
+def _predict(options: argparse.Namespace) -> int:
+    project = _project(options)
+    answers = {
+        "tails": lambda: project.tails(options.head, options.relation),
+        "name": lambda: project.resolve(options.file, options.name, options.line),
+        "code": lambda: project.search(options.sentence),
+        "calls": lambda: project.calls(),
+        "imports": lambda: project.imports(options.file),
+    }
+    print(json.dumps(answers[options.what](), indent=1))
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    print(json.dumps(_project(options).evaluate(), indent=1))
+    return 0
+
+
+def _project(options: argparse.Namespace) -> Any:
+    from graphmer.encoder import Encoder
+    from graphmer.tasks import Tasks
+    from graphmer.tasks.project import Project
+
+    return Project(Tasks(Encoder.load(options.model), options.model), options.folder)
 
 
 def _config(options: argparse.Namespace) -> dict[str, Any]:

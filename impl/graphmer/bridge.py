@@ -21,6 +21,7 @@ from graphmer.data import Packed, chain_batch
 from graphmer.encoder import Encoder, Vectors, padded
 from graphmer.leafy import Chain
 from graphmer.records import Record, places_of
+from graphmer.tasks import Tasks
 
 __all__ = ["Bridge", "law_costs", "layer_parameters", "load"]
 
@@ -32,11 +33,11 @@ def load(artifact: Path) -> Bridge:
     return Bridge(Path(artifact))
 
 
-class Bridge:
-    """Answers of one trained model."""
+class Bridge(Tasks):
+    """Answers of one trained model: those of the tasks, and what training itself is judged by."""
 
     def __init__(self, artifact: Path) -> None:
-        self.encoder = Encoder.load(artifact, device=Settings.of(artifact).device)
+        super().__init__(Encoder.load(artifact, device=Settings.of(artifact).device), artifact)
         self.artifact = artifact
 
     @cached_property

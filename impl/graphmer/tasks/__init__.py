@@ -1,16 +1,176 @@
 """The tasks on top of the encoder: what each learns is saved beside it, in the same artifact.
 
-It must never touch the encoder's weights.
+It must never touch the encoder's weights, and never fit a ranker on what aligned the encoder.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from graphmer.encoder import Encoder
+from corpus import distributions
+from corpus.distributions import Distribution
+from graphmer.tasks.auxiliary import Discovery, Selection
+from graphmer.tasks.calls import Calls
+from graphmer.tasks.dependencies import Dependencies
+from graphmer.tasks.links import Answer, Encoder, Graph, Links, rows
+from graphmer.tasks.names import Names, World, uses_of
+from graphmer.tasks.ranker import Ranker
+from graphmer.tasks.search import Pool, Search
+
+__all__ = ["Tasks", "fit"]
+
+FOLDER: Final = "tasks"
 
 
 def fit(encoder: Encoder, data: Mapping[str, Path], out: Path, profile: Mapping[str, Any]) -> None:
-    """Fit the heads whose data are among `data` (name -> file) and leave them in `out`."""
+    """Fit the rankers of all tasks whose data are there, and leave them in `out / "tasks"`.
+
+    Args:
+        data: of "link_triples", "train_entities", "train_files", "link_examples" and "relation_examples";
+            "search_pairs"; "dependency_files"; "name_mentions", "name_entities", "name_files" and "name_pieces";
+            "call_examples": those that exist.
+        profile: `threads`, `seed`, and how much each ranker learns from: `link_examples`, `search_examples`,
+            `name_examples`.
+    """
+    place, threads, seed = out / FOLDER, int(profile["threads"]), int(profile["seed"])
+    if "link_examples" in data:
+        graph = Graph.read(*(Path(data[name]) for name in ("link_triples", "train_entities", "train_files")))
+        examples = rows(Path(data["link_examples"]))[: int(profile["link_examples"])]
+        links = Links(encoder, graph)
+        links.fit(examples, threads, seed).save(place / "links")
+        Selection(links).fit(rows(Path(data["relation_examples"])), threads, seed).save(place / "relations")
+    if "search_pairs" in data:
+        pairs = rows(Path(data["search_pairs"]))
+        pool = Pool([row["record_id"] for row in pairs], [row["passage"] for row in pairs])
+        chosen = pairs[: int(profile["search_examples"])]
+        queries, gold = [row["query"] for row in chosen], [row["record_id"] for row in chosen]
+        Search(encoder).fit(queries, gold, pool, threads, seed).save(place / "search")
+    if "dependency_files" in data:
+        files = rows(Path(data["dependency_files"]))
+        Dependencies.fit(encoder, files, threads, seed).save(place / "dependencies")
+    if "name_mentions" in data:
+        mentions = rows(Path(data["name_mentions"]))
+        texts = {row["file"]: row["text"] for row in rows(Path(data["name_files"]))}
+        world = World(rows(Path(data["name_entities"])), uses_of(mentions, texts))
+        names = Names(encoder, world)
+        names.fit(mentions[: int(profile["name_examples"])], texts, threads, seed)
+        names.save(place / "names")
+        pieces = rows(Path(data["name_pieces"]))
+        known = Counter(name for row in pieces for name in row["entities"])
+        Discovery(encoder, known).fit(pieces, threads, seed).save(place / "entities")
+        (place / "entities" / "known.json").write_text(json.dumps(known, sort_keys=True))
+
+    if "call_examples" in data:
+        traced: dict[str, list[dict[str, Any]]] = {}
+        for row in rows(Path(data["call_examples"])):
+            traced.setdefault(row["distribution"], []).append(row)
+        found = {one.name: (one, traced[one.name]) for one in distributions.find(list(traced))}
+        calls = Calls(encoder)
+        calls.fit(found, threads, seed)
+        calls.save(place / "calls")
+
+
+class Tasks:
+    """What the tasks answer, with the rankers that lie beside the encoder."""
+
+    def __init__(self, encoder: Encoder, artifact: Path) -> None:
+        self.encoder, self.folder = encoder, Path(artifact) / FOLDER
+        self._graphs: dict[str, Graph] = {}
+        self._pools: dict[str, Pool] = {}
+        self._links: dict[tuple[str, bool], Links] = {}
+        self._names: dict[str, tuple[Names, dict[str, str]]] = {}
+        self._distributions: dict[str, Distribution] = {}
+
+    def complete(
+        self,
+        queries: Sequence[Mapping[str, str]],
+        graph: str,
+        depth: int = 100,
+        encoder: bool = True,
+        code: bool = True,
+    ) -> list[Answer]:
+        """The best tails of each (head, relation) over the graph in a folder, as (name, score).
+
+        Args:
+            graph: folder with triples.jsonl, entities.jsonl and files.jsonl.
+            encoder: False zeroes what the encoder contributes.
+            code: False hides the code of all heads.
+        """
+        return self._over(graph, code).tails(queries, encoder, depth)
+
+    def _over(self, graph: str, code: bool = True) -> Links:
+        if (graph, code) not in self._links:
+            place = Path(graph)
+            files = place / "files.jsonl" if code else None
+            self._links[graph, code] = self.links(Graph.read(place / "triples.jsonl", place / "entities.jsonl", files))
+        return self._links[graph, code]
+
+    def search(self, queries: Sequence[str], passages: str, depth: int = 100, encoder: bool = True) -> list[Answer]:
+        """The best passages of a file (JSON Lines of id and text) for each sentence, as (id, score)."""
+        return self.searching.passages(queries, self._pool(passages), encoder, depth)
+
+    def search_dense(self, queries: Sequence[str], passages: str, depth: int = 100) -> list[Answer]:
+        """The same by the cosine of vectors alone."""
+        return self.searching.dense(queries, self._pool(passages), depth)
+
+    def dependencies(self, texts: Sequence[str], encoder: bool = True) -> list[Answer]:
+        """(module, probability) of each text's imports, most probable first."""
+        return self._dependencies.infer(texts, encoder)
+
+    def resolve(self, mentions: Sequence[Mapping[str, Any]], names: str, encoder: bool = True) -> list[str]:
+        """The candidate that each mention means. `names` is a folder with entities.jsonl and files.jsonl."""
+        if names not in self._names:
+            place = Path(names)
+            texts = {row["file"]: row["text"] for row in rows(place / "files.jsonl")}
+            self._names[names] = self.names(rows(place / "entities.jsonl")), texts
+        task, texts = self._names[names]
+        scores = task.resolve(mentions, texts, encoder)
+        return [row["candidates"][int(one.argmax())] for row, one in zip(mentions, scores, strict=True)]
+
+    def call_graph(self, callers: Sequence[Mapping[str, Any]], encoder: bool = True) -> list[list[str]]:
+        """The functions that each caller {distribution, caller, sites} reaches at its call expressions."""
+        for name in dict.fromkeys(row["distribution"] for row in callers):
+            if name not in self._distributions:
+                self._distributions[name] = distributions.find([name])[0]
+        return self.calls.callees(callers, self._distributions, encoder)
+
+    def discover(self, codes: Sequence[str], encoder: bool = True) -> list[list[tuple[str, float]]]:
+        """(identifier, probability that it is an entity) of each piece of code."""
+        place = self.folder / "entities"
+        task = Discovery(self.encoder, json.loads((place / "known.json").read_text()), Ranker.load(place))
+        return task.entities(codes, encoder)
+
+    def select(self, queries: Sequence[Mapping[str, str]], graph: str, encoder: bool = True) -> list[float]:
+        """The probability that each (head, relation) has a tail, over the graph in a folder."""
+        task = Selection(self._over(graph), Ranker.load(self.folder / "relations"))
+        return [float(one) for one in task.hold(queries, encoder)]
+
+    # -- the tasks themselves, over whatever graph or code ------------------------------------------
+
+    def links(self, graph: Graph) -> Links:
+        return Links(self.encoder, graph, Ranker.load(self.folder / "links"))
+
+    def names(self, entities: Sequence[Mapping[str, Any]]) -> Names:
+        return Names.load(self.encoder, entities, self.folder / "names")
+
+    @cached_property
+    def calls(self) -> Calls:
+        return Calls.load(self.encoder, self.folder / "calls")
+
+    @cached_property
+    def searching(self) -> Search:
+        return Search(self.encoder, Ranker.load(self.folder / "search"))
+
+    @cached_property
+    def _dependencies(self) -> Dependencies:
+        return Dependencies.load(self.encoder, self.folder / "dependencies")
+
+    def _pool(self, path: str) -> Pool:
+        if path not in self._pools:
+            self._pools[path] = Pool.load(Path(path))
+        return self._pools[path]

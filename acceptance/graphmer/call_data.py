@@ -1,0 +1,68 @@
+"""Call-graph completion: functions that a test suite executed, their call expressions that ran, and whom they called.
+
+Traces are kept in the user's cache. Callees of test callers stay in a data set of their own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from acceptance import jsonl
+from acceptance.calls import SUITES, Edge, Scope
+from acceptance.graphmer import call_baselines
+from corpus import archives, callgraph, distributions, tracing
+
+TRAINING: Mapping[str, tuple[str, ...]] = {
+    "dill": tuple(f"dill.tests.test_{name}" for name in ("source", "detect", "nested", "recursive")),
+    "python": tuple(f"test.test_{name}" for name in ("configparser", "textwrap", "difflib", "statistics")),
+    "sympy": (
+        *(f"sympy.core.tests.test_{name}" for name in ("basic", "containers", "symbol")),
+        "sympy.printing.tests.test_str",
+    ),
+}
+"""Suites of distributions on no test side, for the filter to learn from."""
+
+
+def build_calls(out: Path, names: Sequence[str], tests: int) -> None:
+    """callers.jsonl: {distribution, caller, sites, callees}. static.json: policy -> callees. every.jsonl: all edges.
+
+    `tests` modules of each suite are run at most.
+    """
+    rows: list[dict[str, Any]] = []
+    every: list[dict[str, Any]] = []
+    for name in names:
+        suite = {**TRAINING, **SUITES}[name][:tests]
+        one = replace(distributions.find([name])[0], tests=())
+        trace = tracing.trace(one, suite, cache=archives.cache_folder())
+        scope = Scope(one, trace)
+        found = list(callgraph.sites([one]))
+        ran = [site for site in found if scope.ran(site)]
+        sites: dict[str, list[Any]] = defaultdict(list)
+        for site in ran:
+            sites[site.caller].append([site.file, *site.span])
+        truth = _by_caller(scope.truth)
+        for caller in sorted(sites):
+            rows.append(
+                {
+                    "distribution": name,
+                    "caller": caller,
+                    "sites": sites[caller],
+                    "callees": sorted(truth[caller]),
+                }
+            )
+        every.append({"distribution": name, "edges": sorted(scope.every), "told": trace.describe()})
+    jsonl.write(out / "callers.jsonl", rows)
+    jsonl.write(out / "every.jsonl", every)
+    (out / "static.json").write_text(json.dumps(call_baselines.answers(rows)))
+
+
+def _by_caller(edges: frozenset[Edge]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = defaultdict(set)
+    for caller, callee in edges:
+        found[caller].add(callee)
+    return found

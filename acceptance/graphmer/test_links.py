@@ -1,0 +1,86 @@
+"""Does it complete (head, relation) with the right tail, among all entities that the relation could lead to?"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from acceptance.graphmer.held_links import DEPTH, Held
+from assay.subject import Predictions, Subject
+
+
+@pytest.fixture(scope="session")
+def zeroed(graphmer: Subject, held: Held) -> Predictions:
+    """The same without the encoder: its columns blank, and the ranker fitted with them blank."""
+    return graphmer.predictions("complete", held.queries, graph=str(held.public.folder), depth=DEPTH, encoder=False)
+
+
+@pytest.mark.requirement("graphmer/link_prediction.mrr")
+def test_completes_triples(judge, answers, zeroed, held):
+    judge(
+        answers.map(held.ranks),
+        gold=held.gold,
+        groups=held.column("distribution"),
+        baselines=held.compared(zeroed),
+        slices={"relation": held.column("relation"), "distribution": held.column("distribution")},
+        datasets=[held.folder, held.public],
+        details={"samples": samples(held, answers.values)},
+    )
+
+
+@pytest.mark.requirement("graphmer/link_prediction.hits10")
+def test_has_the_tail_among_ten(judge, answers, zeroed, held):
+    judge(
+        answers.map(held.ranks),
+        gold=held.gold,
+        groups=held.column("distribution"),
+        baselines=held.compared(zeroed),
+        slices={"relation": held.column("relation")},
+        datasets=[held.folder, held.public],
+    )
+
+
+@pytest.mark.requirement("graphmer/link_prediction.macro")
+def test_relation_by_relation(judge, answers, held):
+    """The same per relation, each counting alike: how much of the mean is made by the frequent ones."""
+    values = defaultdict(list)
+    ranks = held.ranks(answers.values)
+    for relation, low, high in zip(held.column("relation"), ranks["optimistic"], ranks["pessimistic"], strict=True):
+        values[relation].append(0.0 if np.isinf(high) else 2 / (low + high))
+    names = sorted(values)
+    means = [float(np.mean(values[name])) for name in names]
+    judge(
+        answers.map(lambda found: {"mine": means, "theirs": [0.52] * len(means)}, items=names),
+        datasets=[held.folder, held.public],
+        details={"MRR of each relation": {name: f"{mean:.3f}" for name, mean in zip(names, means, strict=True)},
+                 "macro MRR": f"{np.mean(means):.3f}"},
+    )  # fmt: skip
+
+
+@pytest.mark.requirement("graphmer/link_prediction.body_hidden")
+def test_without_the_code_of_the_head(judge, graphmer, held):
+    hidden = graphmer.predictions("complete", held.queries, graph=str(held.public.folder), depth=DEPTH, code=False)
+    judge(
+        hidden.map(held.ranks),
+        gold=held.gold,
+        groups=held.column("distribution"),
+        baselines={name: ranks for name, ranks in held.compared().items() if name != "name-in-body"},
+        datasets=[held.folder, held.public],
+    )
+
+
+def samples(held: Held, answers: Sequence[Any]) -> list[dict[str, object]]:
+    """Twenty queries with the three best answers, for a person to read."""
+    return [
+        {
+            "head": row["head"],
+            "relation": row["relation"],
+            "gold": row["tail"],
+            "answers": ", ".join(name for name, _ in answer[:3]),
+        }
+        for row, answer in list(zip(held.rows, answers, strict=True))[:20]
+    ]

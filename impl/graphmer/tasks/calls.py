@@ -1,0 +1,460 @@
+"""Which functions does a call expression reach? What resolution knows, and every function of that name, filtered.
+
+Candidates come from the static resolver and from names; a learned filter weighs how they are called, where they lie and
+what the encoder makes of both. It must never run code, nor see a trace, save in fitting.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from corpus import callgraph
+from corpus.callgraph import Site
+from corpus.distributions import Distribution, module_name
+from corpus.parsing import UNREADABLE, content_of, parse
+from graphmer.tasks.features import overlap, parts, unit, words
+from graphmer.tasks.links import Encoder
+from graphmer.tasks.ranker import Floats, Ranker
+
+_MOST: Final = 40  # candidates of one name
+_ROUNDS: Final = 150
+_TOKENS: Final = 64
+_BUILTIN: Final = frozenset(
+    name for kind in (str, bytes, list, dict, set, tuple, int, float, frozenset) for name in dir(kind)
+) | {"read", "write", "close", "flush", "seek", "readline", "acquire", "release", "put", "wait", "result"}
+
+NEURAL: Final = ("cosine", "cosine below the best")
+FEATURES: Final = (
+    *NEURAL,
+    "static", "static here", "resolved", "instantiates", "constructor", "method", "nested", "dunder", "private",
+    "attribute",
+    "on self", "on class", "on super", "bare name", "receiver is class", "receiver like class", "receiver is module",
+    "same class", "class above", "class below", "same file", "shared depth", "namesakes", "namesake classes",
+    "arguments fit", "arguments lacking", "arguments beyond", "keywords known", "keywords unknown", "names shared",
+    "overrides static", "abstract", "class named in file", "class named in caller", "module named in file",
+    "static callers",
+    "static callers of the name", "builtin method", "decorated", "property", "lines", "candidates", "calls in caller",
+    "receiver assigned class",
+)  # fmt: skip
+_COLUMN: Final = {name: place for place, name in enumerate(FEATURES)}
+
+
+@dataclass(frozen=True, slots=True)
+class Defined:
+    """A function of the distribution, as its text defines it."""
+
+    name: str
+    file: str
+    owner: str
+    parameters: tuple[str, ...]
+    required: int
+    most: int
+    any_keyword: bool
+    abstract: bool
+    decorators: tuple[str, ...]
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A call expression as it is written."""
+
+    name: str
+    receiver: str
+    attribute: bool
+    arguments: int
+    starred: bool
+    keywords: tuple[str, ...]
+    values: tuple[str, ...]
+
+
+@dataclass
+class Code:
+    """One distribution: its functions, its classes with the names of their bases, its call expressions."""
+
+    distribution: Distribution
+    functions: dict[str, Defined] = field(default_factory=dict)
+    bases: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    calls: dict[tuple[str, tuple[int, int, int, int]], Written] = field(default_factory=dict)
+    names: dict[str, Counter[str]] = field(default_factory=dict)
+    assigned: dict[str, set[str]] = field(default_factory=dict)
+    lines: dict[str, list[str]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, distribution: Distribution) -> Code:
+        code = cls(distribution)
+        for path in distribution.files:
+            file = distribution.relative(path)
+            if not file.endswith(".py"):
+                continue
+            try:
+                text = content_of(path).decode("utf-8")
+                tree = parse(text)
+            except UNREADABLE:
+                continue
+            code.lines[file] = text.split("\n")
+            code.names[file] = Counter()
+            code._walk(tree, module_name(file), "", file)
+        return code
+
+    def _walk(self, node: ast.AST, prefix: str, owner: str, file: str) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+                name = f"{prefix}.{child.name}"
+                self.functions.setdefault(name, _defined(child, name, owner, file))
+                for one in child.decorator_list:
+                    self._walk(one, prefix, owner, file)
+                self._walk(child, f"{name}.<locals>", "", file)
+            elif isinstance(child, ast.ClassDef):
+                name = f"{prefix}.{child.name}"
+                self.bases.setdefault(name, tuple(_last(base) for base in child.bases))
+                self._walk(child, name, name, file)
+            else:
+                if isinstance(child, ast.Call):
+                    span = (child.lineno, child.col_offset, child.end_lineno or 0, child.end_col_offset or 0)
+                    self.calls[file, span] = _written(child)
+                elif isinstance(child, ast.Name):
+                    self.names[file][child.id] += 1
+                elif isinstance(child, ast.Attribute):
+                    self.names[file][child.attr] += 1
+                if isinstance(child, ast.Assign) and isinstance(child.value, ast.Call):
+                    for target in child.targets:
+                        self.assigned.setdefault(_last(target), set()).add(_last(child.value.func))
+                elif isinstance(child, ast.arg | ast.AnnAssign) and child.annotation is not None:
+                    target = child.arg if isinstance(child, ast.arg) else _last(child.target)
+                    found = self.assigned.setdefault(target, set())
+                    found |= {one.id for one in ast.walk(child.annotation) if isinstance(one, ast.Name)}
+                self._walk(child, prefix, owner, file)
+
+
+def _last(node: ast.AST) -> str:
+    """The last name of an expression; "" where there is none."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    if isinstance(node, ast.Call):
+        return _last(node.func)
+    if isinstance(node, ast.Subscript):
+        return _last(node.value)
+    return ""
+
+
+def _defined(node: ast.FunctionDef | ast.AsyncFunctionDef, name: str, owner: str, file: str) -> Defined:
+    given = node.args
+    plain = [one.arg for one in (*given.posonlyargs, *given.args)]
+    decorators = tuple(_last(one) for one in node.decorator_list)
+    bound = int(bool(owner) and "staticmethod" not in decorators)
+    required = max(0, len(plain) - len(given.defaults) - bound)
+    most = 99 if given.vararg else len(plain) - bound
+    body = [one for one in node.body if not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))]
+    stub = all(isinstance(one, ast.Pass | ast.Raise) for one in body)
+    return Defined(
+        name, file, owner, tuple(plain[bound:] + [one.arg for one in given.kwonlyargs]), required, most,
+        given.kwarg is not None, stub or any("abstract" in one for one in decorators), decorators,
+        (node.end_lineno or node.lineno) - node.lineno + 1,
+    )  # fmt: skip
+
+
+def _written(node: ast.Call) -> Written:
+    function = node.func
+    receiver = _last(function.value) if isinstance(function, ast.Attribute) else ""
+    if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Call) and receiver != "super":
+        receiver = receiver + "()"
+    return Written(
+        _last(function), receiver, isinstance(function, ast.Attribute),
+        sum(not isinstance(one, ast.Starred) for one in node.args),
+        any(isinstance(one, ast.Starred) for one in node.args) or any(one.arg is None for one in node.keywords),
+        tuple(one.arg for one in node.keywords if one.arg), tuple(filter(None, map(_last, node.args))),
+    )  # fmt: skip
+
+
+class Calls:
+    """Edges of call expressions, by caller."""
+
+    def __init__(self, encoder: Encoder, ranker: Ranker | None = None, cuts: Sequence[float] = (0.5, 0.5)) -> None:
+        self.encoder, self.ranker, self.cuts = encoder, ranker, tuple(cuts)
+        self._known: dict[str, _World] = {}
+
+    def fit(
+        self, found: Mapping[str, tuple[Distribution, Sequence[Mapping[str, Any]]]], threads: int = 1, seed: int = 0
+    ) -> Ranker:
+        """Fit the filter on traced callers of training distributions; the cut is the best on each, left out in turn.
+
+        Args:
+            found: distribution -> itself, and its callers {caller, sites, callees}.
+        """
+        blocks = {name: self._block(self._world(one), rows) for name, (one, rows) in found.items()}
+        neural = [_COLUMN[name] for name in NEURAL]
+
+        def fitted(names: Sequence[str]) -> Ranker:
+            tables, labels = [blocks[name][0] for name in names], [blocks[name][1] for name in names]
+            return Ranker.fit(
+                np.concatenate(tables), np.concatenate(labels), [len(one) for one in labels], neural,
+                objective="binary", rounds=_ROUNDS, leaves=15, threads=threads, seed=seed,
+            )  # fmt: skip
+
+        cuts = []
+        folds = {name: fitted([one for one in blocks if one != name]) for name in blocks} if len(blocks) > 1 else {}
+        for encoder in (True, False):
+            curves = []
+            for name, (table, _, edges) in blocks.items():
+                scores = (folds[name] if folds else fitted([name])).scores(table, encoder)
+                curves.append((scores, edges, sum(len(set(row["callees"])) for row in found[name][1])))
+            cuts.append(_best_cut(curves))
+        self.cuts = tuple(cuts)
+        self.ranker = fitted(list(blocks))
+        return self.ranker
+
+    def callees(
+        self, callers: Sequence[Mapping[str, Any]], distributions: Mapping[str, Distribution], encoder: bool = True
+    ) -> list[list[str]]:
+        """The functions of its distribution that each caller {distribution, caller, sites} calls at these sites."""
+        assert self.ranker is not None
+        answers: list[list[str]] = [[] for _ in callers]
+        for name in dict.fromkeys(row["distribution"] for row in callers):
+            chosen = [i for i, row in enumerate(callers) if row["distribution"] == name]
+            world = self._world(distributions[name])
+            table, places = self._rows(world, [callers[i] for i in chosen], encoder)
+            cut = self.cuts[0 if encoder else 1]
+            for (row, callee), score in zip(places, self.ranker.scores(table, encoder), strict=True):
+                if score >= cut and callee not in answers[chosen[row]]:
+                    answers[chosen[row]].append(callee)
+        return answers
+
+    def _world(self, distribution: Distribution) -> _World:
+        if distribution.name not in self._known:
+            self._known[distribution.name] = _World(distribution)
+        return self._known[distribution.name]
+
+    def _block(
+        self, world: _World, rows: Sequence[Mapping[str, Any]]
+    ) -> tuple[Floats, Any, list[tuple[int, str, bool]]]:
+        table, places = self._rows(world, rows, True)
+        true = [set(row["callees"]) for row in rows]
+        labels = np.array([callee in true[row] for row, callee in places], dtype=np.int32)
+        return table, labels, [(row, callee, callee in true[row]) for row, callee in places]
+
+    def _rows(
+        self, world: _World, rows: Sequence[Mapping[str, Any]], encoder: bool
+    ) -> tuple[Floats, list[tuple[int, str]]]:
+        """(N, F) features of every candidate of every site, and (caller, callee) of each."""
+        lines, places, groups = [], [], []
+        contexts: list[str] = []
+        for number, row in enumerate(rows):
+            for file, *span in row["sites"]:
+                key = (file, tuple(span))
+                candidates = world.candidates(key)
+                if not candidates:
+                    continue
+                groups.append((len(contexts), len(candidates)))
+                contexts.append(world.context(row["caller"], key))
+                for callee in candidates:
+                    lines.append(world.features(row, key, callee, candidates))
+                    places.append((number, callee))
+        if not lines:
+            return np.zeros((0, len(FEATURES)), dtype=np.float32), []
+        table = np.array(lines, dtype=np.float32)
+        if encoder:
+            wanted = sorted({callee for _, callee in places})
+            place = {name: i for i, name in enumerate(wanted)}
+            known = unit(self.encoder.vectors([world.target(one) for one in wanted], maximum_tokens=48))
+            asked = unit(self.encoder.vectors(contexts, maximum_tokens=_TOKENS))
+            low = 0
+            for context, count in groups:
+                near = known[[place[callee] for _, callee in places[low : low + count]]] @ asked[context]
+                table[low : low + count, _COLUMN["cosine"]] = near
+                table[low : low + count, _COLUMN["cosine below the best"]] = near - near.max()
+                low += count
+        return table, places
+
+    def save(self, folder: Path) -> None:
+        assert self.ranker is not None
+        self.ranker.save(folder)
+        (folder / "cuts.json").write_text(json.dumps(list(self.cuts)))
+
+    @classmethod
+    def load(cls, encoder: Encoder, folder: Path) -> Calls:
+        return cls(encoder, Ranker.load(folder), json.loads((folder / "cuts.json").read_text()))
+
+
+def _best_cut(curves: Sequence[tuple[Any, Sequence[tuple[int, str, bool]], int]]) -> float:
+    """The cut with the best mean F1 over distributions, edges counted once."""
+    best, chosen = -1.0, 0.5
+    for cut in np.linspace(0.1, 0.9, 33):
+        total = 0.0
+        for scores, edges, true in curves:
+            kept = {(row, callee): ok for score, (row, callee, ok) in zip(scores, edges, strict=True) if score >= cut}
+            total += 2 * sum(kept.values()) / max(1, len(kept) + true)
+        if total > best:
+            best, chosen = total, float(cut)
+    return chosen
+
+
+class _World:
+    """A distribution as candidates see it."""
+
+    def __init__(self, distribution: Distribution) -> None:
+        self.code = Code.read(distribution)
+        self.tops = {distribution.relative(file).partition("/")[0].removesuffix(".py") for file in distribution.files}
+        self.sites: dict[tuple[str, tuple[int, int, int, int]], Site] = {
+            (site.file, site.span): site for site in callgraph.sites([distribution])
+        }
+        self.by_name: dict[str, list[str]] = defaultdict(list)
+        for name in self.code.functions:
+            self.by_name[parts(name)[-1]].append(name)
+        self.classes: dict[str, list[str]] = defaultdict(list)
+        for name in self.code.bases:
+            self.classes[parts(name)[-1]].append(name)
+        self.below: dict[str, set[str]] = defaultdict(set)
+        for name in self.code.bases:
+            for above in self._above(name):
+                self.below[above].add(name)
+        self.static = Counter(callee for site in self.sites.values() for callee in set(site.callees))
+        self.static_names = Counter(parts(name)[-1] for name in self.static.elements())
+        self.per_caller = Counter(site.caller for site in self.sites.values())
+        self._words: dict[str, set[str]] = {}
+
+    def _above(self, name: str) -> set[str]:
+        """Classes above one, as far as the names of bases tell."""
+        found: set[str] = set()
+        frontier = [name]
+        while frontier:
+            for base in self.code.bases.get(frontier.pop(), ()):
+                named = self.classes.get(base, [])
+                if len(named) <= 3:
+                    new = [one for one in named if one not in found]
+                    found.update(new)
+                    frontier += new
+        return found - {name}
+
+    def inside(self, name: str) -> bool:
+        return name.partition(".")[0] in self.tops
+
+    def candidates(self, key: tuple[str, Any]) -> list[str]:
+        """Functions that a call could reach: those resolved, and those called so."""
+        written, site = self.code.calls.get(key), self.sites.get(key)
+        found = dict.fromkeys(one for one in site.callees if self.inside(one)) if site else {}
+        if written is None or not written.name:
+            return list(found)
+        if not (site and (site.callees or site.classes) and not found):  # resolution says that it leads outside
+            named = self.by_name.get(written.name, [])
+            if written.attribute:
+                named = [one for one in named if "<locals>" not in one]
+            else:
+                named = [one for one in named if not self.code.functions[one].owner]
+            if len(named) <= _MOST:
+                found |= dict.fromkeys(named)
+            for one in self.classes.get(written.name, ())[:5]:
+                found |= dict.fromkeys(self._constructors(one))
+        return list(found)
+
+    def _constructors(self, name: str) -> Iterator[str]:
+        for method in ("__init__", "__new__"):
+            for owner in (name, *sorted(self._above(name))):
+                if f"{owner}.{method}" in self.code.functions:
+                    yield f"{owner}.{method}"
+                    break
+
+    def context(self, caller: str, key: tuple[str, Any]) -> str:
+        file, span = key
+        lines = self.code.lines.get(file, [])
+        return f"calls | {caller}\n" + "\n".join(line.strip() for line in lines[max(0, span[0] - 3) : span[2] + 2])
+
+    def target(self, name: str) -> str:
+        one = self.code.functions.get(name)
+        return f"calls | {name}({', '.join(one.parameters)})" if one else f"calls | {name}"
+
+    def features(
+        self, row: Mapping[str, Any], key: tuple[str, Any], callee: str, candidates: Sequence[str]
+    ) -> list[float]:
+        code = self.code
+        site, written = self.sites.get(key), code.calls.get(key) or Written("", "", False, 0, True, (), ())
+        one = code.functions.get(callee)
+        file = key[0]
+        split, caller = parts(callee), row["caller"]
+        owner = one.owner if one else ""
+        short_owner = parts(owner)[-1] if owner else ""
+        plain = short_owner.lower().replace("_", "")
+        mine = _class_of(caller, code)
+        callees = site.callees if site else ()
+        constructor = split[-1] in ("__init__", "__new__") and written.name != split[-1]
+        receiver = written.receiver.removesuffix("()")
+        depth = 0
+        for a, b in zip(parts(caller), split, strict=False):
+            if a != b:
+                break
+            depth += 1
+        known = set(one.parameters) if one else set()
+        missing = max(0, (one.required if one else 0) - written.arguments - len(written.keywords))
+        beyond = max(0, written.arguments - (one.most if one else 99))
+        unknown = sum(name not in known for name in written.keywords) if one and not one.any_keyword else 0
+        named = code.names.get(file, Counter())
+        values: dict[str, float] = {
+            "static": callee in callees, "static here": len(callees),
+            "resolved": bool(site and (callees or site.classes)),
+            "instantiates": bool(site and site.classes), "constructor": constructor, "method": bool(owner),
+            "nested": "<locals>" in callee, "dunder": split[-1].startswith("__"), "private": split[-1].startswith("_"),
+            "attribute": written.attribute, "on self": receiver == "self", "on class": receiver == "cls",
+            "on super": receiver == "super", "bare name": not written.attribute,
+            "receiver is class": bool(owner) and receiver.lower().replace("_", "") == plain,
+            "receiver like class": overlap(words(receiver), words(short_owner)) if owner else 0.0,
+            "receiver is module": len(split) > 1 and receiver == split[-2], "same class": bool(owner) and owner == mine,
+            "class above": bool(owner) and mine in self.below.get(owner, ()),
+            "class below": bool(owner) and owner in self.below.get(mine, ()),
+            "same file": bool(one) and one.file == file, "shared depth": depth,
+            "namesakes": len(self.by_name.get(split[-1], ())),
+            "namesake classes": len({code.functions[name].owner for name in self.by_name.get(split[-1], ())}),
+            "arguments fit": written.starred or not (missing or beyond or unknown), "arguments lacking": missing,
+            "arguments beyond": beyond, "keywords known": sum(name in known for name in written.keywords),
+            "keywords unknown": unknown, "names shared": len(known & set(written.values)),
+            "overrides static": any(
+                owner in self.below.get(code.functions[name].owner, ()) for name in callees if name in code.functions
+            ),
+            "abstract": bool(one) and one.abstract, "class named in file": bool(owner) and named[short_owner] > 0,
+            "class named in caller": bool(owner) and short_owner in self._named(caller, code),
+            "module named in file": any(named[name] > 0 for name in split[:-1][-2:]),
+            "static callers": np.log1p(self.static[callee]),
+            "static callers of the name": np.log1p(self.static_names[split[-1]]),
+            "builtin method": written.attribute and written.name in _BUILTIN,
+            "decorated": bool(one) and bool(one.decorators),
+            "property": bool(one) and "property" in one.decorators, "lines": np.log1p(one.lines if one else 0),
+            "candidates": len(candidates), "calls in caller": np.log1p(self.per_caller[caller]),
+            "receiver assigned class": bool(owner) and short_owner in code.assigned.get(receiver, ()),
+        }  # fmt: skip
+        line = [0.0] * len(FEATURES)
+        for name, value in values.items():
+            line[_COLUMN[name]] = float(value)
+        return line
+
+    def _named(self, caller: str, code: Code) -> set[str]:
+        if caller not in self._words:
+            one = code.functions.get(caller)
+            text = ""
+            if one:
+                lines = code.lines[one.file]
+                start = next(
+                    (i for i, line in enumerate(lines) if line.lstrip().startswith((f"def {parts(caller)[-1]}(",
+                     f"async def {parts(caller)[-1]}("))), 0,
+                )  # fmt: skip
+                text = "\n".join(lines[start : start + one.lines])
+            self._words[caller] = set(text.replace("(", " ").replace(".", " ").replace(",", " ").split())
+        return self._words[caller]
+
+
+def _class_of(caller: str, code: Code) -> str:
+    """The class that a caller is a method of, nested functions of methods included."""
+    name = caller
+    while name:
+        if name in code.bases:
+            return name
+        name = name.rpartition(".")[0]
+    return ""

@@ -1,0 +1,161 @@
+"""A user's own folder through all tasks, by the command line: answers are JSON, mistakes one line and exit code 2."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("lightgbm")
+
+from graphmer import tasks
+from graphmer.__main__ import main
+from graphmer.encoder import Encoder
+from graphmer.tasks.links import rows
+
+CODE = '''"""Shop."""
+import json
+
+def load_basket(path):
+    """Read the basket of a customer from a file."""
+    with open(path) as file:
+        return json.load(file)
+
+def total_price(basket):
+    """Sum up the prices of what lies in the basket."""
+    found = load_basket(basket)
+    return sum(one.price for one in found)
+
+class Till:
+    def pay(self, basket):
+        """Take the money for a basket and give change."""
+        return total_price(basket)
+'''
+
+
+@pytest.fixture(scope="session")
+def model(trained: Path, files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny encoder with rankers fitted on next to nothing: mechanics only."""
+    place = tmp_path_factory.mktemp("tasks")
+    out = place / "model"
+    shutil.copytree(trained, out, ignore=shutil.ignore_patterns("checkpoints"))
+    triples = [row for row in rows(files["train_triples"]) if row["relation"] == "calls"]
+    entities = [{"distribution": "train", **row} for row in rows(files["train_entities"])]
+    names = [row["name"] for row in entities if row["type"] == "Function"]
+    texts = {row["file"]: row["text"] for row in rows(files["train_files"])}
+    home = {row["name"]: row for row in entities}
+    pairs = [{**row, "passage": row["target"]} for row in rows(files["train_pairs"])]
+
+    def write(name: str, found: list[dict[str, Any]]) -> Path:
+        path = place / f"{name}.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in found))
+        return path
+
+    mentions = [
+        {
+            "record_id": str(i), "group": "train", "file": home[row["head"]]["file"], "head": row["head"],
+            "name": row["tail"].rpartition(".")[2], "line": home[row["head"]]["line"] + 2, "code": "x = 1",
+            "candidates": sorted({row["tail"], names[i % len(names)]}), "gold": row["tail"],
+        }
+        for i, row in enumerate(triples[:60])
+    ]  # fmt: skip
+    imports = [
+        {
+            "group": f"g{i % 3}",
+            "text": f"x = json.load(path)\ny{i} = 1",
+            "modules": ["json"] if i % 2 else ["os"],
+            "fit": True,
+        }
+        for i in range(24)
+    ]
+    data = {
+        "link_triples": write("triples", triples[60:]),
+        "link_examples": write("examples", triples[:60]),
+        "train_entities": write("entities", entities),
+        "train_files": files["train_files"],
+        "relation_examples": write(
+            "relations",
+            [{"head": row["head"], "relation": "calls", "holds": i % 2} for i, row in enumerate(triples[:60])],
+        ),
+        "search_pairs": write("search", pairs),
+        "dependency_files": write("imports", imports),
+        "name_mentions": write("mentions", mentions),
+        "name_entities": write("names", entities),
+        "name_files": write("files", [{"file": file, "text": text} for file, text in texts.items()]),
+        "name_pieces": write(
+            "pieces", [{"code": row["target"], "entities": [row["record_id"].rpartition(".")[2]]} for row in pairs]
+        ),
+    }
+    profile = {"threads": 1, "seed": 0, "link_examples": 60, "search_examples": 40, "name_examples": 60}
+    tasks.fit(Encoder.load(out), data, out, profile)
+    return out
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("project") / "shop"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "till.py").write_text(CODE)
+    return folder.parent
+
+
+def ask(capsys: pytest.CaptureFixture[str], model: Path, *words: str) -> Any:
+    assert main(["predict", "--model", str(model), *words]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_tails_are_of_the_right_type_and_say_what_is_known(capsys, model, project) -> None:
+    found = ask(capsys, model, "tails", str(project), "shop.till.total_price", "calls")
+    assert {"tail": "shop.till.load_basket", "known": True} in [
+        {"tail": row["tail"], "known": row["known"]} for row in found
+    ]
+    assert not any(row["tail"] in ("shop", "shop.till.Till") for row in found)
+
+
+def test_a_name_is_resolved_among_those_called_so(capsys, model, project) -> None:
+    found = ask(capsys, model, "name", str(project), "shop/till.py", "load_basket")
+    assert [row["entity"] for row in found] == ["shop.till.load_basket"]
+
+
+def test_code_is_found_by_a_sentence(capsys, model, project) -> None:
+    found = ask(capsys, model, "code", str(project), "read the basket of a customer")
+    assert {row["function"] for row in found} <= {
+        "shop.till.load_basket",
+        "shop.till.total_price",
+        "shop.till.Till.pay",
+    }
+    assert found == sorted(found, key=lambda row: -row["score"])
+
+
+def test_missing_imports_are_named(capsys, model, project) -> None:
+    found = ask(capsys, model, "imports", str(project), str(project / "shop" / "till.py"))
+    assert {row["module"] for row in found} <= {"json", "os"}
+    assert all(0 <= row["probability"] <= 1 for row in found)
+    assert [row["imported"] for row in found if row["module"] == "json"] == [True]
+
+
+def test_the_folder_s_own_functions_are_searched_for(capsys, model, project) -> None:
+    assert main(["evaluate", str(project), "--model", str(model)]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert 0 <= told["mrr@10"] <= 1
+    assert 1 <= told["queries"] <= told["functions"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("tails", "shop.till.nothing", "calls"),
+        ("tails", "shop.till.total_price", "eats"),
+        ("name", "shop/absent.py", "total_price"),
+        ("name", "shop/till.py", "absent_name"),
+    ],
+)
+def test_a_mistake_is_one_line(capsys, model, project, words) -> None:
+    assert main(["predict", "--model", str(model), words[0], str(project), *words[1:]]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("graphmer: ")
+    assert told.count("\n") == 1
