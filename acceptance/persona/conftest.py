@@ -1,0 +1,65 @@
+"""Training files, probes and peers of the chatbot. True answers stay on this side; the subject gets persona and
+dialogue only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from acceptance import sides
+from acceptance.persona import conversations, probes
+from acceptance.persona.probes import Probes
+from assay.session import Session
+from assay.subject import Dataset, Subject
+
+
+@pytest.fixture(scope="session")
+def tables(assay_session: Session) -> sides.Tables:
+    return sides.tables(assay_session, "persona")
+
+
+@pytest.fixture(scope="session")
+def world_data(dataset: Callable[..., Dataset], tables: sides.Tables) -> Dataset:
+    """What the chain is trained on."""
+    return dataset("world", probes.build_world, sources=probes.sources(), tables=["world"], **tables("world"))
+
+
+@pytest.fixture(scope="session")
+def probe_data(dataset: Callable[..., Dataset], tables: sides.Tables) -> Dataset:
+    """What it is examined on."""
+    return dataset("probes", probes.build_probes, sources=probes.sources(), tables=["probes"], **tables("probes"))
+
+
+@pytest.fixture(scope="session")
+def conversation_data(dataset: Callable[..., Dataset], tables: sides.Tables) -> Dataset | None:
+    """Synthetic-Persona-Chat by persona cluster; None where ASSAY_DATA has none."""
+    files = conversations.files()
+    if not files:
+        return None
+    return dataset(
+        "conversations", conversations.build_conversations, sources={path.name: path for path in files},
+        tables=["conversations"], data=[str(path) for path in files], **tables("conversations"),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def persona(subject: Callable[..., Subject], world_data: Dataset, conversation_data: Dataset | None) -> Subject:
+    names = ("chatter", "train", "dev", "twins", "twins_dev")
+    files = {name: world_data.path(f"{name}.jsonl") for name in names}
+    if conversation_data is None:
+        return subject("persona", data=files, datasets=[world_data])
+    more = {f"conversations_{side}": conversation_data.path(f"{side}.jsonl") for side in ("train", "dev")}
+    return subject("persona", data={**files, **more}, datasets=[world_data, conversation_data])
+
+
+@pytest.fixture(scope="session")
+def asked(probe_data: Dataset) -> Callable[[str], Probes]:
+    """Name of a question -> its rows."""
+    return lambda name: Probes(probe_data.rows(f"{name}.jsonl"))
+
+
+@pytest.fixture(scope="session")
+def heldout(asked: Callable[[str], Probes]) -> Probes:
+    """Probes about facts that the persona holds."""
+    return asked("consistency")

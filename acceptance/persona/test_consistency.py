@@ -1,0 +1,124 @@
+"""Asked, told something false, asked for what it has not: does it say what its persona says?"""
+
+from __future__ import annotations
+
+import pytest
+
+from acceptance.persona import judges, policies
+from acceptance.persona.probes import Probes
+from acceptance.persona.replies import CONTROLS, read, replies, texts
+
+
+@pytest.mark.requirement("persona/consistency.probe")
+def test_names_what_the_persona_holds(judge, persona, heldout, probe_data):
+    observed = replies(persona, heldout.items)
+    judge(
+        read(observed, heldout, judges.named),
+        gold=heldout.answers,
+        groups=heldout.groups,
+        baselines={
+            **peers(persona, heldout, judges.named),
+            "sft": read(replies(persona, heldout.items, stage="sft"), heldout, judges.named).values,
+            "chance": heldout.guesses(),
+        },
+        slices={"new": heldout.column("slice"), "form": heldout.of_probe("form"), "slot": heldout.slots},
+        datasets=[probe_data],
+        details={"samples": samples(heldout, texts(observed.values))},
+    )
+
+
+@pytest.mark.requirement("persona/consistency.novel")
+def test_names_values_that_it_has_to_spell(judge, persona, asked, probe_data):
+    novel = asked("novel")
+    judge(
+        read(replies(persona, novel.items), novel, judges.named),
+        gold=novel.answers,
+        groups=novel.groups,
+        baselines={"chance": novel.guesses()},
+        datasets=[probe_data],
+    )
+
+
+@pytest.mark.requirement("persona/consistency.shuffled")
+def test_learns_to_look_at_the_persona(judge, persona, heldout, probe_data):
+    """Three seeds; each run trains the same adapters with the persona of another row, and with none, too."""
+
+    def ask(stage):
+        return lambda variant: read(replies(variant, heldout.items, stage=stage), heldout, judges.named)
+
+    judge.seeds(
+        [persona.variant(seed=seed) for seed in (0, 1, 2)],
+        ask("sft"),
+        gold=heldout.answers,
+        groups=heldout.groups,
+        baselines={"persona-shuffled": ask("shuffled"), "persona-blind": ask("blind")},
+        datasets=[probe_data],
+    )
+
+
+@pytest.mark.requirement("persona/consistency.abstain")
+def test_denies_what_the_persona_does_not_hold(judge, persona, asked, heldout, probe_data):
+    """As many probes of facts that are held, so that denying everything is half right."""
+    unheld = asked("unheld")
+    both = Probes([*unheld.rows, *heldout.rows[: len(unheld.rows)]])
+    gold = {"unheld": judges.DENIES, "held": judges.ANSWERS}
+    judge(
+        read(replies(persona, both.items), both, judges.denies),
+        gold=[gold[kind] for kind in both.of_probe("kind")],
+        groups=both.groups,
+        baselines=peers(persona, both, judges.denies),
+        slices={"kind": both.of_probe("kind"), "form": both.of_probe("form"), "slot": both.slots},
+        datasets=[probe_data],
+    )
+
+
+@pytest.mark.requirement("persona/consistency.traps")
+def test_is_not_talked_into_what_is_false(judge, persona, asked, probe_data):
+    traps = asked("traps")
+    judge(
+        read(replies(persona, traps.items), traps, judges.named),
+        gold=traps.answers,
+        groups=traps.groups,
+        baselines=peers(persona, traps, judges.named),
+        slices={"new": traps.column("slice"), "slot": traps.slots},
+        datasets=[probe_data],
+    )
+
+
+@pytest.mark.requirement("persona/consistency.keyword")
+def test_the_keyword_score_can_be_gamed(judge, persona, heldout, probe_data):
+    judge(
+        replies(persona, heldout.items).map(texts),
+        gold=heldout.column("persona"),
+        groups=heldout.groups,
+        baselines={"reference": heldout.responses, **trivial(heldout)},
+        datasets=[probe_data],
+    )
+
+
+def trivial(probes):
+    """Replies of the policies that know nothing."""
+    return {
+        "recite-persona": policies.recite_persona(probes.items),
+        "random-sentence": policies.random_sentence(probes.items),
+        "copy-last-turn": policies.copy_last_turn(probes.items),
+        "constant-keywords": policies.constant_keywords(probes.items),
+        "random-reply": policies.random_reply(probes.items, probes.responses),
+    }
+
+
+def peers(persona, probes, reading):
+    """The same reading of the trivial policies, and of what was trained on no persona or on somebody else's."""
+    own = {f"persona-{stage}": texts(replies(persona, probes.items, stage=stage).values) for stage in CONTROLS}
+    return {
+        name: [reading(reply, slot) for reply, slot in zip(found, probes.slots, strict=True)]
+        for name, found in {**own, **trivial(probes)}.items()
+    }
+
+
+def samples(probes, found):
+    """Twenty replies with what was asked and what is true, for a person to read."""
+    return [
+        {"persona": row["persona"], "dialogue": row["dialogue"], "reply": reply, "true": row["probe"]["answer"]}
+        for row, reply in list(zip(probes.rows, found, strict=True))[:20]
+    ]
