@@ -12,8 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from persona import reward
+import torch
+
+from persona import prepare, reward, tokens
 from persona.errors import PersonaError
+from persona.finetune import Comparison
 from persona.policy import Folder, Policy
 
 __all__ = ["Bridge", "load"]
@@ -33,6 +36,7 @@ class Bridge:
     def __init__(self, folder: Folder) -> None:
         self.folder = folder
         self._policies: dict[str, Policy] = {}
+        self._comparisons: dict[tuple[str, str, int], Comparison] = {}
         folder.base()  # weights that do not fit are refused now
 
     @property
@@ -72,6 +76,44 @@ class Bridge:
         """{"score"}: what the reward model gives the item's "response"."""
         asked = [(item["persona"], item["dialogue"], item["response"]) for item in items]
         return [{"score": score} for score in reward.scores(self._scorer, self.folder.tokenizer, asked)]
+
+    def finetune(self, item: Item, train: str, dev: str) -> dict[str, int]:
+        """Fine-tune the base once more, one slice of one arm: {"updates" made so far}. For a clock outside.
+
+        The item is {"arm", "slice", "seed"}; slice -1 only prepares. `train` and `dev` are files of rows.
+        """
+        comparison = self._comparison(train, dev, item["seed"])
+        if item["slice"] < 0:
+            comparison.prepare(item["arm"])
+            return {"updates": 0}
+        return {"updates": comparison.run(item["arm"], item["slice"])}
+
+    def finetuned(self, items: Sequence[Item], train: str, dev: str) -> list[dict[str, Any]]:
+        """{"nll", "tokens"}: of each dev row after the slice of the arm that the item names."""
+        found = []
+        for item in items:
+            rows = self._comparison(train, dev, item["seed"]).nll(item["arm"], item["slice"])
+            found.append({"nll": [nll for nll, _ in rows], "tokens": [float(count) for _, count in rows]})
+        return found
+
+    def usage(self, items: Sequence[Item], train: str, dev: str) -> list[dict[str, int]]:
+        """Trained numbers and bytes of each item's arm, see `finetune.Arm.usage`."""
+        return [self._comparison(train, dev, item["seed"]).usage(item["arm"]) for item in items]
+
+    def _comparison(self, train: str, dev: str, seed: int) -> Comparison:
+        key = (train, dev, seed)
+        if key not in self._comparisons:
+            settings, tokenizer = self.folder.settings, self.folder.tokenizer
+            torch.set_num_threads(settings.threads)
+            sides = []
+            for path in (train, dev):
+                rows = prepare.read(Path(path), "persona", "dialogue", "response")
+                asked = [(row["persona"], row["dialogue"]) for row in rows]
+                found = tokens.examples(tokenizer, asked, [row["response"] for row in rows])
+                context = settings.model.context
+                sides.append([{name: ids[-context:] for name, ids in one.items()} for one in found])
+            self._comparisons[key] = Comparison(self.folder.base, *sides, settings.finetune, seed)
+        return self._comparisons[key]
 
     def _asked(self, item: Item, stage: str) -> tuple[Sequence[str], Sequence[str]]:
         if not item["dialogue"]:

@@ -96,6 +96,22 @@ class Reinforce:
 
 
 @dataclass(frozen=True, slots=True)
+class Finetune:
+    """The arms whose cost is compared: full fine-tuning, LoRA alone, and ours. Rates are each arm's own best."""
+
+    updates: int = 160  # of the full arm and of LoRA
+    batch: int = 32
+    full_learning_rate: float = 1e-3
+    lora_learning_rate: float = 3e-3
+    our_learning_rate: float = 3e-3
+    our_updates: int = 160
+    our_batch: int = 32
+    frozen: int = 1  # lower layers
+    rank: int = 32
+    slices: int = 8  # that an arm is timed in
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """One profile; the defaults are those of the `cpu` profile."""
 
@@ -105,6 +121,7 @@ class Settings:
     sft: Sft = field(default_factory=Sft)
     reward: Reward = field(default_factory=Reward)
     reinforce: Reinforce = field(default_factory=Reinforce)
+    finetune: Finetune = field(default_factory=Finetune)
     pairing: str = "own"
     controls: bool = True  # train "blind" and "shuffled" beside
     gradient_checkpointing: bool = False

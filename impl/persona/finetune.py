@@ -9,7 +9,7 @@ so its loss is the same number. Rows of like length share a batch. No arm knows 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from safetensors.torch import save as packed
 from torch import Tensor
 
 from persona import tokens
-from persona.config import Lora, Settings, Sft
+from persona.config import Finetune, Lora, Settings, Sft
 from persona.errors import PersonaError
 from persona.policy import adapters
 from persona.tokens import IGNORED, padded
@@ -105,17 +105,51 @@ class Arm:
         return found
 
     def usage(self) -> dict[str, int]:
-        """Numbers that are trained, bytes of the optimizer's state and of a checkpoint to go on from."""
+        """Numbers that are trained; bytes at the peak, of the optimizer's state, and of a checkpoint to go on from.
+
+        The peak is that of the tensors: weights, gradients, optimizer, what is kept of the rows, and what the largest
+        batch leaves for its backward pass.
+        """
         weights = {str(place): p.detach().contiguous() for place, p in enumerate(self.trainable)}
         moments = [
             value for state in self.optimizer.state.values() for value in state.values() if isinstance(value, Tensor)
         ]
-        optimizer = sum(value.numel() * value.element_size() for value in moments)
+        optimizer = sum(map(nbytes, moments))
+        held = {*self.model.parameters(), *self.model.buffers(), *self.kept()}
+        gradients = sum(nbytes(p) for p in self.trainable)
         return {
             "trainable": sum(p.numel() for p in self.trainable),
+            "peak_bytes": sum(map(nbytes, held)) + gradients + optimizer + self.activations(),
             "optimizer_bytes": optimizer,
             "checkpoint_bytes": len(packed(weights)) + optimizer,
         }
+
+    def kept(self) -> Sequence[Tensor]:
+        """Tensors beside the model that live as long as the training."""
+        return ()
+
+    def activations(self) -> int:
+        """Bytes that the forward pass of the longest rows keeps for the backward pass."""
+        longest = sorted(range(len(self.rows)), key=lambda place: -len(self.rows[place]["input_ids"]))
+        weights = {p.untyped_storage().data_ptr() for p in self.model.parameters()}
+        found: dict[int, int] = {}
+
+        def keep(tensor: Tensor) -> Tensor:
+            storage = tensor.untyped_storage()
+            if storage.data_ptr() not in weights:
+                found[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        self.model.train()
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            loss = self.loss(longest[: self.plan.batch])
+        del loss
+        return sum(found.values())
+
+
+def nbytes(tensor: Tensor) -> int:
+    """Bytes of a tensor."""
+    return tensor.numel() * tensor.element_size()
 
 
 class LoraArm(Arm):
@@ -151,7 +185,11 @@ class CachedArm(LoraArm):
         while True:
             order = draw.sample(range(len(self.rows)), len(self.rows))
             order.sort(key=lambda place: len(self.rows[place]["input_ids"]))  # stable: ties stay random
-            yield from draw.sample(found := [order[low : low + size] for low in range(0, len(order), size)], len(found))
+            found = [order[low : low + size] for low in range(0, len(order), size)]
+            yield from draw.sample(found, len(found))
+
+    def kept(self) -> Sequence[Tensor]:
+        return self.below
 
     def train(self, updates: int) -> float:
         if not self.below:
@@ -223,3 +261,59 @@ def last_layer(layer: Any, hidden: Tensor, places: Tensor, embedded: tuple[Tenso
     )
     state = hidden.gather(1, at) + attention.o_proj(mixed.transpose(1, 2).reshape(rows, count, -1))
     return state + layer.mlp(layer.post_attention_layernorm(state))  # type: ignore[no-any-return]
+
+
+class Comparison:
+    """The arms on one base and one data set, slice by slice; the weights after each are kept to be asked later."""
+
+    def __init__(self, base: Callable[[], Any], rows: Examples, dev: Examples, settings: Finetune, seed: int) -> None:
+        self.base, self.rows, self.dev, self.settings, self.seed = base, rows, dev, settings, seed
+        self.arms: dict[str, Arm] = {}
+        self.after: dict[tuple[str, int], list[Tensor]] = {}
+
+    def prepare(self, name: str) -> None:
+        """Build an arm, so that the clock starts with its first update."""
+        options = self.settings
+        plans = {
+            "full": Plan(options.updates, options.batch, options.full_learning_rate, seed=self.seed),
+            "lora": Plan(options.updates, options.batch, options.lora_learning_rate, 0, options.rank, self.seed),
+            "ours": Plan(
+                options.our_updates,
+                options.our_batch,
+                options.our_learning_rate,
+                options.frozen,
+                options.rank,
+                self.seed,
+            ),
+        }
+        if name not in self.arms:
+            self.arms[name] = arm(name, self.base(), self.rows, plans.get(name, plans["full"]))
+
+    def run(self, name: str, number: int) -> int:
+        """Train slice `number` (from 0) of an arm, and those before it that were not; updates made so far."""
+        self.prepare(name)
+        one, slices = self.arms[name], self.settings.slices
+        for place in range(number + 1):
+            if (name, place) not in self.after:
+                one.train(one.plan.updates * (place + 1) // slices - one.done)
+                self.after[name, place] = [p.detach().clone() for p in one.trainable]
+        return one.done
+
+    def nll(self, name: str, number: int) -> list[tuple[float, int]]:
+        """Negative log-likelihood and pieces of each dev row after a slice."""
+        self.run(name, number)
+        one = self.arms[name]
+        latest = max(place for arm_name, place in self.after if arm_name == name)
+        self._set(one, self.after[name, number])
+        found = one.nll(self.dev)
+        self._set(one, self.after[name, latest])
+        return found
+
+    def _set(self, one: Arm, weights: Sequence[Tensor]) -> None:
+        for parameter, value in zip(one.trainable, weights, strict=True):
+            parameter.data.copy_(value)
+
+    def usage(self, name: str) -> dict[str, int]:
+        """What an arm holds and leaves, see Arm.usage."""
+        self.run(name, 0)
+        return self.arms[name].usage()

@@ -186,6 +186,8 @@ def test_counting_by_hand() -> None:
     assert compute("counting.share", four) == 0.75
     assert compute("counting.all", four) == 0.75
     assert compute("counting.exceptions", four) == 1
+    assert compute("counting.reduction", {"before": [8, 2], "after": [1, 1.5]}) == 0.75
+    assert compute("counting.reduction", {"before": [1], "after": [2]}) == -1
 
 
 @given(st.lists(st.booleans(), min_size=2, max_size=300))

@@ -41,6 +41,34 @@ def exceptions(predictions: Any, gold: Any = None) -> float:
     return float(len(cases) - cases.sum())
 
 
+def reduction(predictions: Any, gold: Any = None) -> float:
+    """1 - all that is used after / all that was used before; below 0 where more is used.
+
+    Args:
+        predictions: {"before": N amounts, "after": N amounts} of one unit, measured in pairs.
+    """
+    if not isinstance(predictions, Mapping) or set(predictions) != {"before", "after"}:
+        raise InvalidPredictionsError('amounts are given as {"before": N numbers, "after": N numbers}')
+    before, after = (np.asarray(predictions[name], dtype=np.float64) for name in ("before", "after"))
+    if before.shape != after.shape or before.ndim != 1 or not len(before):
+        raise InvalidPredictionsError(f"amounts come in pairs: {before.shape} before, {after.shape} after")
+    if not (np.isfinite(before).all() and np.isfinite(after).all()) or (before <= 0).any() or (after <= 0).any():
+        raise InvalidPredictionsError("an amount that was used is finite and positive")
+    return float(1 - after.sum() / before.sum())
+
+
+register(
+    Metric(
+        name="counting.reduction",
+        direction="higher",
+        range=(-math.inf, 1.0),
+        source="1 - sum after / sum before, measured in pairs",
+        formula=reduction,
+        consumes="outputs",
+        counted=True,
+        reference="hand computation",
+    )
+)
 register(
     Metric(
         name="counting.share",

@@ -1,0 +1,177 @@
+"""What fine-tuning costs: full against ours, one base, one data set, slices in turns, by the judge's own clock.
+
+The target is the least dev loss that the full arm reached; each arm's time is what its slices took until it was there.
+An arm that never gets there saves nothing. LoRA alone runs beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from assay.evidence import CheckResult
+from assay.subject import Predictions, Subject
+
+ARMS = ("full", "lora", "ours")
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What one arm did: seconds and dev loss of each slice, and what it holds."""
+
+    seconds: Sequence[float]
+    losses: Sequence[float]
+    usage: dict[str, int]
+
+    def until(self, target: float) -> float | None:
+        """Seconds until the dev loss was at or below the target; None when it never was."""
+        for place, loss in enumerate(self.losses):
+            if loss <= target:
+                return sum(self.seconds[: place + 1])
+        return None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The arms of one seed."""
+
+    arms: dict[str, Arm]
+    honest: bool
+    detail: str
+
+    @property
+    def target(self) -> float:
+        return min(self.arms["full"].losses)
+
+    def seconds(self, name: str) -> float:
+        """Seconds to the target; where an arm did not get there, at least as many as the full arm needed."""
+        arm = self.arms[name]
+        reached = arm.until(self.target)
+        full = self.arms["full"].until(self.target)
+        assert full is not None
+        return max(sum(arm.seconds), full) if reached is None else reached
+
+
+@pytest.fixture(scope="session")
+def pair(persona: Subject, world_data) -> Callable[[int], Pair]:
+    """Seed -> the arms, measured once."""
+    files = {name: str(world_data.path(f"{name}.jsonl")) for name in ("train", "dev")}
+    slices = persona.profile["finetune"]["slices"]
+    found: dict[int, Pair] = {}
+
+    def measure(seed: int) -> Pair:
+        prepared = [{"arm": name, "slice": -1, "seed": seed} for name in ARMS]
+        timed = [{"arm": name, "slice": number, "seed": seed} for number in range(slices) for name in ARMS]
+        clock = persona.timings("finetune", [*prepared, *timed], threads=None, warm_up=len(ARMS), **files)
+        answers = persona.predictions("finetuned", timed, **files).values
+        usage = persona.predictions("usage", prepared, **files).values
+        losses = [sum(one["nll"]) / sum(one["tokens"]) for one in answers]
+        arms = {
+            name: Arm(clock.seconds[place :: len(ARMS)].tolist(), losses[place :: len(ARMS)], dict(usage[place]))
+            for place, name in enumerate(ARMS)
+        }
+        return Pair(arms, clock.honest, clock.detail)
+
+    def once(seed: int) -> Pair:
+        if seed not in found:
+            found[seed] = measure(seed)
+        return found[seed]
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def dollars(tables) -> Callable[[Pair, str], float]:
+    """Time at the price of the smallest device that the arm's peak fits, and a month of the checkpoint kept."""
+    table = tables("prices")
+
+    def price(pair: Pair, name: str) -> float:
+        usage = pair.arms[name].usage
+        fitting = [each for each in table["devices"] if usage["peak_bytes"] <= each["gib"] * GIB]
+        per_hour = min(each["per_hour"] for each in fitting)
+        storage = usage["checkpoint_bytes"] / GIB * table["storage_per_gib_month"]
+        return pair.seconds(name) / 3600 * per_hour + storage
+
+    return price
+
+
+def saved(persona: Subject, pairs: Sequence[Pair], used: Callable[[Pair, str], float], name: str = "ours") -> Any:
+    """Amounts of the full arm and of another, as the metric wants them."""
+    values = {"before": [used(one, "full") for one in pairs], "after": [used(one, name) for one in pairs]}
+    return Predictions(persona, "finetune", values["before"], values, persona.artifact, True)
+
+
+def told(pairs: Sequence[Pair]) -> dict[str, Any]:
+    """What a reader needs to judge the numbers."""
+    return {
+        f"pair {number}": {
+            "target": one.target,
+            **{
+                name: {
+                    "seconds to the target": arm.until(one.target),
+                    "seconds": [round(each, 2) for each in arm.seconds],
+                    "dev loss": [round(each, 4) for each in arm.losses],
+                    **arm.usage,
+                }
+                for name, arm in one.arms.items()
+            },
+        }
+        for number, one in enumerate(pairs)
+    }
+
+
+def clocks(pairs: Sequence[Pair]) -> list[CheckResult]:
+    return [CheckResult(name="clock", ok=one.honest, detail=one.detail) for one in pairs]
+
+
+@pytest.mark.requirement("persona/time.reduction")
+def test_takes_less_time(judge, persona, pair, world_data):
+    pairs = [pair(0)]
+    judge(saved(persona, pairs, Pair.seconds), details=told(pairs), checks=clocks(pairs))
+
+
+@pytest.mark.requirement("persona/time.lora")
+def test_time_of_lora_alone(judge, persona, pair, world_data):
+    judge(saved(persona, [pair(0)], Pair.seconds, "lora"))
+
+
+@pytest.mark.requirement("persona/cost.reduction")
+def test_costs_less(judge, persona, pair, dollars, world_data):
+    pairs = [pair(0)]
+    judge(saved(persona, pairs, dollars), details=told(pairs), checks=clocks(pairs))
+
+
+@pytest.mark.requirement("persona/cost.lora")
+def test_cost_of_lora_alone(judge, persona, pair, dollars, world_data):
+    judge(saved(persona, [pair(0)], dollars, "lora"))
+
+
+@pytest.mark.requirement("persona/cost.memory")
+def test_needs_less_memory(judge, persona, pair, world_data):
+    judge(saved(persona, [pair(0)], lambda one, name: one.arms[name].usage["peak_bytes"]))
+
+
+@pytest.mark.requirement("persona/cost.trainable")
+def test_trains_fewer_numbers(judge, persona, pair, world_data):
+    judge(saved(persona, [pair(0)], lambda one, name: one.arms[name].usage["trainable"]))
+
+
+@pytest.mark.requirement("persona/cost.storage")
+def test_leaves_smaller_checkpoints(judge, persona, pair, world_data):
+    judge(saved(persona, [pair(0)], lambda one, name: one.arms[name].usage["checkpoint_bytes"]))
+
+
+@pytest.mark.requirement("persona/time.seeds")
+def test_takes_less_time_whatever_the_seed(judge, persona, pair, world_data):
+    pairs = [pair(seed) for seed in range(1 if persona.profile_name == "smoke" else 3)]
+    judge(saved(persona, pairs, Pair.seconds), details=told(pairs), checks=clocks(pairs))
+
+
+@pytest.mark.requirement("persona/cost.seeds")
+def test_costs_less_whatever_the_seed(judge, persona, pair, dollars, world_data):
+    pairs = [pair(seed) for seed in range(1 if persona.profile_name == "smoke" else 3)]
+    judge(saved(persona, pairs, dollars), details=told(pairs), checks=clocks(pairs))
