@@ -81,14 +81,21 @@ def examples(
     return [{"input_ids": before + after, "labels": [IGNORED] * len(before) + after} for before, after in pairs]
 
 
-def spoken(tokenizer: Any, dialogues: Sequence[Sequence[str]]) -> list[dict[str, list[int]]]:
-    """The same of dialogues without a persona, the last turn being the response: every second turn is learnt."""
+def spoken(
+    tokenizer: Any, dialogues: Sequence[Sequence[str]], sections: Sequence[Sequence[str]] | None = None
+) -> list[dict[str, list[int]]]:
+    """The same of dialogues, the last turn being the response: every second turn is learnt, all that is said in reply.
+
+    `sections` is what stands after [PERSONA] in each; nothing by default.
+    """
     pieces: list[str] = []
     places: list[tuple[int, bool]] = []
     for number, turns in enumerate(dialogues):
-        marker, *lines, last = render((), turns[:-1]).split("\n")
-        pieces += [f"{marker}\n", *(f"{line}\n" for line in lines), last, f" {escape(turns[-1])}"]
-        places += [(number, False), *((number, place % 2 == 1) for place in range(len(lines)))]
+        section = sections[number] if sections else ()
+        *head, last = render(section, turns[:-1]).split("\n")
+        first = max(1, len(section))  # lines before [DIALOGUE]
+        pieces += [*(f"{line}\n" for line in head), last, f" {escape(turns[-1])}"]
+        places += [(number, place > first and (place - first) % 2 == 1) for place in range(len(head))]
         places += [(number, False), (number, True)]
     found: list[dict[str, list[int]]] = [{"input_ids": [], "labels": []} for _ in dialogues]
     for ids, (number, learnt) in zip(encode(tokenizer, pieces), places, strict=True):
