@@ -1,8 +1,8 @@
 """Training rows with other words in the place of values, so that an answer has to be read and cannot be remembered.
 
-A value is replaced by the same word wherever it stands in a row: in the persona, in what is said, in the response. Words
-come from the training rows themselves, or are made up; none comes from anywhere else, so no value of another split can
-get in.
+A value is replaced by the same word wherever it stands in a row: in the persona, in what is said, in the response. The
+words come from the training rows themselves, or are made up, none from anywhere else: no value of another split
+can get in.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ Row = Mapping[str, Any]
 _WORD = re.compile(r"\b(?:(an?) )?([a-z]+)\b")
 _LETTERS = 4  # shorter words hold sentences together
 _MADE_UP = 0.15
-_SYLLABLES = [onset + vowel for onset in "b d f g k l m n p r s t v z br tr st pl".split() for vowel in "aeiou"]
+_ONSETS = ("b", "d", "f", "g", "k", "l", "m", "n", "p", "r", "s", "t", "v", "z", "br", "tr", "st", "pl")
+_SYLLABLES = [onset + vowel for onset in _ONSETS for vowel in "aeiou"]
 
 
 def values(rows: Rows) -> set[str]:

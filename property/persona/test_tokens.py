@@ -62,3 +62,12 @@ def test_a_uniform_model_gives_the_logarithm_of_the_vocabulary():
     sums, counts = tokens.log_likelihood(logits, labels)
     assert counts.tolist() == [2]
     assert math.isclose(float(sums), -2 * math.log(10), rel_tol=1e-6)
+
+
+def test_what_stands_in_a_section_is_not_learnt(tokenizer):
+    section = ["one is here.", "two is there."]
+    (one,) = tokens.spoken(tokenizer, [["a?", "b.", "c?", "d."]], [section])
+    learnt = [label for label in one["labels"] if label != tokens.IGNORED]
+    assert tokenizer.decode(learnt) == f"b.\n d.{tokens.END}"
+    whole = tokens.encode(tokenizer, [render(section, ["a?", "b.", "c?"], "d.")])[0]
+    assert one["input_ids"] == [*whole, tokenizer.eos_token_id]

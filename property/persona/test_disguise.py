@@ -1,0 +1,69 @@
+"""A disguise is one word for another throughout a row; what is true of the row stays true, and no foreign word comes in."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from persona import disguise
+
+ROW = {
+    "record_id": "a",
+    "persona": ["i am a baker.", "i have an owl."],
+    "dialogue": ["you are an usher, right?"],
+    "response": "no, i am a baker.",
+    "facts": {"job": "baker", "pet": "owl"},
+}
+
+
+def test_by_hand():
+    row = disguise.replaced(ROW, {"baker", "owl", "usher"}, ["apple", "table", "stone", "chair"], random.Random(3))
+    job = row["persona"][0].removeprefix("i am ").removesuffix(".")
+    assert job.split()[0] == ("an" if job.split()[1][0] in "aeiou" else "a")
+    assert "baker" not in " ".join(disguise.texts(row))
+    assert row["response"] == f"no, i am {job}."
+    assert row["facts"] == ROW["facts"]
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 500))
+def test_only_values_change_and_each_to_a_word_of_its_own(seed):
+    from dataclasses import asdict
+
+    from persona.world import generate
+
+    rows = [asdict(row) for row in generate("train", 8, seed)]
+    known = disguise.values(rows)
+    pool = disguise.words(rows) - known
+    for before, after in zip(rows, disguise.disguised(rows, known, 1.0, seed), strict=True):
+        mapping: dict[str, str] = {}
+        for old, new in zip(disguise.texts(before), disguise.texts(after), strict=True):
+            for one, other in zip(old.split(" "), new.split(" "), strict=True):
+                word = one.strip(".,?!")
+                if word in known:
+                    assert mapping.setdefault(word, other.strip(".,?!")) == other.strip(".,?!")
+                elif one not in ("a", "an"):
+                    assert one == other
+        assert len(set(mapping.values())) == len(mapping)
+        assert not set(mapping.values()) & known or not set(mapping.values()) & known & pool
+        for slot, value in before["facts"].items():
+            assert mapping[value] in " ".join(after["persona"]), slot
+
+
+def test_a_share_is_disguised_and_the_same_at_each_call():
+    from dataclasses import asdict
+
+    from persona.world import generate, twins
+
+    rows = [asdict(row) for row in generate("train", 200, 0)]
+    known = disguise.values(rows)
+    once, again = (disguise.disguised(rows, known, 0.75, 1) for _ in range(2))
+    assert once == again
+    changed = sum(one["persona"] != other["persona"] for one, other in zip(rows, once, strict=True))
+    assert 130 < changed < 170
+    pairs = [asdict(twin) for twin in twins("train", 20, 0)]
+    for before, after in zip(pairs, disguise.disguised(pairs, known, 1.0, 0), strict=True):
+        assert after["responses"] != before["responses"]
+        assert after["personas"][0] != after["personas"][1]
