@@ -155,7 +155,8 @@ def pytest_runtest_makereport(
     if report.when == "call" and judged:
         vars(report)["assay_verdict"] = session.headline(name)
     if report.when == "teardown" or not report.passed:  # junitxml reads those of the teardown
-        report.user_properties = [("assay.requirement", name), *session.properties(name)]
+        shown = session.properties(name) if item.config.getoption("xmlpath", None) else []
+        report.user_properties = [("assay.requirement", name), *shown]
     return report
 
 

@@ -25,22 +25,24 @@ import pytest
     "twin/training.precision",
     "twin/training.data_size",
 )
-def test_was_trained_as_declared(judge, twin, reviews):
-    train = reviews.rows("train.jsonl")
-    profile = twin.profile
-    judge(
-        twin.flight,
-        declared={
-            "records": [row["record_id"] for row in train],
-            "dev_records": [row["record_id"] for row in rows_of(twin.data["dev"])],
-            "test_records": [row["record_id"] for row in reviews.rows("test.jsonl")],
-            "schedule": "cosine",
-            "learning_rate": [profile["learning_rate"], profile["head_rate"]],
-            "entries": json.loads((twin.artifact.folder / "tokenizer.json").read_text()),
-            "special": ["[PAD]", "[MASK]", "[UNK]"],
-            "texts": {row["record_id"]: row["text"] for row in train},
-        },
-    )
+def test_was_trained_as_declared(judge, twin, declared):
+    judge(twin.flight, declared=declared)
+
+
+@pytest.fixture(scope="session")
+def declared(twin, reviews):
+    """What the data and the profile say, beside which the flight record is read."""
+    train, profile = reviews.rows("train.jsonl"), twin.profile
+    return {
+        "records": [row["record_id"] for row in train],
+        "dev_records": [row["record_id"] for row in rows_of(twin.data["dev"])],
+        "test_records": [row["record_id"] for row in reviews.rows("test.jsonl")],
+        "schedule": "cosine",
+        "learning_rate": [profile["learning_rate"], profile["head_rate"]],
+        "entries": json.loads((twin.artifact.folder / "tokenizer.json").read_text()),
+        "special": ["[PAD]", "[MASK]", "[UNK]"],
+        "texts": {row["record_id"]: row["text"] for row in train},
+    }
 
 
 def rows_of(path: Path):
