@@ -30,6 +30,7 @@ from corpus.extraction import repository
 from corpus.java import extraction as java
 from corpus.modules import ModuleTable, Place, Source
 from corpus.parsing import UNREADABLE, content_of, reason_of
+from corpus.resolution import LONGEST_NAME
 from corpus.triples import Entity, Provenance, Triple
 
 FORMAT: Final = "corpus-graph-1"
@@ -340,7 +341,10 @@ class _Table(NamedTuple):
                 places[module] = Place(sources[module], str(shard.file(".facts")), offset, length)
             imported.update(read.imported)
         parents = {
-            ".".join(parts[:end]) for parts in (one.split(".") for one in imported) for end in range(1, len(parts))
+            ".".join(parts[:end])
+            for parts in (one.split(".") for one in imported)
+            if len(parts) <= LONGEST_NAME
+            for end in range(1, len(parts))
         }
         return cls(places, extensions, frozenset(imported | parents) - places.keys() - extensions)
 

@@ -31,6 +31,8 @@ BUILTIN_EXCEPTIONS: Final = frozenset(
 )
 MODULE_TEXTS: Final = frozenset({"__name__", "__file__", "__doc__", "__package__"})
 
+LONGEST_NAME: Final = 64
+"""Parts of a module's dotted name; what has more of them was not written by a person, and leads nowhere."""
 _DEEPEST: Final = 24
 _MOST: Final = 4  # candidates of one expression; more is no answer
 _PROPERTY: Final = frozenset({"property", "cached_property", "abstractproperty", "lazy_property", "reify"})
@@ -211,7 +213,8 @@ class Resolver:
         """
         found: Symbols = ()
         dotted = ""
-        for part in name.split("."):
+        parts = name.split(".")
+        for part in parts if len(parts) <= LONGEST_NAME else ():
             top, dotted = not dotted, f"{dotted}.{part}" if dotted else part
             if self.modules.has(dotted):
                 found = (("m", dotted),)

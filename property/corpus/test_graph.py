@@ -141,6 +141,7 @@ def test_every_head_can_be_found_in_its_source(tmp_path, some):
 NESTED = "x = " + "(\n" * 10_000 + ")\n" * 10_000  # on many lines: long ones are left out as generated
 CHAINED = "x = (a" + "\n.b" * 10_000 + ")"
 ADDED = "x = (" + " +\n".join(["'a'"] * 10_000) + ")"
+IMPORTED = "import p." + ".\\\n".join(["a"] * 10_000) + "\np.a.a()"
 MINUS = "x = (" + "-\n" * 10_000 + "1)"
 
 
@@ -157,6 +158,8 @@ def test_what_cannot_be_read_is_skipped_with_a_counted_reason(tmp_path):
     (root / "minus.py").write_text(MINUS)
     (root / "chained.py").write_text(CHAINED)
     (root / "added.py").write_text(ADDED)
+    (root / "imported.py").write_text(IMPORTED)
+    (root / "p.py").write_text("")
     with (root / "huge.py").open("w") as huge:
         huge.truncate(50_000_000)
     (root / "gone.py").symlink_to(root / "nowhere.py")
