@@ -5,6 +5,7 @@ Nothing that is read is ever imported, run or unpickled, and no file can stop th
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 from collections.abc import Collection, Iterable, Sequence
@@ -23,8 +24,6 @@ from assay.lint.source import HEAD, LARGEST, Source, kind_of, parse, read
 
 PARALLEL = 48
 """Files to analyse from which a second process pays."""
-COLLECTED = 4_000_000
-"""Bytes of source whose syntax trees may lie about at once: about a quarter of a gigabyte."""
 _DEFINES = (b"add_argument", b"config", b"cfg", b"args", b"hparams", b"params", b"settings")
 
 
@@ -117,18 +116,11 @@ def _facts(files: list[tuple[str, Path]], cache: Cache | None, workers: int) -> 
 
 
 def _examine_all(items: Sequence[tuple[str, str]]) -> list[Facts]:
-    """Many files. Syntax trees are garbage in cycles, which Python looks for far too often while a tree grows."""
+    """Many files, while nobody looks for garbage: a growing tree has none, and one that was read is freed at once."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        found, held = [], 0
-        for shown, path in items:
-            found.append(examine((shown, path)))
-            held += _size(path)
-            if held > COLLECTED:
-                gc.collect()
-                held = 0
-        return found
+        return [examine(item) for item in items]
     finally:
         if was_enabled:
             gc.enable()
@@ -169,7 +161,8 @@ def of_source(source: Source) -> Facts:
     found = Facts(source.path, source.kind)
     found.ignores = ignores.of(source)
     lowered = source.data.lower()
-    applying = [rule for rule in RULES.values() if source.kind in rule.checks and rule.applies(lowered)]
+    holds = functools.cache(lowered.__contains__)
+    applying = [rule for rule in RULES.values() if source.kind in rule.checks and rule.applies(holds)]
     subject: Module | Source = source
     if source.kind == "python":
         found.lines = source.text.count("\n") + 1
@@ -200,6 +193,8 @@ def of_source(source: Source) -> Facts:
             found.note = "nested too deeply"
         except Exception as error:
             found.broken.append(f"{rule.code} on {source.path}: {type(error).__name__}: {error}")
+    if isinstance(subject, Module):
+        subject.close()
     found.hits = sorted(set(found.hits))
     return found
 

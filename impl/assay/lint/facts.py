@@ -219,12 +219,15 @@ def _readings(module: Module) -> Iterator[tuple[str, ast.expr]]:
             yield key, call
 
 
+_ENDS = (ast.stmt, ast.Lambda, ast.comprehension)
+
+
 def is_logged(module: Module, node: ast.AST) -> bool:
     """Does the value go into a message and nowhere else?"""
     for parent in parents(node):
         if isinstance(parent, ast.Call) and node is not parent.func and _is_message(module.called(parent)):
             return True
-        if isinstance(parent, ast.stmt | ast.Lambda | ast.comprehension):
+        if isinstance(parent, _ENDS):
             return False
         if isinstance(parent, ast.IfExp) and node is parent.test:
             return False
@@ -281,7 +284,8 @@ def _splats(module: Module) -> Iterator[str]:
         for word in call.keywords:
             if word.arg is None:
                 yield from _whole(word.value)
-        yield from _sections(module, call)
+        if any(isinstance(value, _DOTTED) for value in _given(call)):
+            yield from _sections(module, call)
         if name_of(call.func) in ("vars", "asdict", "dataclasses.asdict") and not is_logged(module, call):
             parent = getattr(call, "parent", None)
             if not isinstance(parent, ast.keyword):
@@ -298,6 +302,13 @@ def _splats(module: Module) -> Iterator[str]:
         yield "vars"
 
 
+def _given(call: ast.Call) -> list[ast.expr]:
+    """What a call may hand over: its arguments, and what a method without any is asked of."""
+    if call.keywords:
+        return [*call.args, *(word.value for word in call.keywords)]
+    return call.args or ([call.func.value] if isinstance(call.func, ast.Attribute) else [])
+
+
 def _sections(module: Module, call: ast.Call) -> Iterator[str]:
     """`build(config["model"])` for a `build` that is imported, and `config["model"].items()`."""
     if isinstance(call.func, ast.Attribute) and call.func.attr in ("items", "values", "keys"):
@@ -305,7 +316,7 @@ def _sections(module: Module, call: ast.Call) -> Iterator[str]:
         return
     origin = module.origins.get(name_of(call.func).partition(".")[0])
     if origin is not None:
-        for value in [*call.args, *(word.value for word in call.keywords)]:
+        for value in _given(call):
             for key in _section(value):
                 yield f"{key}@{origin}"
 
@@ -331,6 +342,7 @@ def _whole(node: ast.expr) -> Iterator[str]:
         yield "*"
 
 
+_DOTTED = (ast.Subscript, ast.Attribute)
 _PARSERS = re.compile(r"(^|\.)(ArgumentParser|ArgParser)$|argument_parser$")
 _OPAQUE = re.compile(
     r"HfArgumentParser|TrlParser|SimpleParsing|simple_parsing|LightningCLI|parse_known_args|add_argparse_args|configargparse|"

@@ -66,6 +66,12 @@ class Module:
         self._dotted: dict[str, str] = {}
         self._scopes: dict[ast.AST, Scope] = {}
 
+    def close(self) -> None:
+        """Forget who is whose parent: a tree without cycles is gone with its last reader, and nobody collects it."""
+        for nodes in self._nodes.values():
+            for node in nodes:
+                node.__dict__.pop("parent", None)
+
     @property
     def path(self) -> str:
         """As it is reported."""

@@ -63,9 +63,9 @@ class Rule:
         """The heading under which the catalogue lists the rule."""
         return FAMILIES[self.code[2]]
 
-    def applies(self, lowered: bytes) -> bool:
-        """May the rule find anything in a file with this content, in lower case? A cheap and necessary condition."""
-        return all(any(word in lowered for word in alternatives) for alternatives in self._words)
+    def applies(self, holds: Callable[[bytes], bool]) -> bool:
+        """May the rule find anything in a file of these words, in lower case? A cheap and necessary condition."""
+        return all(any(map(holds, alternatives)) for alternatives in self._words)
 
     def python(self, check: Callable[[Module], Iterator[Hit]]) -> Callable[[Module], Iterator[Hit]]:
         """Register the check for Python files and for the code cells of notebooks."""

@@ -93,6 +93,8 @@ def _is_cut(entries: list[Entry], path: list[str]) -> bool:
 
 def _given_twice(module: Module) -> Iterator[Hit]:
     for call in module.calls:
+        if not call.keywords:
+            continue
         trained, held_out = (
             keyword(call, "train_dataset"),
             keyword(call, "eval_dataset", "val_dataset", "validation_data"),
@@ -112,11 +114,14 @@ def _loaded_twice(module: Module) -> Iterator[Hit]:
     seen: dict[tuple[str, ast.AST, str], str] = {}
     for assign in module.nodes(ast.Assign):
         call, name = assign.value, name_of(assign.targets[0])
-        if not isinstance(call, ast.Call) or not name or any(isinstance(p, ast.If) for p in parents(assign)):
+        called = name_of(call.func).rpartition(".")[2] if isinstance(call, ast.Call) else ""
+        if not isinstance(call, ast.Call) or not name or called not in _LOADERS or not call.args:
             continue
-        called, words = name_of(call.func).rpartition(".")[2], vocabulary.words(name.rpartition(".")[2])
+        if any(isinstance(p, ast.If) for p in parents(assign)):
+            continue
+        words = vocabulary.words(name.rpartition(".")[2])
         split = "train" if words & _TRAIN else "held out" if words & _HELD_OUT else ""
-        if not split or (words & _TRAIN and words & _HELD_OUT) or called not in _LOADERS or not call.args:
+        if not split or (words & _TRAIN and words & _HELD_OUT):
             continue
         if called == "DataLoader":
             sampler = keyword(call, "sampler", "batch_sampler") is not None
@@ -161,6 +166,8 @@ def _same(left: ast.expr, right: ast.expr) -> bool:
 def _renamed(module: Module) -> Iterator[Hit]:
     for assign in module.nodes(ast.Assign):
         target, value = name_of(assign.targets[0]), name_of(assign.value)
+        if not target or not value:
+            continue
         first, second = vocabulary.words(target.rpartition(".")[2]), vocabulary.words(value.rpartition(".")[2])
         if not first & _HELD_OUT or not second & _TRAIN or second & _HELD_OUT or first & _TRAIN:
             continue

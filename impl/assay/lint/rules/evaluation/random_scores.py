@@ -5,6 +5,7 @@ noise, so that it would look different in every run."""
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 
@@ -71,10 +72,16 @@ def _scored(module: Module) -> Iterator[tuple[str, ast.expr]]:
     """(metric, argument) of `roc_auc_score(labels, scores)` and the like."""
     for call in module.calls:
         name = module.called(call)
-        if name.startswith(("sklearn.metrics.", "torchmetrics.", "evaluate.", "scipy.stats.")) or _SCORER.search(name):
+        if _is_scorer(name):
             for value in [*call.args, *(k.value for k in call.keywords if k.arg != "sample_weight")]:
                 if not isinstance(value, ast.Constant | ast.Name):
                     yield name.rpartition(".")[2], value
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_scorer(name: str) -> bool:
+    libraries = ("sklearn.metrics.", "torchmetrics.", "evaluate.", "scipy.stats.")
+    return name.startswith(libraries) or _SCORER.search(name) is not None
 
 
 def _given(module: Module) -> Iterator[tuple[str, ast.expr]]:
