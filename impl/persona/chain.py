@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -19,17 +20,20 @@ from typing import Any
 import torch
 from transformers import set_seed
 
-from persona import policy, ppo, prepare, pretrain, reward, sft, tokens
+from persona import disguise, policy, ppo, prepare, pretrain, reward, sft, tokens
 from persona.config import SCRATCH, Settings
 from persona.errors import PersonaError
 from persona.format import DIALOGUE, PERSONA, RESPONSE, render
 from persona.model import memory_gib
+from persona.pretrain import Examples
 
 FILES = ("chatter", "train", "dev", "twins", "twins_dev")
 """What `train` is given: dialogue without a persona, rows with one, and twins for the reward model."""
 _DIALOGUE_KEYS = ("record_id", "persona", "dialogue", "response")
 _TWIN_KEYS = ("record_id", "personas", "dialogue", "responses")
 _LEARNT_FROM = 6000  # texts of each kind that the tokenizer is learnt from
+
+_SENTENCE = re.compile(r"(?<=[.?!])\s+")
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -86,10 +90,7 @@ class Chain:
         if settings.memory_gib:
             self._fits(model)
         if settings.base == SCRATCH:
-            dialogues = [[*row["dialogue"], row["response"]] for row in self.files["chatter"]]
-            corpus = pretrain.Corpus(
-                tokens.spoken(self.tokenizer, dialogues), len(self.tokenizer), settings.pretrain, settings.seed
-            )
+            corpus = pretrain.Corpus(*self._dialogues(), len(self.tokenizer), settings.pretrain, settings.seed)
             folder = self.out / "checkpoints" / "pretrain"
             losses = pretrain.pretrain(model, corpus, settings.pretrain, folder, settings.keep_checkpoints)
             induction = pretrain.induction(model, len(self.tokenizer))
@@ -100,14 +101,16 @@ class Chain:
     def sft(self, name: str, pairing: str) -> None:
         """Adapters on the base, with the persona that `pairing` says in the prompt."""
         set_seed(self.settings.seed)
-        sides = {"train": self.files["train"], "dev": self.files["dev"]}
+        train = self._disguised("train", self.settings.sft.disguised)
+        sides = {"train": train, "dev": self.files["dev"]}
         model, log = sft.train(self._below(), self.tokenizer, sides, self.settings, name, pairing, self.out)
         self._done(name, model, log)
 
     def reward(self) -> None:
         """Adapters and a head on the SFT policy's body."""
         set_seed(self.settings.seed)
-        sides = {"train": self.files["twins"], "dev": self.files["twins_dev"]}
+        train = self._disguised("twins", self.settings.reward.disguised)
+        sides = {"train": train, "dev": self.files["twins_dev"]}
         model, log = reward.train(self._below("sft"), self.tokenizer, sides, self.settings, self.out)
         self._done("reward", model, log)
 
@@ -115,7 +118,8 @@ class Chain:
         """Adapters on the SFT policy, by the reward of what it says."""
         set_seed(self.settings.seed)
         scorer = self._scorer()
-        model, log = ppo.train(self._below("sft"), scorer, self.tokenizer, self.files["train"], self.settings, self.out)
+        rows = self._disguised("train", self.settings.sft.disguised)
+        model, log = ppo.train(self._below("sft"), scorer, self.tokenizer, rows, self.settings, self.out)
         self._done("ppo", model, log)
 
     def finish(self) -> None:
@@ -125,6 +129,20 @@ class Chain:
         beside.write_text(json.dumps(about, indent=1), encoding="utf-8")
         os.replace(beside, self.out / policy.ABOUT)
         shutil.rmtree(self.out / "checkpoints", ignore_errors=True)
+
+    def _dialogues(self) -> tuple[Examples, Examples]:
+        """Chatter, with things that are told before a question in the section of the persona; rows without theirs.
+
+        Of the rows all is learnt, what the partner says, too: this is where the language comes from.
+        """
+        told = [_told([*row["dialogue"], row["response"]]) for row in self.files["chatter"]]
+        chatter = tokens.spoken(self.tokenizer, [turns for _, turns in told], [section for section, _ in told])
+        rows = self._disguised("train", self.settings.sft.disguised)
+        spoken = tokens.spoken(self.tokenizer, [[*row["dialogue"], row["response"]] for row in rows])
+        return chatter, [{"input_ids": one["input_ids"], "labels": one["input_ids"]} for one in spoken]
+
+    def _disguised(self, name: str, share: float) -> Rows:
+        return disguise.disguised(self.files[name], disguise.values(self.files["train"]), share, self.settings.seed)
 
     def _done(self, name: str, model: Any, log: dict[str, Any]) -> None:
         policy.save_adapters(model, name, self.out)
@@ -165,6 +183,12 @@ class Chain:
                 f"the profile needs {needed:.1f} GiB and the device has {self.settings.memory_gib:g}: "
                 "make batch, context or rank smaller, or set gradient_checkpointing"
             )
+
+
+def _told(turns: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """A dialogue whose first turn tells several things before it asks: those as a section, and what is left to say."""
+    first = _SENTENCE.split(turns[0])
+    return (first[:-1], [first[-1], *turns[1:]]) if len(first) > 2 else ((), turns)
 
 
 def _hub_tokenizer(name: str) -> Any:

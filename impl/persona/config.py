@@ -43,7 +43,8 @@ class Pretrain:
     """Random sequences said twice, then dialogue without a persona with some of them in between."""
 
     drills: int = 60  # updates
-    dialogues: int = 440  # updates
+    dialogues: int = 900  # updates
+    spoken: float = 0.5  # share of them that are training dialogues without their personas
     tokens: int = 2048  # an update
     drill_share: float = 0.2  # of the later updates
     learning_rate: float = 3e-3
@@ -61,12 +62,13 @@ class Lora:
 
 @dataclass(frozen=True, slots=True)
 class Sft:
-    epochs: int = 3
+    epochs: int = 2
     batch: int = 32
     learning_rate: float = 3e-3
     warmup_share: float = 0.05
     evaluations: int = 2
-    lora: Lora = field(default_factory=Lora)
+    disguised: float = 0.75  # share of rows with other words in the place of values
+    lora: Lora = field(default_factory=lambda: Lora(64, 64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +78,20 @@ class Reward:
     learning_rate: float = 3e-3
     warmup_share: float = 0.05
     evaluations: int = 2
-    lora: Lora = field(default_factory=Lora)
+    disguised: float = 0.75
+    lora: Lora = field(default_factory=lambda: Lora(64, 64))
 
 
 @dataclass(frozen=True, slots=True)
 class Reinforce:
     algorithm: str = "ppo"
-    updates: int = 16
+    updates: int = 12
     batch: int = 64  # prompts an update
     epochs: int = 2  # passes over what was sampled
     minibatches: int = 2
     generations: int = 4  # responses to a prompt, in RLOO and GRPO
-    learning_rate: float = 3e-4
-    kl: float = 0.05
+    learning_rate: float = 1e-4
+    kl: float = 0.1
     temperature: float = 0.7
     response: int = 24  # tokens at most
     unfinished_penalty: float = 1.0  # taken off the score of a response that does not end

@@ -1,8 +1,8 @@
 """Pre-training from scratch: a language model that has read dialogue, and no persona.
 
 First drills - random pieces, said twice - until it repeats what it never saw; then dialogue with drills in between.
-Only what can be foretold is learnt: the second saying, and what is said in reply. What an update draws is a function of
-seed and update, so a killed run goes on to the same bits. It must never see a persona, nor dev or test rows.
+Of drills and exercises only what can be foretold is learnt: the second saying, the reply. What an update draws is a
+function of seed and update, so a killed run goes on to the same bits. It must never see a persona, nor another split.
 """
 
 from __future__ import annotations
@@ -27,15 +27,20 @@ _NARROW, _WIDE = 32, 96  # tokens of a drill, at first and at last
 _HELD_BACK = 64  # dialogues that are evaluated on and not trained on
 _SAVE_EVERY = 100
 
+Examples = Sequence[Mapping[str, list[int]]]
+
 
 class Corpus:
-    """Tokenised dialogues, and what an update is made of."""
+    """Tokenised dialogues, and what an update is made of.
 
-    def __init__(self, examples: Sequence[Mapping[str, list[int]]], vocabulary: int, settings: Pretrain, seed: int):
-        held = min(_HELD_BACK, len(examples) // 10)
-        self.held, self.examples = examples[:held], examples[held:]
+    `chatter` are dialogues made for this; `spoken`, those of the training rows without their personas.
+    """
+
+    def __init__(self, chatter: Examples, spoken: Examples, vocabulary: int, settings: Pretrain, seed: int) -> None:
+        held = min(_HELD_BACK, len(chatter) // 10)
+        self.held, self.chatter, self.spoken = chatter[:held], chatter[held:], spoken
         self.vocabulary, self.settings, self.seed = vocabulary, settings, seed
-        mean = sum(len(one["input_ids"]) for one in self.examples) / len(self.examples)
+        mean = sum(len(one["input_ids"]) for one in self.chatter) / len(self.chatter)
         self.dialogues = max(1, round(settings.tokens / mean))  # of an update
 
     def batch(self, update: int) -> dict[str, Tensor]:
@@ -45,7 +50,9 @@ class Corpus:
             return self.drill(draw, (update / settings.drills) ** 2)
         if draw.random() < settings.drill_share:
             return self.drill(draw, 1.0)
-        return padded(draw.sample(self.examples, min(self.dialogues, len(self.examples))))
+        spoken = round(self.dialogues * settings.spoken) if self.spoken else 0
+        found = [*draw.choices(self.chatter, k=self.dialogues - spoken), *draw.choices(self.spoken, k=spoken)]
+        return padded(found or draw.choices(self.chatter, k=1))
 
     def drill(self, draw: random.Random, grown: float) -> dict[str, Tensor]:
         """Rows of random pieces repeated to the end; lengths are `grown` in [0, 1] between least and most."""
@@ -106,7 +113,7 @@ def held_back(model: Any, corpus: Corpus) -> float:
 
 def induction(model: Any, vocabulary: int, rows: int = 32, period: int = 32, width: int = 96, seed: int = 1) -> float:
     """Share of pieces of the second saying of random sequences that are foretold, in [0, 1]; chance 1 / vocabulary."""
-    corpus = Corpus([{"input_ids": [0], "labels": [0]}] * 2, vocabulary, Pretrain(tokens=rows * width), seed)
+    corpus = Corpus([{"input_ids": [0], "labels": [0]}] * 2, [], vocabulary, Pretrain(tokens=rows * width), seed)
     batch = corpus.drill(random.Random(seed), 1.0)
     model.eval()
     with torch.inference_mode():

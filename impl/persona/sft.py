@@ -1,4 +1,4 @@
-"""Supervised fine-tuning: TRL's `SFTTrainer` with low-rank adapters, the loss on the response alone.
+"""Supervised fine-tuning: TRL's `SFTTrainer` with low-rank adapters, the loss on what the speaker says alone.
 
 Whose persona stands in the prompt is a switch: the speaker's own, nobody's, or that of another row - the two controls
 that show what a model without a persona, or with the wrong ones in training, would reach.
@@ -35,11 +35,14 @@ def personas(rows: Rows, pairing: str, seed: int) -> list[Sequence[str]]:
 
 
 def dataset(tokenizer: Any, rows: Rows, pairing: str, seed: int, context: int) -> Any:
-    """A `datasets.Dataset` of record_id, input_ids and labels; too long a row loses its oldest pieces."""
+    """A `datasets.Dataset` of record_id, input_ids and labels; too long a row loses its oldest pieces.
+
+    Everything that the speaker says is learnt: the response, and the turns before it that are the speaker's.
+    """
     from datasets import Dataset
 
-    pairs = list(zip(personas(rows, pairing, seed), (row["dialogue"] for row in rows), strict=True))
-    found = tokens.examples(tokenizer, pairs, [row["response"] for row in rows])
+    dialogues = [[*row["dialogue"], row["response"]] for row in rows]
+    found = tokens.spoken(tokenizer, dialogues, personas(rows, pairing, seed))
     return Dataset.from_list(
         [
             {"record_id": row["record_id"], **{key: ids[-context:] for key, ids in one.items()}}

@@ -20,7 +20,8 @@ SETTINGS = Pretrain(drills=3, dialogues=5, tokens=200, drill_share=0.3, learning
 @pytest.fixture
 def corpus(tokenizer, rows):
     dialogues = [[*row["dialogue"], row["response"]] for row in rows["chatter"]]
-    return pretrain.Corpus(tokens.spoken(tokenizer, dialogues), len(tokenizer), SETTINGS, seed=0)
+    examples = tokens.spoken(tokenizer, dialogues)
+    return pretrain.Corpus(examples, examples[:4], len(tokenizer), SETTINGS, seed=0)
 
 
 @settings(max_examples=30)
@@ -28,7 +29,7 @@ def corpus(tokenizer, rows):
 def test_a_drill_learns_only_what_was_said_before(seed, grown):
     import random
 
-    corpus = pretrain.Corpus([{"input_ids": [5], "labels": [5]}] * 4, 300, SETTINGS, seed=0)
+    corpus = pretrain.Corpus([{"input_ids": [5], "labels": [5]}] * 4, [], 300, SETTINGS, seed=0)
     batch = corpus.drill(random.Random(seed), grown)
     for ids, labels in zip(batch["input_ids"].tolist(), batch["labels"].tolist(), strict=True):
         first = next(place for place, label in enumerate(labels) if label != IGNORED)
@@ -47,9 +48,9 @@ def test_an_update_is_a_function_of_seed_and_update(corpus):
 
 def test_what_is_held_back_is_not_drawn(corpus):
     assert len(corpus.held) == 8
-    assert len(corpus.examples) == 72
+    assert len(corpus.chatter) == 72
     held = {id(one) for one in corpus.held}
-    assert not any(id(one) in held for one in corpus.examples)
+    assert not any(id(one) in held for one in corpus.chatter)
 
 
 def test_the_rate_rises_and_falls():
