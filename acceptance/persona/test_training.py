@@ -6,6 +6,7 @@ the stage is shown that it speaks of; what speaks of the chain is added up.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -150,10 +151,10 @@ def test_adapters_alone_move_above_the_base(judge, persona):
     """Seven bases: pre-training, three SFTs, the reward model, PPO's policy and its value model; adapters and heads."""
     parameters = persona.flight.record["parameters"]
     idle = {*parameters["without_gradient"], *parameters["never_moved"]}
-    shapes = persona.artifact.shapes
-    adapters = sum(size(shape) for name, shape in shapes.items() if ".lora_" in name)
-    base = sum(size(shape) for name, shape in shapes.items() if ".lora_" not in name and not head(name))
+    shapes = persona.artifact.shapes  # by name, which the adapters of all stages share
+    base = sum(math.prod(shape) for name, shape in shapes.items() if ".lora_" not in name and not head(name))
     width, heads = persona.profile["model"]["width"], 3  # PEFT keeps the reward head's first state; PPO's value model
+    adapters = persona.artifact.parameters - base - width
     judge(
         persona.flight,
         declared={
@@ -169,13 +170,6 @@ def below_adapters(name: str) -> bool:
     first = name.partition(".")[0]
     value_model = first in ("LlamaModel", "Linear")  # PPO trains it in full
     return first[0].isupper() and not value_model and ".lora_" not in name and not head(name)
-
-
-def size(shape: tuple[int, ...]) -> int:
-    count = 1
-    for side in shape:
-        count *= side
-    return count
 
 
 def head(name: str) -> bool:

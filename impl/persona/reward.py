@@ -45,11 +45,11 @@ def dataset(tokenizer: Any, twins: Rows, context: int) -> Any:
 
 
 def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """All chosen ones, then all rejected ones, as RewardTrainer wants them."""
+    """All chosen ones, then all rejected ones, as RewardTrainer wants them; with the ids of their records, if any."""
     ids = [row[key] for key in ("chosen_ids", "rejected_ids") for row in rows]
     batch = tokens.padded([{"input_ids": one, "labels": one} for one in ids])
     del batch["labels"]
-    return {**batch, "record_id": [row["record_id"] for row in rows] * 2}
+    return {**batch, "record_id": [row["record_id"] for row in rows] * 2} if "record_id" in rows[0] else batch
 
 
 def train(
@@ -73,7 +73,7 @@ def train(
             **stage.arguments(settings, "reward", out),
         ),
         train_dataset=data["train"],
-        eval_dataset=data["dev"],
+        eval_dataset=data["dev"].remove_columns("record_id"),  # TRL's loss is no output: none would be seen of them
         processing_class=tokenizer,
         data_collator=collate,
         peft_config=adapters(settings, "reward"),
