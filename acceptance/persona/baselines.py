@@ -17,16 +17,23 @@ Rows = Sequence[Mapping[str, Any]]
 TOKEN = r"[\w']+"
 
 
-def tfidf(rows: Rows, corpus: Sequence[str]) -> np.ndarray:
-    """(N, C) cosine of each row's response with each of its personas; weights of words come from `corpus`."""
+def tfidf(rows: Rows, corpus: Sequence[str], characters: bool = False) -> np.ndarray:
+    """(N, C) cosine of each row's response with each of its personas, over words or over character 3- to 5-grams.
+
+    Weights come from `corpus` and from the personas to choose from: without those, their own words would be unknown.
+    """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    vectors = TfidfVectorizer(token_pattern=TOKEN, sublinear_tf=True).fit(corpus)
-    table = []
-    for row in rows:
-        personas = vectors.transform([" ".join(persona) for persona in row["personas"]])
-        table.append((personas @ vectors.transform([row["response"]]).T).toarray()[:, 0])
-    return np.array(table)
+    units = {"analyzer": "char_wb", "ngram_range": (3, 5)} if characters else {"token_pattern": TOKEN}
+    personas = [[" ".join(persona) for persona in row["personas"]] for row in rows]
+    vectors = TfidfVectorizer(sublinear_tf=True, **units)
+    vectors.fit([*corpus, *sorted({persona for each in personas for persona in each})])
+    return np.array(
+        [
+            (vectors.transform(each) @ vectors.transform([row["response"]]).T).toarray()[:, 0]
+            for each, row in zip(personas, rows, strict=True)
+        ]
+    )
 
 
 def coin(rows: Rows, seed: int = 0) -> np.ndarray:

@@ -62,7 +62,7 @@ def test_likelihood_finds_the_speaker(judge, persona, world_data, probe_data):
         gold=gold(rows),
         groups=[row["group"] for row in rows],
         baselines={
-            "tfidf": baselines.tfidf(rows, [*corpus, *(" ".join(p) for row in rows for p in row["personas"])]),
+            "tfidf": baselines.tfidf(rows, corpus),
             "persona-blind": baselines.coin(rows),
         },
         slices={"new": [row["slice"] for row in rows]},
@@ -75,12 +75,17 @@ def test_likelihood_finds_the_speaker_of_real_turns(judge, persona, conversation
     if conversation_data is None:
         pytest.skip("Synthetic-Persona-Chat is not there: put its files under $ASSAY_DATA/synthetic-persona-chat")
     rows = conversation_data.rows("candidates.jsonl")
-    corpus = [" ".join(row["persona"]) for row in conversation_data.rows("train.jsonl")]
+    train = conversation_data.rows("train.jsonl")
+    corpus = [*{" ".join(row["persona"]) for row in train}, *(row["response"] for row in train)]
     judge(
         scores(persona, rows),
         gold=gold(rows),
         groups=[row["group"] for row in rows],
-        baselines={"tfidf": baselines.tfidf(rows, corpus), "persona-blind": baselines.coin(rows)},
+        baselines={
+            "tfidf": baselines.tfidf(rows, corpus),
+            "tfidf-characters": baselines.tfidf(rows, corpus, characters=True),
+            "persona-blind": baselines.coin(rows),
+        },
         slices={"person": [row["person"] for row in rows]},
         datasets=[conversation_data],
     )
