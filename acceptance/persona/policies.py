@@ -1,4 +1,4 @@
-"""Policies that know nothing, and one that knows all: what must not pass, and what must, with the same gates.
+"""Policies that know nothing of what was asked: what must not pass the gates.
 
 Each takes the items that the subject is given - persona, dialogue - and returns one reply for each.
 """
@@ -6,11 +6,10 @@ Each takes the items that the subject is given - persona, dialogue - and returns
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 Items = Sequence[Mapping[str, Any]]
-Policy = Callable[[Items], list[str]]
 
 
 def recite_persona(items: Items) -> list[str]:
@@ -43,3 +42,14 @@ def random_sentence(items: Items, seed: int = 0) -> list[str]:
     """One sentence of the persona, drawn blindly: right as often as chance."""
     draw = random.Random(seed)
     return [draw.choice(item["persona"]) for item in items]
+
+
+def trivial(items: Items, replies: Sequence[str]) -> dict[str, list[str]]:
+    """Name -> replies of each; `replies` are those that were right, for somebody."""
+    return {
+        "recite-persona": recite_persona(items),
+        "random-sentence": random_sentence(items),
+        "copy-last-turn": copy_last_turn(items),
+        "constant-keywords": constant_keywords(items),
+        "random-reply": random_reply(items, replies),
+    }

@@ -30,3 +30,11 @@ def read(observed: Predictions, probes: Probes, reading: Reading) -> Predictions
     return observed.map(
         lambda values: [reading(reply, slot) for reply, slot in zip(texts(values), probes.slots, strict=True)]
     )
+
+
+def samples(probes: Probes, found: Sequence[str]) -> list[dict[str, Any]]:
+    """Twenty replies with what was asked and what is true, for a person to read."""
+    return [
+        {"persona": row["persona"], "dialogue": row["dialogue"], "reply": reply, "true": row["probe"]["answer"]}
+        for row, reply in list(zip(probes.rows, found, strict=True))[:20]
+    ]

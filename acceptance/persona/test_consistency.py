@@ -6,7 +6,7 @@ import pytest
 
 from acceptance.persona import judges, policies
 from acceptance.persona.probes import Probes
-from acceptance.persona.replies import CONTROLS, read, replies, texts
+from acceptance.persona.replies import CONTROLS, read, replies, samples, texts
 
 
 @pytest.mark.requirement("persona/consistency.probe")
@@ -91,20 +91,9 @@ def test_the_keyword_score_can_be_gamed(judge, persona, heldout, probe_data):
         replies(persona, heldout.items).map(texts),
         gold=heldout.column("persona"),
         groups=heldout.groups,
-        baselines={"reference": heldout.responses, **trivial(heldout)},
+        baselines={"reference": heldout.responses, **policies.trivial(heldout.items, heldout.responses)},
         datasets=[probe_data],
     )
-
-
-def trivial(probes):
-    """Replies of the policies that know nothing."""
-    return {
-        "recite-persona": policies.recite_persona(probes.items),
-        "random-sentence": policies.random_sentence(probes.items),
-        "copy-last-turn": policies.copy_last_turn(probes.items),
-        "constant-keywords": policies.constant_keywords(probes.items),
-        "random-reply": policies.random_reply(probes.items, probes.responses),
-    }
 
 
 def peers(persona, probes, reading):
@@ -112,13 +101,5 @@ def peers(persona, probes, reading):
     own = {f"persona-{stage}": texts(replies(persona, probes.items, stage=stage).values) for stage in CONTROLS}
     return {
         name: [reading(reply, slot) for reply, slot in zip(found, probes.slots, strict=True)]
-        for name, found in {**own, **trivial(probes)}.items()
+        for name, found in {**own, **policies.trivial(probes.items, probes.responses)}.items()
     }
-
-
-def samples(probes, found):
-    """Twenty replies with what was asked and what is true, for a person to read."""
-    return [
-        {"persona": row["persona"], "dialogue": row["dialogue"], "reply": reply, "true": row["probe"]["answer"]}
-        for row, reply in list(zip(probes.rows, found, strict=True))[:20]
-    ]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from acceptance.persona import judges
+from acceptance.persona import judges, policies
 from acceptance.persona.replies import replies
-from acceptance.persona.test_consistency import trivial
 from assay import metrics
 
 GATES = ("consistency.probe", "consistency.abstain", "consistency.traps", "copy.rate")
@@ -15,7 +14,10 @@ GATES = ("consistency.probe", "consistency.abstain", "consistency.traps", "copy.
 @pytest.mark.requirement("persona/consistency.policies")
 def test_no_trivial_policy_passes(judge, persona, heldout, asked, probe_data):
     probes = {"held": heldout, "unheld": asked("unheld"), "traps": asked("traps")}
-    said = {kind: {**trivial(rows), "true replies": rows.responses} for kind, rows in probes.items()}
+    said = {
+        kind: {**policies.trivial(rows.items, rows.responses), "true replies": rows.responses}
+        for kind, rows in probes.items()
+    }
     figures = {name: gates(probes, {kind: found[name] for kind, found in said.items()}) for name in said["held"]}
     spec = judge.spec
     passed = {

@@ -7,8 +7,7 @@ import pytest
 
 from acceptance.persona import baselines, judges, policies
 from acceptance.persona.probes import Probes
-from acceptance.persona.replies import CONTROLS, STAGE, read, replies, texts
-from acceptance.persona.test_consistency import samples
+from acceptance.persona.replies import CONTROLS, STAGE, read, replies, samples, texts
 
 
 @pytest.fixture(scope="session")
