@@ -343,7 +343,7 @@ def _whole(node: ast.expr) -> Iterator[str]:
 
 
 _DOTTED = (ast.Subscript, ast.Attribute)
-_PARSERS = re.compile(r"(^|\.)(ArgumentParser|ArgParser)$|argument_parser$")
+_PARSERS = re.compile(r"(^|\.)(ArgumentParser|ArgParser)$|argument_parser$", re.M)
 _OPAQUE = re.compile(
     r"HfArgumentParser|TrlParser|SimpleParsing|simple_parsing|LightningCLI|parse_known_args|add_argparse_args|configargparse|"
     r"deepspeed\.add_config|hydra\.main|fire\.Fire|tyro|jsonargparse|absl|gin\.|tap\b|docopt|add_config_arguments"
@@ -352,9 +352,10 @@ _OPAQUE = re.compile(
 
 def _parser(module: Module, facts: Facts) -> str:
     names = {module.called(call) for call in module.calls} | set(facts.imports)
-    if any(_OPAQUE.search(name) for name in names) or any(map(_is_computed, module.calls)):
+    listing = "\n".join(names)
+    if _OPAQUE.search(listing) or any(map(_is_computed, module.calls)):
         return "opaque"
-    if any(_PARSERS.search(name) for name in names):
+    if _PARSERS.search(listing):
         return "argparse"
     if any(name.startswith("click.") or name == "click" for name in names):
         return "click"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from assay.lint.module import name_of, parents
+from assay.lint.module import name_of, parents, walk
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
@@ -42,8 +42,8 @@ def stores(node: ast.AST) -> set[str]:
     """Every name and attribute that is assigned somewhere in a piece of code."""
     return {
         name_of(n)
-        for n in ast.walk(node)
-        if isinstance(n, ast.Name | ast.Attribute) and isinstance(n.ctx, ast.Store | ast.Del)
+        for n in walk(node)
+        if isinstance(n, (ast.Name, ast.Attribute)) and isinstance(n.ctx, (ast.Store, ast.Del))
     }
 
 

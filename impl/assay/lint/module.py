@@ -245,8 +245,8 @@ class Scope:
         last = name.rpartition(".")[2]
         return [
             node
-            for node in ast.walk(self.node)
-            if isinstance(node, ast.Name | ast.Attribute)
+            for node in walk(self.node)
+            if isinstance(node, (ast.Name, ast.Attribute))
             and isinstance(node.ctx, ast.Load)
             and (node.id if isinstance(node, ast.Name) else node.attr) == last
             and name_of(node) == name
@@ -307,6 +307,21 @@ def within(scope: Function | ast.Module) -> Iterator[ast.AST]:
             value = values.get(name)
             if type(value) is list:
                 stack.extend(item for item in reversed(value) if item is not None)
+            elif value is not None:
+                stack.append(value)
+
+
+def walk(node: ast.AST) -> Iterator[ast.AST]:
+    """Every node of a piece of code but the marks that nodes share, the node itself among them."""
+    stack = [node]
+    while stack:
+        current = stack.pop()
+        yield current
+        values = current.__dict__
+        for name in _FIELDS[type(current)]:
+            value = values.get(name)
+            if type(value) is list:
+                stack.extend(item for item in value if item is not None)
             elif value is not None:
                 stack.append(value)
 

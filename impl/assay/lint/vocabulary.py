@@ -61,7 +61,7 @@ def words(name: str) -> frozenset[str]:
     """The words of a name, lower case: snake, camel, `hits@10`, dots."""
     spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name)
     parts = [part for part in re.split(r"[^a-z0-9]+", spaced.lower()) if part]
-    return frozenset(parts) | frozenset(re.sub(r"\d+$", "", part) for part in parts if len(part) > 2)
+    return frozenset(parts) | frozenset(part.rstrip("0123456789") for part in parts if len(part) > 2)
 
 
 def says(name: str, vocabulary: frozenset[str]) -> bool:

@@ -47,10 +47,11 @@ _PASSING = re.compile(r"\.(squeeze|unsqueeze|view|reshape|float|flatten|contiguo
 def check(module: Module) -> Iterator[Hit]:
     if module.is_test:
         return
-    squashing, losses = _squashing(module), _losses(module)
+    losses = _losses(module)
+    squashing: set[str] | None = None
     for call in module.calls:
         outer = squash(module, call)
-        is_loss = bool(_LOGIT_LOSS.search(module.called(call))) or name_of(call.func) in losses
+        is_loss = _is_logit_loss(module.called(call)) or name_of(call.func) in losses
         if not outer and not is_loss:
             continue
         inner = _input(module, call, outer)
@@ -60,15 +61,20 @@ def check(module: Module) -> Iterator[Hit]:
         made = squash(module, inner) if isinstance(inner, ast.Call) else ""
         if made and (is_loss or made == outer):
             yield Hit(call.lineno, "certain", f"`{told}` of what `{made}` has already squashed")
-        elif isinstance(inner, ast.Call) and name_of(inner.func) in squashing:
-            yield Hit(
-                call.lineno, "likely", f"`{told}` of `{name_of(inner.func)}(...)`, which ends in a sigmoid or softmax"
-            )
+        elif isinstance(inner, ast.Call) and (name := name_of(inner.func)):
+            squashing = _squashing(module) if squashing is None else squashing
+            if name in squashing:
+                yield Hit(call.lineno, "likely", f"`{told}` of `{name}(...)`, which ends in a sigmoid or softmax")
 
 
 def squash(module: Module, call: ast.Call) -> str:
     """`sigmoid` or `softmax` for a call of it, otherwise nothing."""
     return _kind(module.called(call) or getattr(call.func, "attr", ""))
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_logit_loss(called: str) -> bool:
+    return _LOGIT_LOSS.search(called) is not None
 
 
 @functools.lru_cache(maxsize=4096)
