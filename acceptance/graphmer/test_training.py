@@ -36,6 +36,7 @@ def test_was_trained_as_declared(judge, graphmer, chains, dev_chains, pairs):
             "dev_records": [*widest(dev_chains, profile), *ids["dev"]],
             "test_records": [],
             "updates": declared_updates(graphmer, ids["train"], pairs),
+            "learning_rate": [profile["embedding_learning_rate"], *[profile["learning_rate"]] * 2],
             "schedule": "cosine",
             "warmup_updates": round(profile["warmup_share"] * updates),
             "active_labels": ["mlm_labels", "mnm_labels", "labels"],

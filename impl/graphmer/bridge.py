@@ -98,7 +98,7 @@ class Bridge(Tasks):
             ids, relations, anchors, places = columns
             chain = Chain("", 0, ids, relations, anchors, (places > 0).astype(np.int32), places, ())
             best = self.encoder.model.predict(self._hidden(chain)[[item["at"]]])[0].topk(_TOP)
-            answers.append([(str(i), float(v)) for v, i in zip(best.values, best.indices, strict=True)])
+            answers.append([(str(i), v) for v, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)])
         return answers
 
     def tails(self, items: Sequence[Mapping[str, Any]], entities: Sequence[Sequence[str]]) -> list[str]:

@@ -52,7 +52,8 @@ class Settings:
     align_batch: int
     query_length: int
     target_length: int
-    learning_rate: float
+    embedding_learning_rate: float  # of the rows of the vocabulary: each is in few batches
+    learning_rate: float  # of everything else
     weight_decay: float
     warmup_share: float
     gradient_norm: float

@@ -35,17 +35,36 @@ from graphmer.model import Graphmer, GraphmerConfig
 from graphmer.records import Record
 
 SIDES = ("train", "dev")
+ROWS = ("tokens.weight", "importance.weight")
+"""Parameters with a row for each entry of the vocabulary."""
 
 
 class PlanTrainer(Trainer):  # type: ignore[misc]
-    """Batches in the order of the plan, and every term of the loss in the log."""
+    """Batches in the order of the plan, two learning rates, and every term of the loss in the log."""
 
-    def __init__(self, **more: Any) -> None:
+    def __init__(self, *, settings: Settings, **more: Any) -> None:
         super().__init__(**more)
+        self.settings = settings
         self.terms: dict[str, list[torch.Tensor]] = {}
 
     def _get_train_sampler(self, *arguments: Any) -> SequentialSampler:
         return SequentialSampler(self.train_dataset)
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """Adam over rows of the vocabulary, matrices (the only ones with weight decay), and vectors."""
+        if self.optimizer is None:
+            settings, named = self.settings, dict(self.model.named_parameters())
+            rows = [named.pop(name) for name in ROWS]
+            kinds = [[p for p in named.values() if (p.ndim > 1) == matrix] for matrix in (True, False)]
+            self.optimizer = torch.optim.AdamW(
+                [
+                    {"params": rows, "lr": settings.embedding_learning_rate, "weight_decay": 0.0},
+                    {"params": kinds[0], "lr": settings.learning_rate, "weight_decay": settings.weight_decay},
+                    {"params": kinds[1], "lr": settings.learning_rate, "weight_decay": 0.0},
+                ],
+                betas=(0.9, 0.98),
+            )
+        return self.optimizer
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **more: Any) -> Any:
         outputs = model(**inputs)
@@ -115,6 +134,7 @@ def start(settings: Settings, data: Mapping[str, Path], out: Path) -> PlanTraine
     aligned = {side: Pairs(pairs[side], tokenizer, settings) for side in SIDES}
     plan = Plan.training(graphs["train"], aligned["train"], settings)
     return PlanTrainer(
+        settings=settings,
         model=build(settings, ontology),
         args=arguments(settings, len(plan), out),
         train_dataset=plan,
@@ -192,9 +212,6 @@ def arguments(settings: Settings, steps: int, out: Path) -> TrainingArguments:
         gradient_accumulation_steps=settings.accumulation,
         activation_checkpointing=settings.gradient_checkpointing,
         num_train_epochs=1,  # a plan holds all of them
-        learning_rate=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        adam_beta2=0.98,
         lr_scheduler_type="cosine",
         warmup_steps=round(settings.warmup_share * updates),
         max_grad_norm=settings.gradient_norm,

@@ -131,7 +131,15 @@ def test_hidden_tokens_get_the_best_entries_of_the_whole_vocabulary(bridge):
     (found,) = bridge.fill([item])
     scores = [score for _, score in found]
     assert scores == sorted(scores, reverse=True)
-    assert len({entry for entry, _ in found}) == 50
+    assert len({int(entry) for entry, _ in found}) == 50
+    hidden = bridge.encoder.model.encode(
+        input_ids=torch.from_numpy(chain.ids[None].astype("int64")),
+        segments=torch.ones(1, len(chain), dtype=torch.long),
+        anchors=torch.from_numpy(chain.anchors[None].astype("int64")),
+        relation_ids=torch.from_numpy(chain.relations[None].astype("int64")),
+        leaf_places=torch.from_numpy(chain.places[None].astype("int64")),
+    )
+    assert int(found[0][0]) == int(bridge.encoder.model.predict(hidden[0, 5:6]).argmax())
 
 
 def test_costs_of_laws_and_sizes_of_profiles_need_no_weights():
