@@ -107,3 +107,21 @@ def test_the_generic_mutants_of_a_subject_of_ones_own(toy: Toy, monkeypatch: pyt
     assert rows["amp-off"].detail.startswith("not applicable")  # there is no torch in it
     assert {name for name, row in rows.items() if row.killed} == {*asked} - {"amp-off"}
     assert not (toy.root / ".assay" / "ledger.db").exists()
+
+
+def test_the_table_of_who_catches_what_is_of_these_mutants():
+    """`python benchmarks/plain_pytest.py > docs/mutants.md` writes it, in minutes; it goes stale with twin and mutants."""
+    from benchmarks import plain_pytest
+
+    text = (ROOT / "docs" / "mutants.md").read_text(encoding="utf-8")
+    assert f"{plain_pytest.FOOT}`{plain_pytest.digest()}`." in text, (
+        "twin or mutants changed: write docs/mutants.md anew"
+    )
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
+    table = [row for row in rows if len(row) == 4][1:]
+    assert [(row[0], row[1], row[3]) for row in table] == [
+        (mutant.id, mutant.defect, f"`{mutant.killed_by}`") for mutant in FOUND.MUTANTS
+    ]
+    red = sum(row[2] == "red" for row in table)
+    assert f"| plain pytest | {red} of {len(table)} | 0 of 1 |" in text
+    assert f"| Assay | {len(table)} of {len(table)} | 0 of {len(FOUND.HONEST)} |" in text
