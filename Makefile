@@ -6,6 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 SYSTEM ?=
+SYSTEMS := $(basename $(notdir $(wildcard spec/*.toml)))
 HARDWARE ?=
 
 export ASSAY_DATA
@@ -41,8 +42,12 @@ docs: $(READY)
 property: $(READY)
 	$(BIN)/python -m pytest property -q -n 2 --dist loadfile
 
+# Every acceptance suite once, on tiny data: two systems at a time.
 smoke: $(READY)
-	$(BIN)/python -m pytest acceptance -q --hardware cpu --assay-profile smoke
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target $(SYSTEMS:%=smoke-%)
+
+smoke-%: $(READY)
+	$(BIN)/python -m pytest acceptance/$* -q --hardware cpu --assay-profile smoke
 
 benchmarks: $(READY)
 	$(BIN)/python -m pytest benchmarks -q --benchmark-disable
