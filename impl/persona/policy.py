@@ -25,6 +25,8 @@ from persona.model import Shape, build
 
 WEIGHTS: Final = "model.safetensors"
 ABOUT: Final = "config.json"
+HUB: Final = "hub"
+"""Folder for the description of a hub model."""
 PARENTS: Final[Mapping[str, str]] = {"ppo": "sft", "reward": "sft"}
 """Stage -> the stage whose adapters its own were trained upon; of the others, the base."""
 BASE: Final = "base"
@@ -91,7 +93,7 @@ def load_base(settings: Settings, tokenizer: Any, path: Path) -> Any:
     from safetensors.torch import load_file
 
     file = Path(path) / WEIGHTS
-    model = base_model(settings, tokenizer)
+    model = base_model(settings, tokenizer, Path(path))
     try:
         lacking, foreign = model.load_state_dict(load_file(file), strict=False)
     except (OSError, SafetensorError, RuntimeError) as error:
@@ -102,14 +104,19 @@ def load_base(settings: Settings, tokenizer: Any, path: Path) -> Any:
     return model
 
 
-def base_model(settings: Settings, tokenizer: Any) -> Any:
-    """An untrained base of the right shape, or the hub model. Draws from torch's generator."""
+def base_model(settings: Settings, tokenizer: Any, path: Path | None = None) -> Any:
+    """An untrained base of the right shape, or the hub model. Draws from torch's generator.
+
+    With the folder of a trained chain, a hub model is built from the description there, without its weights.
+    """
     if settings.base == "scratch":
         each = settings.model
         shape = Shape(len(tokenizer), each.width, each.layers, each.heads, each.inner, each.context, each.induction)
         return build(shape, tokenizer.pad_token_id, tokenizer.eos_token_id)
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
 
+    if path is not None:
+        return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(str(path / HUB)))
     model = AutoModelForCausalLM.from_pretrained(settings.base)
     model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     model.config.pad_token_id = tokenizer.pad_token_id
@@ -199,7 +206,9 @@ def save_base(model: Any, tokenizer: Any, out: Path) -> None:
     beside = out / f"{WEIGHTS}.partial"
     save_file(weights, beside)
     os.replace(beside, out / WEIGHTS)
-    tokenizer.save_pretrained(str(out))
+    if not (out / "tokenizer.json").is_file():  # of a hub model
+        tokenizer.save_pretrained(str(out))
+        model.config.save_pretrained(str(out / HUB))
 
 
 def adapters(settings: Settings, name: str) -> Any:

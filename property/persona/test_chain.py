@@ -203,3 +203,22 @@ def test_other_algorithms_are_selected(algorithm, language_model, tokenizer, row
 def test_native_precision_is_one_that_is_known():
     assert stage.precision("native") in ("bf16", "fp16", "fp32")
     assert stage.precision("fp32") == "fp32"
+
+
+def test_a_hub_model_is_a_base(files, tokenizer, tmp_path):
+    """A GPT-2 in a local folder, as a hub would hand it out; afterwards the folder is not needed any more."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    from persona.tokens import learn
+
+    source = tmp_path / "gpt2"
+    learn(["hello there, how are you?"], 300).save_pretrained(str(source))
+    sizes = {"vocab_size": 300, "n_positions": 256, "n_embd": 32, "n_layer": 2, "n_head": 2}
+    GPT2LMHeadModel(GPT2Config(**sizes)).save_pretrained(str(source))
+    out = tmp_path / "out"
+    train(merge_configs(PROFILE, {"base": str(source), "reward": {"epochs": 0}}), files, out)
+    shutil.rmtree(source)
+    model = bridge.load(out)
+    assert model.stages == ["sft"]
+    (found,) = model.reply([{"persona": ["i am a baker."], "dialogue": ["hello!"]}], stage="sft")
+    assert isinstance(found["text"], str)
