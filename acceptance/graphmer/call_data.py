@@ -19,24 +19,21 @@ from corpus import archives, callgraph, distributions, tracing
 
 TRAINING: Mapping[str, tuple[str, ...]] = {
     "dill": tuple(f"dill.tests.test_{name}" for name in ("source", "detect", "nested", "recursive")),
-    "python": tuple(f"test.test_{name}" for name in ("configparser", "textwrap", "difflib", "statistics")),
-    "sympy": (
-        *(f"sympy.core.tests.test_{name}" for name in ("basic", "containers", "symbol")),
-        "sympy.printing.tests.test_str",
-    ),
+    "mpmath": SUITES["mpmath"],
+    "python": tuple(f"test.test_{name}" for name in ("textwrap", "shlex", "optparse", "cmd")),
 }
 """Suites of distributions on no test side, for the filter to learn from."""
 
 
-def build_calls(out: Path, names: Sequence[str], tests: int) -> None:
+def build_calls(out: Path, names: Sequence[str], tests: Mapping[str, int], baselines: bool) -> None:
     """callers.jsonl: {distribution, caller, sites, callees}. static.json: policy -> callees. every.jsonl: all edges.
 
-    `tests` modules of each suite are run at most.
+    Of a suite as many modules or packages are run as `tests` says, by its name or "*".
     """
     rows: list[dict[str, Any]] = []
     every: list[dict[str, Any]] = []
     for name in names:
-        suite = {**TRAINING, **SUITES}[name][:tests]
+        suite = {**TRAINING, **SUITES}[name][: tests.get(name, tests["*"])]
         one = replace(distributions.find([name])[0], tests=())
         trace = tracing.trace(one, suite, cache=archives.cache_folder())
         scope = Scope(one, trace)
@@ -58,7 +55,8 @@ def build_calls(out: Path, names: Sequence[str], tests: int) -> None:
         every.append({"distribution": name, "edges": sorted(scope.every), "told": trace.describe()})
     jsonl.write(out / "callers.jsonl", rows)
     jsonl.write(out / "every.jsonl", every)
-    (out / "static.json").write_text(json.dumps(call_baselines.answers(rows)))
+    if baselines:
+        (out / "static.json").write_text(json.dumps(call_baselines.answers(rows)))
 
 
 def _by_caller(edges: frozenset[Edge]) -> dict[str, set[str]]:

@@ -147,7 +147,7 @@ def calls_of(dataset: Callable[..., Dataset], tables: sides.Tables, side: str) -
     table = tables("calls")
     return dataset(
         f"calls-{side}", call_data.build_calls, sources=sources(table[side]), tables=["calls"],
-        names=table[side], tests=table["tests"],
+        names=table[side], tests=table["tests"], baselines=side == "test",
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from acceptance import jsonl
-from corpus import bridge, facts, graph, triples
+from corpus import bridge, facts, graph, ontology, triples
 
 GIVEN_BY_NAMES = ("contains", "declares", "defines", "defined_in")
 INVERSES = ("tested_by",)
@@ -86,7 +86,9 @@ def build_links(out: Path, distributions: list[str], share: float, examples: flo
     entities = [facts.entity_row(one) for one in triples.read_entities(built.entities)]
     edges = [(one.head, one.relation, one.tail) for one in triples.read_triples(built.triples)]
     home = {row["name"]: row["distribution"] for row in entities}
-    known, fitted, test = held_out(asked(edges), share, examples, queries, seed)
+    kinds, table = {row["name"]: row["type"] for row in entities}, ontology.load().relations
+    ranged = [edge for edge in asked(edges) if kinds.get(edge[2]) in table[edge[1]].range]  # a few break the ontology
+    known, fitted, test = held_out(ranged, share, examples, queries, seed)
     structure = [edge for edge in dict.fromkeys(edges) if edge[1] in GIVEN_BY_NAMES and edge[1] != "defined_in"]
     for name, rows in (("triples", [*structure, *known]), ("examples", fitted), ("test", test)):
         jsonl.write(out / f"{name}.jsonl", (_row(edge, home) for edge in rows))

@@ -25,7 +25,7 @@ from graphmer.tasks.links import Encoder
 from graphmer.tasks.ranker import Floats, Ranker
 
 _MOST: Final = 40  # candidates of one name
-_ROUNDS: Final = 150
+_ROUNDS: Final = 80
 _TOKENS: Final = 64
 _BUILTIN: Final = frozenset(
     name for kind in (str, bytes, list, dict, set, tuple, int, float, frozenset) for name in dir(kind)
@@ -40,10 +40,18 @@ FEATURES: Final = (
     "same class", "class above", "class below", "same file", "shared depth", "namesakes", "namesake classes",
     "arguments fit", "arguments lacking", "arguments beyond", "keywords known", "keywords unknown", "names shared",
     "overrides static", "abstract", "class named in file", "class named in caller", "module named in file",
-    "static callers",
-    "static callers of the name", "builtin method", "decorated", "property", "lines", "candidates", "calls in caller",
+    "builtin method", "decorated", "property", "candidates",
     "receiver assigned class",
 )  # fmt: skip
+_SIGNS: Final = {
+    "cosine": 1, "cosine below the best": 1, "static": 1, "receiver is class": 1,
+    "receiver like class": 1, "receiver is module": 1,
+    "same class": 1, "arguments fit": 1, "arguments lacking": -1, "arguments beyond": -1, "keywords known": 1,
+    "keywords unknown": -1, "names shared": 1, "overrides static": 1, "abstract": -1, "class named in file": 1,
+    "class named in caller": 1, "module named in file": 1, "builtin method": -1, "property": -1, "namesakes": -1,
+    "namesake classes": -1, "candidates": -1, "receiver assigned class": 1,
+}  # fmt: skip
+"""What can only speak for a candidate, or only against: few suites are traced, and noise is soon learnt by heart."""
 _COLUMN: Final = {name: place for place, name in enumerate(FEATURES)}
 
 
@@ -199,7 +207,8 @@ class Calls:
             tables, labels = [blocks[name][0] for name in names], [blocks[name][1] for name in names]
             return Ranker.fit(
                 np.concatenate(tables), np.concatenate(labels), [len(one) for one in labels], neural,
-                objective="binary", rounds=_ROUNDS, leaves=15, threads=threads, seed=seed,
+                objective="binary", rounds=_ROUNDS, leaves=7, threads=threads, seed=seed,
+                monotone={_COLUMN[name]: sign for name, sign in _SIGNS.items()},
             )  # fmt: skip
 
         cuts = []
@@ -318,9 +327,6 @@ class _World:
         for name in self.code.bases:
             for above in self._above(name):
                 self.below[above].add(name)
-        self.static = Counter(callee for site in self.sites.values() for callee in set(site.callees))
-        self.static_names = Counter(parts(name)[-1] for name in self.static.elements())
-        self.per_caller = Counter(site.caller for site in self.sites.values())
         self._words: dict[str, set[str]] = {}
 
     def _above(self, name: str) -> set[str]:
@@ -422,12 +428,10 @@ class _World:
             "abstract": bool(one) and one.abstract, "class named in file": bool(owner) and named[short_owner] > 0,
             "class named in caller": bool(owner) and short_owner in self._named(caller, code),
             "module named in file": any(named[name] > 0 for name in split[:-1][-2:]),
-            "static callers": np.log1p(self.static[callee]),
-            "static callers of the name": np.log1p(self.static_names[split[-1]]),
             "builtin method": written.attribute and written.name in _BUILTIN,
             "decorated": bool(one) and bool(one.decorators),
-            "property": bool(one) and "property" in one.decorators, "lines": np.log1p(one.lines if one else 0),
-            "candidates": len(candidates), "calls in caller": np.log1p(self.per_caller[caller]),
+            "property": bool(one) and "property" in one.decorators,
+            "candidates": len(candidates),
             "receiver assigned class": bool(owner) and short_owner in code.assigned.get(receiver, ()),
         }  # fmt: skip
         line = [0.0] * len(FEATURES)

@@ -5,7 +5,7 @@ Gradient-boosted trees (LightGBM), stored as text. It must never be handed a fea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -42,6 +42,7 @@ class Ranker:
         objective: Objective = "lambdarank",
         rounds: int = 150,
         leaves: int = 31,
+        monotone: Mapping[int, int] | None = None,
         threads: int = 1,
         seed: int = 0,
     ) -> Ranker:
@@ -52,6 +53,7 @@ class Ranker:
             labels: (N,) 1 for what is right.
             sizes: rows of each query; they sum to N.
             neural: columns that the encoder fills. The twin is fitted with zeros there.
+            monotone: column -> 1 where more of it can only speak for a row, -1 where only against.
         """
         import lightgbm
 
@@ -71,6 +73,8 @@ class Ranker:
             "force_row_wise": True,
             "verbosity": -1,
         }
+        if monotone:
+            parameters["monotone_constraints"] = [monotone.get(i, 0) for i in range(features.shape[1])]
 
         def train(table: Floats) -> lightgbm.Booster:
             data = lightgbm.Dataset(table, labels, group=list(sizes) if objective == "lambdarank" else None)
