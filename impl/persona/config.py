@@ -73,7 +73,7 @@ class Sft:
 
 @dataclass(frozen=True, slots=True)
 class Reward:
-    epochs: int = 2
+    epochs: int = 1
     batch: int = 32  # pairs
     learning_rate: float = 3e-3
     warmup_share: float = 0.05
@@ -102,16 +102,16 @@ class Reinforce:
 class Finetune:
     """The arms whose cost is compared: full fine-tuning, LoRA alone, and ours. Rates are each arm's own best."""
 
-    updates: int = 160  # of the full arm and of LoRA
+    updates: int = 120  # of the full arm and of LoRA
     batch: int = 32
     full_learning_rate: float = 1e-3
     lora_learning_rate: float = 3e-3
     our_learning_rate: float = 3e-3
-    our_updates: int = 160
+    our_updates: int = 120
     our_batch: int = 32
     frozen: int = 1  # lower layers
     rank: int = 32
-    slices: int = 8  # that an arm is timed in
+    slices: int = 6  # that an arm is timed in
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import tomllib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,6 +13,8 @@ from hypothesis import strategies as st
 
 from persona.config import Settings, get_default_config, load_config, merge_configs, save_config
 from persona.errors import PersonaError
+
+ROOT = Path(__file__).parents[2]
 
 leaves = st.one_of(st.integers(), st.text(max_size=4), st.booleans(), st.lists(st.integers(), max_size=3))
 trees = st.recursive(
@@ -52,6 +56,13 @@ def test_defaults_are_anew_at_each_call():
     spoil(get_default_config())
     assert "spoilt" not in get_default_config()
     assert Settings.read(get_default_config()) == Settings()
+
+
+def test_defaults_are_those_of_the_cpu_profile():
+    profiles = tomllib.loads((ROOT / "spec" / "persona.toml").read_text(encoding="utf-8"))["profile"]
+    assert Settings.read(profiles["cpu"]) == Settings()
+    for name in ("smoke", "t4x2"):
+        Settings.read(profiles[name])
 
 
 @pytest.mark.parametrize("suffix", ["json", "yaml", "yml"])

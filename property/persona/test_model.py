@@ -58,3 +58,20 @@ def test_memory_of_a_known_model_by_hand():
     block = 17 * 96 + 3 * 96 + 3 * 256
     activations = 2 * 256 * (2 * block * 4 + 2 * 4 * 600)
     assert memory_gib(model, Settings.read(config)) * 2**30 == weights + adapters + activations
+
+
+def test_the_t4x2_profile_fits_a_t4():
+    """The shape of SmolLM2-135M, without its weights: 576 wide, 30 layers, 49,152 entries."""
+    import tomllib
+    from pathlib import Path
+
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    spec = Path(__file__).parents[2] / "spec" / "persona.toml"
+    settings = Settings.read(tomllib.loads(spec.read_text(encoding="utf-8"))["profile"]["t4x2"])
+    shape = {"hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30, "num_attention_heads": 9}
+    with torch.device("meta"):
+        config = LlamaConfig(vocab_size=49152, num_key_value_heads=3, tie_word_embeddings=True, **shape)
+        model = LlamaForCausalLM(config)
+    assert 130e6 < sum(p.numel() for p in model.parameters()) < 140e6
+    assert 2 < memory_gib(model, settings) < settings.memory_gib
