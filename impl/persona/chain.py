@@ -133,13 +133,17 @@ class Chain:
     def _dialogues(self) -> tuple[Examples, Examples]:
         """Chatter, with things that are told before a question in the section of the persona; rows without theirs.
 
-        Of the rows all is learnt, what the partner says, too: this is where the language comes from.
+        Of the rows all is learnt, what the partner says, too - this is where the language comes from - but the values:
+        without the persona nobody could foretell them, and learning that would be learning not to look.
         """
         told = [_told([*row["dialogue"], row["response"]]) for row in self.files["chatter"]]
         chatter = tokens.spoken(self.tokenizer, [turns for _, turns in told], [section for section, _ in told])
-        rows = self._disguised("train", self.settings.sft.disguised)
+        rows = self.files["train"]
+        hidden = tokens.single_pieces(self.tokenizer, disguise.values(rows))
         spoken = tokens.spoken(self.tokenizer, [[*row["dialogue"], row["response"]] for row in rows])
-        return chatter, [{"input_ids": one["input_ids"], "labels": one["input_ids"]} for one in spoken]
+        for one in spoken:
+            one["labels"] = [tokens.IGNORED if piece in hidden else piece for piece in one["input_ids"]]
+        return chatter, spoken
 
     def _disguised(self, name: str, share: float) -> Rows:
         return disguise.disguised(self.files[name], disguise.values(self.files["train"]), share, self.settings.seed)

@@ -62,6 +62,13 @@ def encode(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
     return [one.ids for one in tokenizer.backend_tokenizer.encode_batch(list(texts), add_special_tokens=False)]
 
 
+def single_pieces(tokenizer: Any, words: Iterable[str]) -> set[int]:
+    """Ids of the words that are one piece, behind a space or at the beginning of a line."""
+    return {
+        ids[0] for ids in encode(tokenizer, [f"{lead}{word}" for word in words for lead in ("", " ")]) if len(ids) == 1
+    }
+
+
 def prompts(tokenizer: Any, rows: Sequence[tuple[Sequence[str], Sequence[str]]]) -> list[list[int]]:
     """Ids of each (persona, dialogue), up to and with [RESPONSE]."""
     return encode(tokenizer, [render(persona, dialogue) for persona, dialogue in rows])

@@ -129,6 +129,22 @@ def test_a_pair_is_asked_under_both_personas(tokenizer, rows):
     assert batch["input_ids"].shape == batch["attention_mask"].shape
 
 
+def test_the_base_never_learns_a_value_without_its_persona(files, tmp_path):
+    """Of the rows that lend their language to pre-training, no value that is one piece is learnt; everything else is."""
+    from persona import disguise
+    from persona.chain import Chain
+    from persona.config import Settings
+
+    chain = Chain(Settings.read(merge_configs(PROFILE, {"model": {"vocabulary": 1500}})), read(files), tmp_path)
+    _, spoken = chain._dialogues()
+    values = disguise.values(read(files)["train"])
+    learnt = {chain.tokenizer.decode([label]).strip() for one in spoken for label in one["labels"] if label >= 0}
+    seen = {chain.tokenizer.decode([piece]).strip() for one in spoken for piece in one["input_ids"]}
+    assert not learnt & values
+    assert len(seen & values) > 10
+    assert len(seen - learnt) == len(seen & values)
+
+
 def test_what_was_not_trained_is_named(model, items, tmp_path, trained):
     with pytest.raises(PersonaError, match="there are base, sft, ppo"):
         model.reply(items, stage="blind")
