@@ -12,7 +12,7 @@ from acceptance.graphmer import auxiliary_data
 
 @pytest.mark.requirement("graphmer/aux.entity_discovery")
 def test_tells_entities_from_other_names(judge, graphmer, names):
-    """The cut is the one that is best on the training pieces themselves: there is nothing to choose by on test."""
+    """A name counts from a probability of one half on: nothing is chosen by dev or test."""
     train, test = names.rows("train-pieces.jsonl"), names.rows("test-pieces.jsonl")
     found = graphmer.predictions("discover", [row["code"] for row in test])
     judge(
