@@ -348,6 +348,9 @@ def test_every_contract_is_tested_here_or_with_its_records() -> None:
         "splits",
         "programs",
         "retrieval_pairs",
+        "conversations",
+        "personas",
+        "twins",
     }
 
 
