@@ -173,14 +173,24 @@ def pairs(
 
 
 @pytest.fixture(scope="session")
+def encoder(subject: Callable[..., Subject], fact_data: Dataset, pairs: Dataset) -> Subject:
+    """The encoder without the tasks' rankers: what is asked of its vectors needs no others."""
+    return subject("graphmer", data=encoder_files(fact_data, pairs), datasets=[fact_data, pairs])
+
+
+def encoder_files(fact_data: Dataset, pairs: Dataset) -> dict[str, Path]:
+    files = {
+        f"{side}_{part}": fact_data.path(f"{side}_{part}.jsonl") for side in ("train", "dev") for part in facts.PARTS
+    }
+    return files | {f"{side}_pairs": pairs.path(f"{side}_pairs.jsonl") for side in ("train", "dev")}
+
+
+@pytest.fixture(scope="session")
 def graphmer(
     subject: Callable[..., Subject], fact_data: Dataset, pairs: Dataset, known: Dataset, search_pool: Dataset,
     dependencies: Dataset, names: Dataset, call_examples: Dataset, relations: Dataset,
 ) -> Subject:  # fmt: skip
-    files = {
-        f"{side}_{part}": fact_data.path(f"{side}_{part}.jsonl") for side in ("train", "dev") for part in facts.PARTS
-    }
-    files |= {f"{side}_pairs": pairs.path(f"{side}_pairs.jsonl") for side in ("train", "dev")}
+    files = encoder_files(fact_data, pairs)
     files |= {"link_examples": known.path("examples.jsonl"), "link_triples": known.path("triples.jsonl")}
     files |= {"search_pairs": search_pool.path("fit.jsonl"), "dependency_files": dependencies.path("train.jsonl")}
     files |= {"name_mentions": names.path("train.jsonl"), "name_files": names.path("train-files.jsonl")}

@@ -76,8 +76,8 @@ def tails(fact_data, dev_heads, tables):
     return Tails(items, [[name, kind] for name, kind in sorted(types.items())], gold)
 
 
-def variants(graphmer, **changes):
-    return [graphmer.variant(seed=seed, **changes) for seed in SEEDS]
+def variants(encoder, **changes):
+    return [encoder.variant(seed=seed, **changes) for seed in SEEDS]
 
 
 def without(ask, **changes):
@@ -86,62 +86,62 @@ def without(ask, **changes):
 
 
 @pytest.mark.requirement("graphmer/ablation.bias")
-def test_the_attention_bias_helps_hidden_leaves(judge, graphmer, dev_heads, fact_data, tables):
+def test_the_attention_bias_helps_hidden_leaves(judge, encoder, dev_heads, fact_data, tables):
     """Every variant has the same tokenizer: it is learnt from the same texts."""
     count = tables("masked")["items"]
-    asked = masked.questions(dev_heads, graphmer.artifact.folder, graphmer.profile, "mnm", count)
+    asked = masked.questions(dev_heads, encoder.artifact.folder, encoder.profile, "mnm", count)
 
     def ask(variant):
         return variant.predictions("fill", asked.items)
 
     judge.seeds(
-        variants(graphmer), ask, gold=asked.gold, baselines=without(ask, bias=False), datasets=[fact_data]
+        variants(encoder), ask, gold=asked.gold, baselines=without(ask, bias=False), datasets=[fact_data]
     )  # fmt: skip
 
 
 @pytest.mark.requirement("graphmer/ablation.bias_search")
-def test_the_attention_bias_helps_search(judge, graphmer, search, pairs):
+def test_the_attention_bias_helps_search(judge, encoder, search, pairs):
     judge.seeds(
-        variants(graphmer), search.ask, gold=search.gold, baselines=without(search.ask, bias=False), datasets=[pairs]
+        variants(encoder), search.ask, gold=search.gold, baselines=without(search.ask, bias=False), datasets=[pairs]
     )
 
 
 @pytest.mark.requirement("graphmer/ablation.leaves")
-def test_leaves_help_search(judge, graphmer, search, pairs):
+def test_leaves_help_search(judge, encoder, search, pairs):
     judge.seeds(
-        variants(graphmer), search.ask, gold=search.gold, baselines=without(search.ask, leaves=False), datasets=[pairs]
+        variants(encoder), search.ask, gold=search.gold, baselines=without(search.ask, leaves=False), datasets=[pairs]
     )
 
 
 @pytest.mark.requirement("graphmer/ablation.mnm")
-def test_hidden_leaves_help_search(judge, graphmer, search, pairs):
+def test_hidden_leaves_help_search(judge, encoder, search, pairs):
     judge.seeds(
-        variants(graphmer), search.ask, gold=search.gold, baselines=without(search.ask, mnm_weight=0.0),
+        variants(encoder), search.ask, gold=search.gold, baselines=without(search.ask, mnm_weight=0.0),
         datasets=[pairs],
     )  # fmt: skip
 
 
 @pytest.mark.requirement("graphmer/ablation.mnm_links")
-def test_hidden_leaves_help_tails(judge, graphmer, tails, fact_data):
+def test_hidden_leaves_help_tails(judge, encoder, tails, fact_data):
     judge.seeds(
-        variants(graphmer), tails.ask, gold=tails.gold, baselines=without(tails.ask, mnm_weight=0.0),
+        variants(encoder), tails.ask, gold=tails.gold, baselines=without(tails.ask, mnm_weight=0.0),
         datasets=[fact_data],
     )  # fmt: skip
 
 
 @pytest.mark.requirement("graphmer/ablation.negatives")
-def test_constrained_negatives_help_tails(judge, graphmer, tails, fact_data):
+def test_constrained_negatives_help_tails(judge, encoder, tails, fact_data):
     judge.seeds(
-        variants(graphmer), tails.ask, gold=tails.gold, baselines=without(tails.ask, constrained_negatives=False),
+        variants(encoder), tails.ask, gold=tails.gold, baselines=without(tails.ask, constrained_negatives=False),
         datasets=[fact_data],
     )  # fmt: skip
 
 
 @pytest.mark.requirement("graphmer/full.85m")
-def test_the_large_model_trains(judge, graphmer):
+def test_the_large_model_trains(judge, encoder):
     """The profile `full` (in a smoke run, the profile at hand): terms of the dev loss, from the flight record."""
-    smoke = graphmer.profile_name == "smoke"
-    profile = graphmer.profile if smoke else graphmer.spec.profile["full"]
+    smoke = encoder.profile_name == "smoke"
+    profile = encoder.profile if smoke else encoder.spec.profile["full"]
     large = {name: value for name, value in profile.items() if name != "seed"}
 
     def losses(variant):
@@ -155,4 +155,4 @@ def test_the_large_model_trains(judge, graphmer):
             items=list(before),
         )
 
-    judge.seeds(variants(graphmer, **large), losses, gold=None, baselines={})
+    judge.seeds(variants(encoder, **large), losses, gold=None, baselines={})

@@ -155,7 +155,7 @@ class Judge:
 
         Seeds and groups are crossed random effects: the interval speaks of the way of training, on new items.
         """
-        self._expects("predictions")
+        self._expects("predictions", "outputs")
         options = self.requirement.options
         if self.session.smoke:
             variants = variants[:1]

@@ -38,16 +38,17 @@ def fit(encoder: Encoder, data: Mapping[str, Path], out: Path, profile: Mapping[
             `name_examples`.
     """
     place, threads, seed = out / FOLDER, int(profile["threads"]), int(profile["seed"])
+    most = {name: int(profile[f"{name}_examples"]) for name in ("link", "search", "name")}
     if "link_examples" in data:
         graph = Graph.read(*(Path(data[name]) for name in ("link_triples", "train_entities", "train_files")))
-        examples = rows(Path(data["link_examples"]))[: int(profile["link_examples"])]
+        examples = rows(Path(data["link_examples"]))[: most["link"]]
         links = Links(encoder, graph)
         links.fit(examples, threads, seed).save(place / "links")
         Selection(links).fit(rows(Path(data["relation_examples"])), threads, seed).save(place / "relations")
     if "search_pairs" in data:
         pairs = rows(Path(data["search_pairs"]))
         pool = Pool([row["record_id"] for row in pairs], [row["passage"] for row in pairs])
-        chosen = pairs[: int(profile["search_examples"])]
+        chosen = pairs[: most["search"]]
         queries, gold = [row["query"] for row in chosen], [row["record_id"] for row in chosen]
         Search(encoder).fit(queries, gold, pool, threads, seed).save(place / "search")
     if "dependency_files" in data:
@@ -58,7 +59,7 @@ def fit(encoder: Encoder, data: Mapping[str, Path], out: Path, profile: Mapping[
         texts = {row["file"]: row["text"] for row in rows(Path(data["name_files"]))}
         world = World(rows(Path(data["name_entities"])), uses_of(mentions, texts))
         names = Names(encoder, world)
-        names.fit(mentions[: int(profile["name_examples"])], texts, threads, seed)
+        names.fit(mentions[: most["name"]], texts, threads, seed)
         names.save(place / "names")
         pieces = rows(Path(data["name_pieces"]))
         known = Counter(name for row in pieces for name in row["entities"])
