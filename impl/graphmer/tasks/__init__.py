@@ -38,7 +38,7 @@ def fit(encoder: Encoder, data: Mapping[str, Path], out: Path, profile: Mapping[
             `name_examples`.
     """
     place, threads, seed = out / FOLDER, int(profile["threads"]), int(profile["seed"])
-    most = {name: int(profile[f"{name}_examples"]) for name in ("link", "search", "name")}
+    most = {name: profile.get(f"{name}_examples") for name in ("link", "search", "name")}  # all, where it does not say
     if "link_examples" in data:
         graph = Graph.read(*(Path(data[name]) for name in ("link_triples", "train_entities", "train_files")))
         examples = rows(Path(data["link_examples"]))[: most["link"]]
