@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from acceptance import jsonl
+from acceptance.graphmer.name_baselines import prefix
 from corpus import ontology
 
 Row = Mapping[str, Any]
@@ -88,19 +89,10 @@ def composed(rows: Sequence[Row], known: Sequence[Row], names: Sequence[str]) ->
     return {
         "frequency": [max(by_last[row["name"]], key=lambda one: counts[one]) for row in rows],
         "longest-prefix": [
-            max(by_last[row["name"]], key=lambda one, row=row: _shared(row["head"], one)) for row in rows
+            max(by_last[row["name"]], key=lambda one, row=row: prefix(row["head"], one)) for row in rows
         ],
     }
 
 
 def last(name: str) -> str:
     return name.replace(":", ".").rpartition(".")[2]
-
-
-def _shared(first: str, second: str) -> int:
-    count = 0
-    for a, b in zip(first.split("."), second.replace(":", ".").split("."), strict=False):
-        if a != b:
-            break
-        count += 1
-    return count

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acceptance import jsonl
+from acceptance.analysers import words
 from acceptance.graphmer.link_data import GIVEN_BY_NAMES
 from corpus import ontology
 
@@ -32,7 +33,6 @@ FEATURES = (
 )
 WEIGHTS = (0.0, 0.3, 1.0, 3.0)
 _NAME = re.compile(r"[A-Za-z_]\w*")
-_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 
 
 class World:
@@ -132,7 +132,7 @@ def _spoken(name: str) -> str:
 
 
 def _words(name: str) -> frozenset[str]:
-    return frozenset(word.lower() for word in _WORD.findall(name))
+    return frozenset(words(name))
 
 
 def _numbered(labels: Sequence[str]) -> tuple[NDArray[np.int64], list[str]]:

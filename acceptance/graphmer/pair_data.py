@@ -1,6 +1,6 @@
 """Texts that ask and texts that answer, for the alignment of vectors: train and dev distributions, never test.
 
-Three kinds: docstring -> function; a tail, with its relation -> the code of its head; a module -> the code of a file
+Three kinds: docstring -> function; the name of a tail -> relation and code of its head; a module -> the code of a file
 that imports it. The distributions that fit rankers give no docstrings and no files: a ranker must not learn from
 vectors that were aligned on its own examples.
 """
@@ -74,7 +74,7 @@ def _tails(rows: Sequence[Row], code: _Code) -> Iterator[Row]:
         if relation in GIVEN_BY_NAMES or not (text := code.of(head)):
             continue
         name = "\t".join((head, relation, tail))
-        yield _pair(name, "tail", f"{relation} | {tail}", f"{relation} | {head}\n{text}", row["distribution"])
+        yield _pair(name, "tail", tail, f"{relation} | {head}\n{text}", row["distribution"])
 
 
 def _modules(rows: Sequence[Row], fit: Sequence[str]) -> Iterator[Row]:

@@ -7,34 +7,18 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from acceptance import jsonl
+from acceptance.analysers import ANALYSERS
 
 DEPTH = 10
 SATURATION = (0.9, 1.2, 2.0, 3.0, 4.5)
 LENGTH = (0.4, 0.6, 0.75, 0.9, 1.0)
-_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
-
-
-def words(text: str) -> list[str]:
-    """Lower-case words, identifiers split at underscores and changes of case."""
-    return [word.lower() for word in _WORD.findall(text)]
-
-
-def stems(text: str) -> list[str]:
-    """The same, cut to their stems (Porter 2)."""
-    import Stemmer
-
-    return [str(stem) for stem in Stemmer.Stemmer("english").stemWords(words(text))]
-
-
-ANALYSERS: Mapping[str, Callable[[str], list[str]]] = {"words": words, "stems": stems}
 
 Run = list[tuple[str, float]]
 

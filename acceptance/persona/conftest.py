@@ -44,13 +44,10 @@ def conversation_data(dataset: Callable[..., Dataset], tables: sides.Tables) -> 
 
 
 @pytest.fixture(scope="session")
-def persona(subject: Callable[..., Subject], world_data: Dataset, conversation_data: Dataset | None) -> Subject:
+def persona(subject: Callable[..., Subject], world_data: Dataset) -> Subject:
+    """Trained on the embedded world alone: real conversations are what it is asked about, and nothing that it reads."""
     names = ("chatter", "train", "dev", "twins", "twins_dev")
-    files = {name: world_data.path(f"{name}.jsonl") for name in names}
-    if conversation_data is None:
-        return subject("persona", data=files, datasets=[world_data])
-    more = {f"conversations_{side}": conversation_data.path(f"{side}.jsonl") for side in ("train", "dev")}
-    return subject("persona", data={**files, **more}, datasets=[world_data, conversation_data])
+    return subject("persona", data={name: world_data.path(f"{name}.jsonl") for name in names}, datasets=[world_data])
 
 
 @pytest.fixture(scope="session")

@@ -6,32 +6,17 @@ The judge's own: nothing here is shared with the system under judgement.
 from __future__ import annotations
 
 import itertools
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from acceptance.analysers import ANALYSERS, words
+
 Run = list[tuple[str, float]]
 DEPTH = 100
 
-_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
-
-
-def words(text: str) -> list[str]:
-    """Lower-case words, identifiers split at underscores and changes of case."""
-    return [word.lower() for word in _WORD.findall(text)]
-
-
-def stems(text: str) -> list[str]:
-    """The same, cut to their stems (Porter 2)."""
-    import Stemmer
-
-    return [str(stem) for stem in Stemmer.Stemmer("english").stemWords(words(text))]
-
-
-ANALYSERS: dict[str, Callable[[str], list[str]]] = {"words": words, "stems": stems}
 SATURATION = (0.9, 1.2, 2.0, 3.0, 4.5, 7.0)
 LENGTH = (0.3, 0.6, 0.8, 0.9, 1.0)
 

@@ -14,7 +14,7 @@ pytest.importorskip("lightgbm")
 from graphmer import tasks
 from graphmer.__main__ import main
 from graphmer.encoder import Encoder
-from graphmer.tasks.links import rows
+from graphmer.records import read
 
 CODE = '''"""Shop."""
 import json
@@ -42,12 +42,12 @@ def model(trained: Path, files: dict[str, Path], tmp_path_factory: pytest.TempPa
     place = tmp_path_factory.mktemp("tasks")
     out = place / "model"
     shutil.copytree(trained, out, ignore=shutil.ignore_patterns("checkpoints"))
-    triples = [row for row in rows(files["train_triples"]) if row["relation"] == "calls"]
-    entities = [{"distribution": "train", **row} for row in rows(files["train_entities"])]
+    triples = [row for row in read(files["train_triples"]) if row["relation"] == "calls"]
+    entities = [{"distribution": "train", **row} for row in read(files["train_entities"])]
     names = [row["name"] for row in entities if row["type"] == "Function"]
-    texts = {row["file"]: row["text"] for row in rows(files["train_files"])}
+    texts = {row["file"]: row["text"] for row in read(files["train_files"])}
     home = {row["name"]: row for row in entities}
-    pairs = [{**row, "passage": row["target"]} for row in rows(files["train_pairs"])]
+    pairs = [{**row, "passage": row["target"]} for row in read(files["train_pairs"])]
 
     def write(name: str, found: list[dict[str, Any]]) -> Path:
         path = place / f"{name}.jsonl"

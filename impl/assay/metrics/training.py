@@ -514,22 +514,6 @@ def _work(flight: Record, target: float) -> float:
     return float(samples * int(_seen(flight, "parameters")["trainable"]))
 
 
-def reduction(predictions: Any, gold: Any = None) -> float:
-    """1 - sum of dev losses after / sum before, for losses taken by the judge from flight records.
-
-    Args:
-        predictions: {"before": (N,), "after": (N,)} terms of the dev loss at initialisation and at the last step.
-    """
-    if not isinstance(predictions, Mapping) or set(predictions) != {"before", "after"}:
-        raise InvalidPredictionsError('dev losses are given as {"before": N numbers, "after": N numbers}')
-    before, after = (
-        math.fsum(_finite(one, f"a dev loss {side}") for one in predictions[side]) for side in ("before", "after")
-    )
-    if before <= 0:
-        raise UndefinedMetricError(f"the dev loss before is {before:g}: a share needs a positive one")
-    return 1 - after / before
-
-
 def step_ms(flight: Record, declared: Declared | None = None) -> float:
     """Median wall time of an update, milliseconds, without evaluation and checkpoints."""
     seen = sorted(float(one) for one in _seen(flight, "step_seconds"))
@@ -606,15 +590,3 @@ for _name, _formula, _direction, _range, _source in _METRICS:
             reference="hand computation",
         )
     )
-
-register(
-    Metric(
-        name="training.reduction",
-        direction="higher",
-        range=(-math.inf, 1.0),
-        source="1 - dev loss after / before, fixed weights",
-        formula=reduction,
-        consumes="outputs",
-        reference="hand computation",
-    )
-)

@@ -14,10 +14,11 @@ from typing import Any, Final
 
 from corpus import distributions
 from corpus.distributions import Distribution
+from graphmer.records import read
 from graphmer.tasks.auxiliary import Discovery, Selection
 from graphmer.tasks.calls import Calls
 from graphmer.tasks.dependencies import Dependencies
-from graphmer.tasks.links import Answer, Encoder, Graph, Links, rows
+from graphmer.tasks.links import Answer, Encoder, Graph, Links
 from graphmer.tasks.names import Names, World, uses_of
 from graphmer.tasks.ranker import Ranker
 from graphmer.tasks.search import Pool, Search
@@ -41,34 +42,34 @@ def fit(encoder: Encoder, data: Mapping[str, Path], out: Path, profile: Mapping[
     most = {name: profile.get(f"{name}_examples") for name in ("link", "search", "name")}  # all, where it does not say
     if "link_examples" in data:
         graph = Graph.read(*(Path(data[name]) for name in ("link_triples", "train_entities", "train_files")))
-        examples = rows(Path(data["link_examples"]))[: most["link"]]
+        examples = read(Path(data["link_examples"]))[: most["link"]]
         links = Links(encoder, graph)
         links.fit(examples, threads, seed).save(place / "links")
-        Selection(links).fit(rows(Path(data["relation_examples"])), threads, seed).save(place / "relations")
+        Selection(links).fit(read(Path(data["relation_examples"])), threads, seed).save(place / "relations")
     if "search_pairs" in data:
-        pairs = rows(Path(data["search_pairs"]))
+        pairs = read(Path(data["search_pairs"]))
         pool = Pool([row["record_id"] for row in pairs], [row["passage"] for row in pairs])
         chosen = pairs[: most["search"]]
         queries, gold = [row["query"] for row in chosen], [row["record_id"] for row in chosen]
         Search(encoder).fit(queries, gold, pool, threads, seed).save(place / "search")
     if "dependency_files" in data:
-        files = rows(Path(data["dependency_files"]))
+        files = read(Path(data["dependency_files"]))
         Dependencies.fit(encoder, files, threads, seed).save(place / "dependencies")
     if "name_mentions" in data:
-        mentions = rows(Path(data["name_mentions"]))
-        texts = {row["file"]: row["text"] for row in rows(Path(data["name_files"]))}
-        world = World(rows(Path(data["name_entities"])), uses_of(mentions, texts))
+        mentions = read(Path(data["name_mentions"]))
+        texts = {row["file"]: row["text"] for row in read(Path(data["name_files"]))}
+        world = World(read(Path(data["name_entities"])), uses_of(mentions, texts))
         names = Names(encoder, world)
         names.fit(mentions[: most["name"]], texts, threads, seed)
         names.save(place / "names")
-        pieces = rows(Path(data["name_pieces"]))
+        pieces = read(Path(data["name_pieces"]))
         known = Counter(name for row in pieces for name in row["entities"])
         Discovery(encoder, known).fit(pieces, threads, seed).save(place / "entities")
         (place / "entities" / "known.json").write_text(json.dumps(known, sort_keys=True))
 
     if "call_examples" in data:
         traced: dict[str, list[dict[str, Any]]] = {}
-        for row in rows(Path(data["call_examples"])):
+        for row in read(Path(data["call_examples"])):
             traced.setdefault(row["distribution"], []).append(row)
         found = {one.name: (one, traced[one.name]) for one in distributions.find(list(traced))}
         calls = Calls(encoder)
@@ -127,8 +128,8 @@ class Tasks:
         """The candidate that each mention means. `names` is a folder with entities.jsonl and files.jsonl."""
         if names not in self._names:
             place = Path(names)
-            texts = {row["file"]: row["text"] for row in rows(place / "files.jsonl")}
-            self._names[names] = self.names(rows(place / "entities.jsonl")), texts
+            texts = {row["file"]: row["text"] for row in read(place / "files.jsonl")}
+            self._names[names] = self.names(read(place / "entities.jsonl")), texts
         task, texts = self._names[names]
         scores = task.resolve(mentions, texts, encoder)
         return [row["candidates"][int(one.argmax())] for row, one in zip(mentions, scores, strict=True)]

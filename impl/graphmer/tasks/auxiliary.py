@@ -66,7 +66,7 @@ class Discovery:
         if encoder:
             wanted = sorted({name for mine in names for name in mine})
             place = {name: i for i, name in enumerate(wanted)}
-            vectors = unit(self.encoder.vectors([f"uses | {name}" for name in wanted], maximum_tokens=16))
+            vectors = unit(self.encoder.vectors(wanted, maximum_tokens=16))
             asked = unit(self.encoder.vectors([f"uses | {code}" for code in codes], maximum_tokens=_TOKENS))
             near = [vectors[[place[name] for name in mine]] @ line for mine, line in zip(names, asked, strict=True)]
         tables = []

@@ -377,7 +377,7 @@ class _World:
 
     def target(self, name: str) -> str:
         one = self.code.functions.get(name)
-        return f"calls | {name}({', '.join(one.parameters)})" if one else f"calls | {name}"
+        return f"{name}({', '.join(one.parameters)})" if one else name
 
     def features(
         self, row: Mapping[str, Any], key: tuple[str, Any], callee: str, candidates: Sequence[str]

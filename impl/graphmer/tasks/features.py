@@ -115,16 +115,7 @@ def overlap(first: Sequence[str], second: Sequence[str]) -> float:
     return len(a & b) / len(a | b) if a and b else 0.0
 
 
-def cosine(queries: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N, M) cosines of rows; a zero vector is alike to none."""
-    return _unit(queries) @ _unit(others).T
-
-
 def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Rows of length one; zeros stay."""
-    return _unit(vectors)
-
-
-def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.maximum(norms, 1e-9), dtype=np.float32)

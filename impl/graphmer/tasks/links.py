@@ -6,7 +6,6 @@ places, the known graph and the encoder say of the best few hundred. It must nev
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corpus import ontology
+from graphmer import records
 from graphmer.tasks.features import PLACES, Body, overlap, parts, spoken, unit, words
 from graphmer.tasks.ranker import Floats, Ranker
 
@@ -47,13 +47,8 @@ class Encoder(Protocol):
 
 
 def query_text(head: str, relation: str, source: str) -> str:
-    """What the encoder reads of a query; pairs that align it are written the same way."""
+    """What the encoder reads of a query, and of an entity its bare name: as in the pairs that align it."""
     return f"{relation} | {head}\n{source}"
-
-
-def tail_text(relation: str, tail: str) -> str:
-    """What it reads of a candidate."""
-    return f"{relation} | {tail}"
 
 
 class Graph:
@@ -77,8 +72,8 @@ class Graph:
     @classmethod
     def read(cls, triples: Path, entities: Path, files: Path | None) -> Graph:
         """From JSON Lines: triples (head, relation, tail), entities with their places, files without imports."""
-        texts = {} if files is None else {row["file"]: row["text"] for row in rows(files)}
-        return cls(rows(entities), rows(triples), texts)
+        texts = {} if files is None else {row["file"]: row["text"] for row in records.read(files)}
+        return cls(records.read(entities), records.read(triples), texts)
 
     def code(self, entity: int) -> str:
         """The definition of an entity, imports hidden; "" for what lies outside."""
@@ -276,11 +271,6 @@ def _around(name: str) -> str:
     """The last name of what is around an entity."""
     split = parts(name)
     return split[-2] if len(split) > 1 else ""
-
-
-def rows(path: Path) -> list[dict[str, Any]]:
-    """The objects of a JSON Lines file."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 # -- features --------------------------------------------------------------------------------------

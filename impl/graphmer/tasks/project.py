@@ -19,9 +19,10 @@ from corpus.hiding import code_alone
 from corpus.pairs import pairs_of
 from corpus.parsing import UNREADABLE, content_of, reason_of
 from graphmer.errors import GraphmerError
+from graphmer.records import read
 from graphmer.tasks import Tasks
 from graphmer.tasks.features import parts
-from graphmer.tasks.links import Graph, rows
+from graphmer.tasks.links import Graph
 from graphmer.tasks.search import Pool
 
 
@@ -36,8 +37,8 @@ class Project:
         with tempfile.TemporaryDirectory(prefix="graphmer-") as place:
             built = graphs.build([self.distribution], Path(place) / "graph.jsonl", processes=1)
             facts.write(Path(place), "own", [self.distribution], built)
-            texts = {row["file"]: row["text"] for row in rows(Path(place) / "own_files.jsonl")}
-            return Graph(rows(Path(place) / "own_entities.jsonl"), rows(Path(place) / "own_triples.jsonl"), texts)
+            texts = {row["file"]: row["text"] for row in read(Path(place) / "own_files.jsonl")}
+            return Graph(read(Path(place) / "own_entities.jsonl"), read(Path(place) / "own_triples.jsonl"), texts)
 
     def tails(self, head: str, relation: str, count: int = 10) -> list[dict[str, Any]]:
         """The best tails of (head, relation), and whether the code says so already."""

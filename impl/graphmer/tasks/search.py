@@ -15,8 +15,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from graphmer import records
 from graphmer.tasks.features import unit, words
-from graphmer.tasks.links import Answer, Encoder, rows
+from graphmer.tasks.links import Answer, Encoder
 from graphmer.tasks.ranker import Floats, Ranker
 
 DEPTH: Final = 100
@@ -135,7 +136,7 @@ class Pool:
 
     @classmethod
     def load(cls, path: Path) -> Pool:
-        found = rows(path)
+        found = records.read(path)
         return cls([row["id"] for row in found], [row["text"] for row in found])
 
 
