@@ -301,18 +301,23 @@ def _snapped(value: float, bound: Bounded) -> float:
     return next((number for number in bound.numbers if abs(value - number) <= _EQUAL), value)
 
 
-def _not_finite(predictions: Any) -> str:
-    """What is not finite in the predictions, in words; -inf is "never offered" in score matrices and passes."""
+def _not_finite(predictions: Any, ranks: bool = False) -> str:
+    """What is not finite in the predictions, in words.
+
+    -inf is "never offered" in score matrices and passes; so does +inf in `ranks`: "not answered", the worst there is.
+    """
     if isinstance(predictions, Mapping):
-        found = [f"{name}: {text}" for name, leaf in predictions.items() if (text := _not_finite(leaf))]
+        ranks = predictions.keys() == {"optimistic", "pessimistic"}
+        found = [f"{name}: {text}" for name, leaf in predictions.items() if (text := _not_finite(leaf, ranks))]
         return "; ".join(found)
     if isinstance(predictions, np.ndarray) and predictions.dtype.kind in "fc":
         table = predictions.reshape(len(predictions), -1)
-        bad = np.isnan(table) | np.isposinf(table) | (np.isneginf(table) & (predictions.ndim == 1))
+        bad = np.isnan(table) | (np.isposinf(table) & (not ranks)) | (np.isneginf(table) & (predictions.ndim == 1))
         rows = np.asarray(bad.any(axis=1))
         return f"{int(rows.sum()):,} of {len(rows):,} answers are not finite" if rows.any() else ""
     if isinstance(predictions, list | tuple):
-        count = sum(1 for one in predictions if has_nan(one) or (isinstance(one, float) and math.isinf(one)))
+        endless = (-math.inf,) if ranks else (math.inf, -math.inf)
+        count = sum(1 for one in predictions if has_nan(one) or (isinstance(one, float) and one in endless))
         return f"{count:,} of {len(predictions):,} answers are not finite" if count else ""
     return ""
 

@@ -123,7 +123,8 @@ class Bridge(Tasks):
         relations = torch.tensor([self.relations[item["relation"]] for item in items], device=model.device)
         heads = torch.arange(len(places), len(table), device=model.device)
         queries = model.graph.queries(table, heads, relations) + model.graph.context(self._contexts(items))
-        kinds = {kind: torch.tensor([kind == other for _, other in entities]) for _, kind in entities}
+        of_kind = np.array([kind for _, kind in entities])
+        kinds = {str(kind): torch.from_numpy(of_kind == kind) for kind in np.unique(of_kind)}
         answers: list[list[tuple[str, float]]] = []
         for row, item in enumerate(items):
             own_relation = relations[row : row + 1]

@@ -324,6 +324,8 @@ def test_training_inputs_that_are_one_and_the_same_or_empty_are_seen() -> None:
         [np.zeros((2, 3)), np.zeros((3, 3)), np.zeros((2, 3))],
         [{"d1": 0.5}, {"d1": 0.6}, {}],
         np.array([[0.0, -math.inf], [1.0, -math.inf], [0.5, 0.1]]),
+        {"optimistic": np.array([1.0, math.inf, 3.0]), "pessimistic": np.array([2.0, math.inf, 3.0])},  # unanswered
+        {"optimistic": [1.0, math.inf, 3.0], "pessimistic": [2.0, math.inf, 3.0]},
     ],
 )
 def test_living_predictions_pass(predictions: Any) -> None:
@@ -342,6 +344,21 @@ def test_living_predictions_pass(predictions: Any) -> None:
         ([0.1, math.nan, 0.2], "finite", "1 of 3 answers are not finite"),
         (np.array([0.1, math.inf, math.nan]), "finite", "2 of 3 answers are not finite"),
         (np.array([0.1, -math.inf, 0.2]), "finite", "1 of 3 answers are not finite"),
+        (
+            {"optimistic": [1.0, -math.inf, math.inf], "pessimistic": [1.0, 2.0, math.inf]},
+            "finite",
+            "optimistic: 1 of 3 answers are not finite",
+        ),
+        (
+            {"optimistic": np.array([1.0, math.nan, 2.0]), "pessimistic": np.array([1.0, 2.0, 3.0])},
+            "finite",
+            "optimistic: 1 of 3 answers are not finite",
+        ),
+        (
+            {"scores": np.array([[1.0, math.inf], [0.0, 1.0], [0.0, 2.0]])},
+            "finite",
+            "scores: 1 of 3 answers are not finite",
+        ),
         ({"scores": np.array([[1.0, math.nan]] * 3)}, "finite", "scores: 3 of 3 answers are not finite"),
         ([0.630, 0.630, 0.630], "varied", "all 3 answers are the same: 0.63"),
         ([0.630, 0.630 + 1e-9, 0.630], "varied", "all 3 answers are the same: 0.63"),
