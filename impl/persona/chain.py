@@ -139,11 +139,11 @@ class Chain:
         told = [_told([*row["dialogue"], row["response"]]) for row in self.files["chatter"]]
         chatter = tokens.spoken(self.tokenizer, [turns for _, turns in told], [section for section, _ in told])
         rows = self.files["train"]
-        hidden = tokens.single_pieces(self.tokenizer, disguise.values(rows))
-        spoken = tokens.spoken(self.tokenizer, [[*row["dialogue"], row["response"]] for row in rows])
-        for one in spoken:
-            one["labels"] = [tokens.IGNORED if piece in hidden else piece for piece in one["input_ids"]]
-        return chatter, spoken
+        spoken = [
+            one["input_ids"] for one in tokens.spoken(self.tokenizer, [[*r["dialogue"], r["response"]] for r in rows])
+        ]
+        labels = tokens.hidden(self.tokenizer, spoken, disguise.values(rows))
+        return chatter, [{"input_ids": ids, "labels": own} for ids, own in zip(spoken, labels, strict=True)]
 
     def _disguised(self, name: str, share: float) -> Rows:
         return disguise.disguised(self.files[name], disguise.values(self.files["train"]), share, self.settings.seed)

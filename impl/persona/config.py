@@ -29,7 +29,7 @@ SCRATCH: Final = "scratch"
 class Model:
     """Of a model that is built here; a hub model brings its own and reads `context` alone."""
 
-    vocabulary: int = 2048
+    vocabulary: int = 700
     width: int = 128
     layers: int = 3
     heads: int = 4
@@ -43,10 +43,10 @@ class Pretrain:
     """Random sequences said twice, then dialogue without a persona with some of them in between."""
 
     drills: int = 60  # updates
-    dialogues: int = 900  # updates
+    dialogues: int = 300  # updates
     spoken: float = 0.5  # share of them that are training dialogues without their personas
     tokens: int = 2048  # an update
-    drill_share: float = 0.2  # of the later updates
+    drill_share: float = 0.4  # of the later updates
     learning_rate: float = 3e-3
     warmup: int = 20  # updates
 
@@ -62,9 +62,9 @@ class Lora:
 
 @dataclass(frozen=True, slots=True)
 class Sft:
-    epochs: int = 2
-    batch: int = 32
-    learning_rate: float = 3e-3
+    epochs: int = 3
+    batch: int = 16
+    learning_rate: float = 2e-3
     warmup_share: float = 0.05
     evaluations: int = 2
     disguised: float = 0.75  # share of rows with other words in the place of values
@@ -93,7 +93,7 @@ class Reinforce:
     learning_rate: float = 1e-4
     kl: float = 0.1
     temperature: float = 0.7
-    response: int = 24  # tokens at most
+    response: int = 32  # tokens at most
     unfinished_penalty: float = 1.0  # taken off the score of a response that does not end
     lora: Lora = field(default_factory=Lora)
 

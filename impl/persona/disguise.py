@@ -1,8 +1,8 @@
 """Training rows with other words in the place of values, so that an answer has to be read and cannot be remembered.
 
 A value is replaced by the same word wherever it stands in a row: in the persona, in what is said, in the response. The
-words come from the training rows themselves, or are made up, none from anywhere else: no value of another split
-can get in.
+words are other values of the training rows, of whatever kind, or made up, none from anywhere else: no value of another
+split can get in.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ Rows = Sequence[Mapping[str, Any]]
 Row = Mapping[str, Any]
 
 _WORD = re.compile(r"\b(?:(an?) )?([a-z]+)\b")
-_LETTERS = 4  # shorter words hold sentences together
-_MADE_UP = 0.15
+_MADE_UP = 0.3
 _ONSETS = ("b", "d", "f", "g", "k", "l", "m", "n", "p", "r", "s", "t", "v", "z", "br", "tr", "st", "pl")
 _SYLLABLES = [onset + vowel for onset in _ONSETS for vowel in "aeiou"]
 
@@ -34,17 +33,12 @@ def values(rows: Rows) -> set[str]:
 
 def disguised(rows: Rows, known: Collection[str], share: float, seed: int) -> list[dict[str, Any]]:
     """The rows, a `share` of them with every known value replaced."""
-    pool = sorted(words(rows) - set(known))
+    pool = sorted(known)
     found = []
     for row in rows:
         draw = random.Random(f"{seed} {row['record_id']}")
         found.append(replaced(row, known, pool, draw) if draw.random() < share else dict(row))
     return found
-
-
-def words(rows: Rows) -> set[str]:
-    """All longer words of the texts of rows."""
-    return {word for row in rows for _, word in _WORD.findall(" ".join(texts(row))) if len(word) >= _LETTERS}
 
 
 def texts(row: Row) -> list[str]:

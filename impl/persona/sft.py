@@ -45,7 +45,11 @@ def dataset(tokenizer: Any, rows: Rows, pairing: str, seed: int, context: int) -
     found = tokens.spoken(tokenizer, dialogues, personas(rows, pairing, seed))
     return Dataset.from_list(
         [
-            {"record_id": row["record_id"], **{key: ids[-context:] for key, ids in one.items()}}
+            {
+                "record_id": row["record_id"],
+                "length": min(context, len(one["input_ids"])),  # like lengths share a batch
+                **{key: ids[-context:] for key, ids in one.items()},
+            }
             for row, one in zip(rows, found, strict=True)
         ]
     )
@@ -73,6 +77,7 @@ def train(
         args=SFTConfig(
             learning_rate=options.learning_rate,
             packing=False,
+            train_sampling_strategy="group_by_length",
             **stage.evaluated(schedule, options.batch, settings),
             **stage.arguments(settings, name, out),
         ),

@@ -1,8 +1,9 @@
-"""The tokenizer of the small models: byte-pair pieces learnt from generated text, so that a known word is one piece.
+"""The tokenizer of the small models: byte-pair pieces learnt from generated text.
 
-Below the pieces lie all 256 bytes: any text can be encoded and comes back as it was. The section markers of the prompt
-are single entries, which no user text can forge, because the format escapes brackets. It must never learn from a split
-that is judged.
+A small vocabulary is meant: words that can be a value are spelt from pieces that other words are spelt from, too, so a
+value that never was an answer in training can be one. Below the pieces lie all 256 bytes: any text can be encoded and
+comes back as it was. The section markers of the prompt are single entries, which no user text can forge, because the
+format escapes brackets. It must never learn from a split that is judged.
 """
 
 from __future__ import annotations
@@ -62,11 +63,21 @@ def encode(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
     return [one.ids for one in tokenizer.backend_tokenizer.encode_batch(list(texts), add_special_tokens=False)]
 
 
-def single_pieces(tokenizer: Any, words: Iterable[str]) -> set[int]:
-    """Ids of the words that are one piece, behind a space or at the beginning of a line."""
-    return {
-        ids[0] for ids in encode(tokenizer, [f"{lead}{word}" for word in words for lead in ("", " ")]) if len(ids) == 1
-    }
+def hidden(tokenizer: Any, rows: Sequence[Sequence[int]], words: Iterable[str]) -> list[list[int]]:
+    """The ids of each row as labels: IGNORED where they spell one of the words, else the ids themselves."""
+    spelt: dict[int, list[list[int]]] = {}
+    for ids in encode(tokenizer, [f"{lead}{word}" for word in words for lead in ("", " ")]):
+        spelt.setdefault(ids[0], []).append(ids)
+    found = []
+    for row in rows:
+        labels = list(row)
+        for place, first in enumerate(row):
+            size = max(
+                (len(ids) for ids in spelt.get(first, ()) if list(row[place : place + len(ids)]) == ids), default=0
+            )
+            labels[place : place + size] = [IGNORED] * size
+        found.append(labels)
+    return found
 
 
 def prompts(tokenizer: Any, rows: Sequence[tuple[Sequence[str], Sequence[str]]]) -> list[list[int]]:

@@ -207,7 +207,8 @@ def test_turns_alternate_and_end_with_the_partner(rows):
 
 def test_prompts_are_short(rows):
     for row in [row for side in SIDES for row in rows[side]]:
-        assert sum(len(re.findall(r"[\w']+|[^\w\s]", text)) + 1 for text in spoken(row)) <= 160
+        most = 240 if row.split == "train" else 160  # rows to learn from hold more exchanges
+        assert sum(len(re.findall(r"[\w']+|[^\w\s]", text)) + 1 for text in spoken(row)) <= most
 
 
 # ------------------------------------------------------------------------------ repeatable
