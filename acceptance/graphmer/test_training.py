@@ -71,12 +71,13 @@ def declared_updates(graphmer, trained_pairs, pairs):
     for row in pairs.rows("train_pairs.jsonl"):
         kinds[row["kind"]] = kinds.get(row["kind"], 0) + 1
     of_pairs = 0
-    for count in kinds.values():
-        whole, rest = divmod(count, profile["align_batch"])
-        of_pairs += whole + (rest > 1 or (rest == 1 and whole == 0))
+    for name in ("align", "word"):
+        for count in kinds.values():
+            whole, rest = divmod(count, profile[f"{name}_batch"])
+            of_pairs += profile[f"{name}_epochs"] * (whole + (rest > 1 or (rest == 1 and whole == 0)))
     components = graphmer.flight.record["components"]
     of_chains = sum(value is not None for value in components["mlm"])
-    return (of_chains + profile["align_epochs"] * of_pairs) if profile["accumulation"] == 1 else len(components["mlm"])
+    return of_chains + of_pairs if profile["accumulation"] == 1 else len(components["mlm"])
 
 
 def native_precision() -> str:

@@ -50,6 +50,8 @@ class Settings:
     align_epochs: int  # over the pairs
     align_from: float  # share of the training after which batches of pairs come between the others
     align_batch: int
+    word_epochs: int  # over the pairs as bags of words, before
+    word_batch: int
     query_length: int
     target_length: int
     embedding_learning_rate: float  # of the rows of the vocabulary: each is in few batches

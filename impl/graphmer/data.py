@@ -267,7 +267,14 @@ class Pairs:
         asked: dict[tuple[int, ...], int] = {}
         self.asking = np.array([asked.setdefault(tuple(query), len(asked)) for query in self.queries], np.int64)
 
-    def batch(self, chosen: Sequence[int]) -> Batch:
+    def frequencies(self, vocabulary: int) -> torch.Tensor:
+        """(V,) in how many queries and targets each entry stands."""
+        found = np.zeros(vocabulary, np.int64)
+        for ids in (*self.queries, *self.targets):
+            found[list(set(ids))] += 1
+        return torch.from_numpy(found)
+
+    def batch(self, chosen: Sequence[int], bags: bool = False) -> Batch:
         """What `Graphmer.forward` takes, for the pairs at these positions."""
         places = np.asarray(chosen)
         equal = self.meaning[places][:, None] == self.meaning[places][None, :]
@@ -279,6 +286,7 @@ class Pairs:
             "target_ids": padded([self.targets[place] for place in chosen]),
             "labels": torch.arange(len(chosen)),
             "clashes": torch.from_numpy(equal),
+            **({"bags": True} if bags else {}),
         }
 
 
@@ -302,6 +310,7 @@ class Step:
     chains: Packed | None
     pairs: tuple[int, ...]
     seed: tuple[int, ...]
+    bags: bool = False  # of pairs: their words alone
 
 
 class Plan(torch.utils.data.Dataset[Batch]):
@@ -312,7 +321,10 @@ class Plan(torch.utils.data.Dataset[Batch]):
 
     @classmethod
     def training(cls, graph: Graph, aligned: Pairs, settings: Settings) -> Plan:
-        """Batches of chains, short rows first; from `align_from` on, batches of pairs evenly between them."""
+        """Batches of chains, short rows first; from `align_from` on, batches of pairs evenly between them.
+
+        Before that, as evenly, larger ones of their words alone.
+        """
         chains = [step for epoch in range(settings.epochs) for step in _pass(graph, settings, epoch)]
         chains.sort(key=lambda step: step.chains.width if step.chains else 0)
         between = [
@@ -320,7 +332,13 @@ class Plan(torch.utils.data.Dataset[Batch]):
             for epoch in range(settings.align_epochs)
             for part in _drawn(aligned.rows, settings.align_batch, [settings.seed, 1, epoch])
         ]
-        steps = _interleaved(chains, between, settings.align_from)
+        bags = [
+            Step(None, part, (), bags=True)
+            for epoch in range(settings.word_epochs)
+            for part in _drawn(aligned.rows, settings.word_batch, [settings.seed, 4, epoch])
+        ]
+        alone = round(settings.align_from * len(chains))
+        steps = [*_interleaved(chains[:alone], bags), *_interleaved(chains[alone:], between)]
         most = settings.updates * settings.accumulation
         return cls(graph, aligned, steps[:most] if most else steps)
 
@@ -348,7 +366,7 @@ class Plan(torch.utils.data.Dataset[Batch]):
         (place,) = places
         step = self.steps[place]
         if step.chains is None:
-            return self.aligned.batch(step.pairs)
+            return self.aligned.batch(step.pairs, step.bags)
         return collate(step.chains, self.graph, step.seed)
 
 
@@ -387,13 +405,11 @@ def _slices(items: Sequence[Any], size: int) -> list[Any]:
     return [items[low : low + size] for low in range(0, len(items), size)]
 
 
-def _interleaved(chains: Sequence[Step], between: Sequence[Step], start: float) -> list[Step]:
-    """The first `start` of the chains' batches alone, then both kinds, each spread evenly over the rest."""
-    alone = round(start * len(chains))
-    rest = chains[alone:]
-    keyed = [((place + 0.5) / len(rest), 0, step) for place, step in enumerate(rest)]
+def _interleaved(chains: Sequence[Step], between: Sequence[Step]) -> list[Step]:
+    """Both kinds, each spread evenly."""
+    keyed = [((place + 0.5) / len(chains), 0, step) for place, step in enumerate(chains)]
     keyed += [((place + 0.5) / len(between), 1, step) for place, step in enumerate(between)]
-    return [*chains[:alone], *(step for _, _, step in sorted(keyed, key=lambda one: one[:2]))]
+    return [step for _, _, step in sorted(keyed, key=lambda one: one[:2])]
 
 
 def laws(ontology: Ontology) -> dict[str, list[int]]:

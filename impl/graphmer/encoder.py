@@ -68,7 +68,7 @@ class Encoder:
         """
         device = self.model.tokens.weight.device
         windows, owners = self._windows(texts, maximum_tokens)
-        total = torch.zeros(len(texts), int(self.model.config.hidden), device=device)
+        total = torch.zeros(len(texts), int(self.model.config.hidden) + self.dimensions, device=device)
         weight = torch.zeros(len(texts), device=device)
         for low, high in _batches([len(each) for each in windows]):
             owner = torch.tensor(owners[low:high], device=device)

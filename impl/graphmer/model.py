@@ -137,6 +137,28 @@ class Layer(nn.Module):
         return F.dropout(x, self.dropout, self.training)
 
 
+class WordBag(nn.Module):
+    """A text as the weighted sum of vectors of its own, one for each entry: what it says, in whatever order.
+
+    It finds a function by the words of its docstring before any layer has learnt to; a weight starts as the logarithm
+    of the inverse document frequency (Spärck Jones 1972).
+    """
+
+    def __init__(self, vocabulary: int, dimensions: int) -> None:
+        super().__init__()
+        self.table = nn.Embedding(vocabulary, dimensions)
+        self.weight = nn.Embedding(vocabulary, 1)  # as logarithm
+
+    def weigh(self, found: Tensor, texts: int) -> None:
+        """Start from the number of texts that hold each entry, (V,), of so many."""
+        with torch.no_grad():
+            self.weight.weight[:, 0] = ((texts + 1) / (found + 1)).log().clamp(min=0.05).log()
+
+    def forward(self, ids: Tensor) -> Tensor:  # (N, L) entries, 0 beyond the end -> (N, D)
+        weight = self.weight(ids).exp() * (ids > 0).unsqueeze(2)
+        return (weight * self.table(ids)).sum(1)
+
+
 class Graphmer(PreTrainedModel):  # type: ignore[misc]
     """Encoder, output layer, graph head and pooling; `forward` gives the losses of a batch of chains or of pairs."""
 
@@ -160,6 +182,8 @@ class Graphmer(PreTrainedModel):  # type: ignore[misc]
         self.graph = objectives.GraphHead(width, config.dimensions, config.relations)
         self.importance = nn.Embedding(config.vocabulary, 1)
         self.pool = nn.Linear(width, config.dimensions, bias=False)
+        self.words = WordBag(config.vocabulary, config.dimensions)
+        self.mixed = nn.Parameter(torch.tensor([0.3, 1.0]))  # of a vector: what is read, and the words alone
         self.log_scale = nn.Parameter(torch.tensor(math.log(20.0)))
         self.checkpointing = False
         self.post_init()
@@ -171,7 +195,8 @@ class Graphmer(PreTrainedModel):  # type: ignore[misc]
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
         elif isinstance(module, nn.Embedding):
-            nn.init.normal_(module.weight, std=0.02) if module.embedding_dim > 1 else nn.init.zeros_(module.weight)
+            std = module.embedding_dim**-0.5 if module is self.words.table else 0.02  # a bag's vectors have length one
+            nn.init.normal_(module.weight, std=std) if module.embedding_dim > 1 else nn.init.zeros_(module.weight)
 
     def activation_checkpointing_enable(self, *options: Any, **more: Any) -> None:
         """Recompute a layer's activations in the backward pass instead of keeping them; the name is `Trainer`'s."""
@@ -213,13 +238,16 @@ class Graphmer(PreTrainedModel):  # type: ignore[misc]
         """Vectors of texts that fit into one window."""
         return self.vectors(*self.pooled(ids))
 
-    def vectors(self, total: Tensor, weight: Tensor) -> Tensor:  # (N, W), (N,) -> (N, D)
+    def vectors(self, total: Tensor, weight: Tensor) -> Tensor:  # (N, W + D), (N,) -> (N, D)
         """Vectors of texts from what `pooled` gives, summed over the windows of a text."""
-        result: Tensor = self.pool(total / (weight.unsqueeze(1) + 1e-6)).float()
+        read, words = total[:, : self.config.hidden].float(), total[:, self.config.hidden :].float()
+        read = F.normalize(self.pool(read / (weight.unsqueeze(1) + 1e-6)).float(), dim=1)
+        result: Tensor = self.mixed[0] * read + self.mixed[1] * F.normalize(words, dim=1)
         return result
 
-    def pooled(self, ids: Tensor) -> tuple[Tensor, Tensor]:  # (N, L) -> (N, W), (N,)
-        """Hidden states times learned weights of their entries, summed over a window; and the sum of the weights."""
+    def pooled(self, ids: Tensor) -> tuple[Tensor, Tensor]:  # (N, L) -> (N, W + D), (N,)
+        """Hidden states times learned weights of their entries, and the bag of words, each summed over a window; and
+        the sum of the weights."""
         kept = ids > 0
         anchors = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
         nothing = torch.zeros_like(ids)
@@ -229,7 +257,7 @@ class Graphmer(PreTrainedModel):  # type: ignore[misc]
             near = self.bias(nothing[:1], anchors[:1], nothing[:1] > 0)  # (1, H, L, L): the same for every text
         hidden = self._through(x, near.masked_fill(~kept[:, None, None, :], -1e4))
         weight = self.importance(ids).squeeze(2).exp() * kept  # (N, L)
-        return (weight.unsqueeze(2) * hidden).sum(1), weight.sum(1)
+        return torch.cat([(weight.unsqueeze(2) * hidden).sum(1), self.words(ids)], dim=1), weight.sum(1)
 
     def predict(self, hidden: Tensor) -> Tensor:  # (K, W) -> (K, vocabulary)
         """Logits at positions that were chosen beforehand: all of them would cost more than the encoder."""
@@ -301,17 +329,20 @@ class Graphmer(PreTrainedModel):  # type: ignore[misc]
         there = labels != -100
         return F.cross_entropy(self.predict(flat[positions[there]]).float(), labels[there])
 
-    def _align(self, query_ids: Tensor, target_ids: Tensor, labels: Tensor, clashes: Tensor) -> Output:
+    def _align(
+        self, query_ids: Tensor, target_ids: Tensor, labels: Tensor, clashes: Tensor, bags: bool = False
+    ) -> Output:
         """InfoNCE in both directions over a batch of pairs of one kind (van den Oord et al. 2018, eq. 4).
 
         Args:
             query_ids, target_ids: (N, L) tokens, 0 beyond the end.
             labels: (N,) the column of each query's target.
             clashes: (N, N) columns that answer the query of a row although they are not its pair.
+            bags: compare the bags of words alone, which cost next to nothing.
         """
-        queries = F.normalize(self.embed(query_ids), dim=1)
-        targets = F.normalize(self.embed(target_ids), dim=1)
+        read = self.words if bags else self.embed
+        queries, targets = (F.normalize(read(ids), dim=1) for ids in (query_ids, target_ids))
         logits = (queries @ targets.T) * self.log_scale.exp().clamp(max=100.0)
         logits = logits.masked_fill(clashes, -1e4)
         loss = (F.cross_entropy(logits, labels) + F.cross_entropy(logits.T, labels)) / 2
-        return Output(loss=loss, losses={"align": loss})
+        return Output(loss=loss, losses={"words" if bags else "align": loss})

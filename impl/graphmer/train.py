@@ -35,7 +35,7 @@ from graphmer.model import Graphmer, GraphmerConfig
 from graphmer.records import Record
 
 SIDES = ("train", "dev")
-ROWS = ("tokens.weight", "importance.weight")
+ROWS = ("tokens.weight", "importance.weight", "words.table.weight", "words.weight.weight")
 """Parameters with a row for each entry of the vocabulary."""
 
 
@@ -133,9 +133,11 @@ def start(settings: Settings, data: Mapping[str, Path], out: Path) -> PlanTraine
     graphs = {side: Graph(found[side], tokenizer, ontology, settings) for side in SIDES}
     aligned = {side: Pairs(pairs[side], tokenizer, settings) for side in SIDES}
     plan = Plan.training(graphs["train"], aligned["train"], settings)
+    model = build(settings, ontology)
+    model.words.weigh(aligned["train"].frequencies(len(tokenizer)), 2 * len(aligned["train"].rows))
     return PlanTrainer(
         settings=settings,
-        model=build(settings, ontology),
+        model=model,
         args=arguments(settings, len(plan), out),
         train_dataset=plan,
         eval_dataset=Plan.evaluation(graphs["dev"], aligned["dev"], settings),

@@ -136,7 +136,9 @@ def test_pairs_of_one_kind_meet_and_equal_answers_do_not_count_against_each_othe
     aligned = Pairs(rows, tokenizer, graph.settings)
     plan = Plan.training(graph, aligned, graph.settings)
     batches = [plan[place] for place, step in enumerate(plan.steps) if step.pairs]
-    assert sorted(one for batch in batches for one in batch["record_id"]) == sorted(row.record_id for row in rows)
+    for bags, times in ((False, graph.settings.align_epochs), (True, graph.settings.word_epochs)):
+        seen = [one for batch in batches if ("bags" in batch) == bags for one in batch["record_id"]]
+        assert sorted(seen) == sorted([row.record_id for row in rows] * times)
     for batch in batches:
         assert len({one[0] for one in batch["record_id"]}) == 1
         for a, first in enumerate(batch["record_id"]):
@@ -152,6 +154,11 @@ def test_batches_come_short_rows_first_and_pairs_late(world):
     widths = [step.chains.width for step in plan.steps if step.chains]
     assert widths == sorted(widths)
     assert set(widths) == {64, 96}
-    kinds = [bool(step.pairs) for step in plan.steps]
-    assert not any(kinds[: round(0.5 * len(widths))])
-    assert sum(kinds) == 3 * -(-len(aligned.rows) // settings_.align_batch)
+    kinds = ["chains" if step.chains else "bags" if step.bags else "pairs" for step in plan.steps]
+    first = kinds.index("pairs")
+    assert kinds[:first].count("chains") >= round(0.5 * len(widths))
+    assert "bags" not in kinds[first:]
+    assert kinds.count("pairs") == 3 * -(-len(aligned.rows) // settings_.align_batch)
+    assert kinds.count("bags") == settings_.word_epochs * -(-len(aligned.rows) // settings_.word_batch)
+    bags = [plan[place] for place, kind in enumerate(kinds) if kind == "bags"]
+    assert all(batch["bags"] is True for batch in bags)

@@ -141,6 +141,17 @@ def test_the_vector_of_a_text_does_not_see_padding_or_company(ids, more):
     assert torch.allclose(network.embed(table)[:1], alone, atol=1e-5)
 
 
+def test_a_bag_of_words_starts_weighted_by_rarity():
+    """Entry 5 stands in 3 of 7 texts, entry 6 in all: weights ln(8 / 4) and, as ln(8 / 8) is 0, the least there is."""
+    network = model()
+    found = torch.zeros(network.config.vocabulary, dtype=torch.long)
+    found[5], found[6] = 3, 7
+    network.words.weigh(found, 7)
+    table = network.words.table.weight
+    expected = math.log(2) * table[5] + 0.05 * table[6]
+    assert torch.allclose(network.words(torch.tensor([[6, 5, 0]]))[0], expected, atol=1e-6)
+
+
 def test_layers_count_as_declared():
     """4 (W^2 + W) + 2 W F + F + W + 4 W a layer; 85,054,464 in twelve of 768 and 3,072."""
     with torch.device("meta"):

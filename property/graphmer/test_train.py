@@ -87,7 +87,7 @@ def test_another_seed_gives_other_weights(files, plain, tmp_path):
 
 
 def test_the_record_has_every_term_of_the_loss_and_the_whole_dev_side(flight, files):
-    assert set(flight["components"]) == {"mlm", "mnm", "link", "ontology", "align"}
+    assert set(flight["components"]) == {"mlm", "mnm", "link", "ontology", "align", "words"}
     assert metrics.components(flight) < 1e-5
     assert metrics.finite(flight) == 0
     assert {name: counts["empty"] for name, counts in flight["label_counts"].items()} == {
@@ -133,7 +133,7 @@ def test_it_learns(flight):
     [
         {"bias": False}, {"leaves": False}, {"constrained_negatives": False}, {"mnm_weight": 0.0}, {"link_weight": 0.0},
         {"ontology_weight": 0.0}, {"mlm_share": 0.4}, {"mnm_share": 0.5}, {"short_share": 0.9}, {"roots": 0.4},
-        {"align_from": 0.8}, {"align_batch": 8}, {"query_length": 3}, {"target_length": 8}, {"dropout": 0.5},
+        {"align_from": 0.8}, {"align_batch": 8}, {"word_epochs": 4}, {"word_batch": 32}, {"query_length": 3}, {"target_length": 8}, {"dropout": 0.5},
         {"accumulation": 2}, {"gradient_norm": 0.1}, {"warmup_share": 0.5}, {"weight_decay": 0.5}, {"rows": 4},
         {"embedding_learning_rate": 0.02}, {"learning_rate": 0.01},
     ],
@@ -147,7 +147,7 @@ def test_each_switch_changes_the_weights(files, plain, tmp_path, change):
 
 def test_a_loss_of_no_weight_is_not_there(files, tmp_path):
     record = run(files, tmp_path, recorded=True, ontology_weight=0.0, mnm_weight=0.0)
-    assert set(record["components"]) == {"mlm", "link", "align"}
+    assert set(record["components"]) == {"mlm", "link", "align", "words"}
 
 
 def test_checkpointing_saves_memory_and_changes_nothing_else(files, plain, tmp_path):
