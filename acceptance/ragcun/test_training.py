@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from acceptance import precision
+from assay import artifacts
 
 
 @pytest.mark.requirement(
@@ -38,9 +39,16 @@ def test_was_trained_as_declared(judge, ragcun, pair_data, commands):
             "warmup_updates": round(profile["warmup_share"] * updates),
             "active_labels": ["labels"],
             "precision": precision.declared(profile),
+            "vocabulary": rows(ragcun.artifact.folder),
             "parameters": ragcun.artifact.parameters - fitted(profile),
         },
     )
+
+
+def rows(folder) -> int:
+    """Entries with a row in the weights: pairs of the tokenizer that only longer entries are made from have none."""
+    _, (entries, _) = artifacts.tensors(folder / "model.safetensors")["base.embedding.weight"]
+    return entries
 
 
 def fitted(profile) -> int:
