@@ -23,9 +23,6 @@ from assay.statistics import Estimate, Interval
 from assay.subject import Artifact, Dataset, Flight, Predictions, Subject, Timings
 from assay.verdict import Verdict
 
-SAMPLES = 20
-"""Predictions kept with the evidence for a person to read."""
-
 FEW_GROUPS = 10
 """Below this many groups the interval clusters by a finer unit and is conditional on these groups."""
 

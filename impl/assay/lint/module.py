@@ -361,11 +361,6 @@ def string(node: ast.AST | None) -> str | None:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
-def is_main_guard(node: ast.AST) -> bool:
-    """Is this `if __name__ == "__main__":`?"""
-    return isinstance(node, ast.If) and any(isinstance(n, ast.Name) and n.id == "__name__" for n in ast.walk(node.test))
-
-
 def _index(tree: ast.Module) -> dict[type[ast.AST], list[ast.AST]]:
     nodes: dict[type[ast.AST], list[ast.AST]] = defaultdict(list)
     stack: list[ast.AST] = [tree]

@@ -10,7 +10,7 @@ import ast
 import re
 from collections.abc import Iterable
 
-from assay.lint.module import Function, Module, Scope, constant, name_of, string
+from assay.lint.module import Module, Scope, constant, name_of, string
 from assay.lint.vocabulary import listed
 
 LITERAL = "literal"
@@ -222,12 +222,6 @@ def _is_empty(value: ast.expr | None) -> bool:
             "Counter",
         )
     return isinstance(value, ast.Constant) and value.value in (0, 0.0, None, "")
-
-
-def function_origins(module: Module, function: Function) -> list[tuple[ast.expr, Origins]]:
-    """What each `return` of a function gives, and where that comes from."""
-    scope = module.scope(function)
-    return [(value, of(module, value, scope)) for value in scope.returns()]
 
 
 def numbers(module: Module, expression: ast.expr, scope: Scope) -> list[int | float]:
