@@ -29,7 +29,7 @@ SCRATCH: Final = "scratch"
 class Model:
     """Of a model that is built here; a hub model brings its own and reads `context` alone."""
 
-    vocabulary: int = 1000
+    vocabulary: int = 700
     width: int = 128
     layers: int = 3
     heads: int = 4
