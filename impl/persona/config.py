@@ -43,7 +43,7 @@ class Pretrain:
     """Random sequences said twice, then dialogue without a persona with some of them in between."""
 
     drills: int = 60  # updates
-    dialogues: int = 300  # updates
+    dialogues: int = 600  # updates
     spoken: float = 0.5  # share of them that are training dialogues without their personas
     tokens: int = 2048  # an update
     drill_share: float = 0.4  # of the later updates
@@ -62,9 +62,9 @@ class Lora:
 
 @dataclass(frozen=True, slots=True)
 class Sft:
-    epochs: int = 3
-    batch: int = 16
-    learning_rate: float = 2e-3
+    epochs: int = 4
+    batch: int = 24
+    learning_rate: float = 3e-3
     warmup_share: float = 0.05
     evaluations: int = 2
     disguised: float = 0.75  # share of rows with other words in the place of values
