@@ -139,11 +139,8 @@ class Chain:
         told = [_told([*row["dialogue"], row["response"]]) for row in self.files["chatter"]]
         chatter = tokens.spoken(self.tokenizer, [turns for _, turns in told], [section for section, _ in told])
         rows = self.files["train"]
-        spoken = [
-            one["input_ids"] for one in tokens.spoken(self.tokenizer, [[*r["dialogue"], r["response"]] for r in rows])
-        ]
-        labels = tokens.hidden(self.tokenizer, spoken, disguise.values(rows))
-        return chatter, [{"input_ids": ids, "labels": own} for ids, own in zip(spoken, labels, strict=True)]
+        spoken = [render((), row["dialogue"], row["response"]) for row in rows]
+        return chatter, tokens.masked(self.tokenizer, spoken, disguise.values(rows))
 
     def _disguised(self, name: str, share: float) -> Rows:
         return disguise.disguised(self.files[name], disguise.values(self.files["train"]), share, self.settings.seed)

@@ -8,6 +8,7 @@ format escapes brackets. It must never learn from a split that is judged.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -63,20 +64,16 @@ def encode(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
     return [one.ids for one in tokenizer.backend_tokenizer.encode_batch(list(texts), add_special_tokens=False)]
 
 
-def hidden(tokenizer: Any, rows: Sequence[Sequence[int]], words: Iterable[str]) -> list[list[int]]:
-    """The ids of each row as labels: IGNORED where they spell one of the words, else the ids themselves."""
-    spelt: dict[int, list[list[int]]] = {}
-    for ids in encode(tokenizer, [f"{lead}{word}" for word in words for lead in ("", " ")]):
-        spelt.setdefault(ids[0], []).append(ids)
+def masked(tokenizer: Any, texts: Sequence[str], words: Iterable[str]) -> list[dict[str, list[int]]]:
+    """`input_ids` and `labels` of each text with its end: all is learnt but the pieces of `words`."""
+    wanted = re.compile(rf"\b(?:{'|'.join(map(re.escape, words))})\b")
     found = []
-    for row in rows:
-        labels = list(row)
-        for place, first in enumerate(row):
-            size = max(
-                (len(ids) for ids in spelt.get(first, ()) if list(row[place : place + len(ids)]) == ids), default=0
-            )
-            labels[place : place + size] = [IGNORED] * size
-        found.append(labels)
+    for text, one in zip(texts, tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=False), strict=True):
+        gone = {place for word in wanted.finditer(text) for place in range(*word.span())}
+        labels = [IGNORED if high - 1 in gone else piece for piece, (_, high) in zip(one.ids, one.offsets, strict=True)]
+        found.append(
+            {name: [*ids, tokenizer.eos_token_id] for name, ids in (("input_ids", one.ids), ("labels", labels))}
+        )
     return found
 
 

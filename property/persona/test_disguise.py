@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+import re
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from persona import disguise
+
+MADE_UP = re.compile(rf"(?:{'|'.join(disguise._SYLLABLES)}){{2,3}}[nrl]?")
 
 ROW = {
     "record_id": "a",
@@ -47,6 +50,7 @@ def test_only_values_change_and_each_to_a_word_of_its_own(seed):
                     assert one == other
         assert len(set(mapping.values())) == len(mapping)
         assert not set(mapping.values()) & set(mapping)
+        assert all(word in known or MADE_UP.fullmatch(word) for word in mapping.values())
         for slot, value in before["facts"].items():
             assert mapping[value] in " ".join(after["persona"]), slot
 

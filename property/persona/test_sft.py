@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from persona import sft
-from persona.config import Lora, Settings, Sft
+from persona.config import Lora, Settings, Sft, merge_configs
 from persona.format import DIALOGUE, PERSONA
 from persona.policy import adapters
 from persona.tokens import IGNORED
@@ -59,6 +59,26 @@ def test_training_moves_the_adapters_alone(language_model, tokenizer, rows, tmp_
     assert all(moved)
     assert log["updates"] == 4
     assert log["dev_loss"][-1] < log["dev_loss"][0]
+
+
+def test_rows_of_like_length_share_a_batch(language_model, tokenizer, rows, tmp_path, monkeypatch):
+    """What padding to the longer row of each batch adds, against batches in the order of the file."""
+    batches, collate = [], sft.collate
+
+    def recorded(chosen):
+        batches.append([(one["record_id"], len(one["input_ids"])) for one in chosen])
+        return collate(chosen)
+
+    monkeypatch.setattr(sft, "collate", recorded)
+    settings = Settings.read(merge_configs(PROFILE, {"sft": {"batch": 2}}))  # a quarter of the rows is sorted at a time
+    sft.train(language_model, tokenizer, rows, settings, "sft", "own", tmp_path)
+    own = {row["record_id"] for row in rows["train"]}
+    grouped = [[size for _, size in batch] for batch in batches if {name for name, _ in batch} <= own]
+    sizes = [len(one["input_ids"]) for one in sft.dataset(tokenizer, rows["train"], "own", 0, settings.model.context)]
+    in_order = [sizes[low : low + 2] for low in range(0, len(sizes), 2)]
+    assert sorted(size for batch in grouped for size in batch) == sorted(sizes)
+    wasted, otherwise = (sum(2 * max(batch) - sum(batch) for batch in batches_) for batches_ in (grouped, in_order))
+    assert wasted < 0.7 * otherwise
 
 
 def test_the_loss_that_is_minimised_is_that_of_the_response(language_model, tokenizer, rows):

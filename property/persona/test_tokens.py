@@ -46,6 +46,14 @@ def test_of_a_dialogue_without_persona_every_reply_is_learnt(tokenizer):
     assert one["input_ids"] == [*whole, tokenizer.eos_token_id]
 
 
+def test_a_word_is_hidden_whole_and_in_no_other_word(tokenizer):
+    text = "the bus is busy, a bus."
+    (one,) = tokens.masked(tokenizer, [text], ["bus", "car"])
+    assert one["input_ids"] == [*tokens.encode(tokenizer, [text])[0], tokenizer.eos_token_id]
+    kept = [label for label in one["labels"] if label != tokens.IGNORED]
+    assert tokenizer.decode(kept) == f"the is busy, a.{tokens.END}"
+
+
 def test_padding_takes_no_part(tokenizer):
     batch = tokens.padded([{"input_ids": [5, 6, 7], "labels": [-100, 6, 7]}, {"input_ids": [8], "labels": [8]}])
     assert batch["input_ids"].tolist() == [[5, 6, 7], [8, 0, 0]]

@@ -8,7 +8,10 @@ from itertools import combinations
 
 import pytest
 
+from persona import tokens
+from persona.config import Settings, get_default_config
 from persona.errors import PersonaError
+from persona.format import render
 from persona.world import WORLD, chatter, generate, twins
 from persona.world.grammar import SIDES, filled, held_out, lines
 
@@ -205,10 +208,20 @@ def test_turns_alternate_and_end_with_the_partner(rows):
     assert max(len(row.dialogue) for row in rows["test"]) >= 5
 
 
-def test_prompts_are_short(rows):
-    for row in [row for side in SIDES for row in rows[side]]:
-        most = 240 if row.split == "train" else 160  # rows to learn from hold more exchanges
-        assert sum(len(re.findall(r"[\w']+|[^\w\s]", text)) + 1 for text in spoken(row)) <= most
+def test_rows_to_learn_from_ask_more(rows):
+    """The mean of 0 to 4 exchanges before the last turn is 2; of (0, 0, 1, 1, 2) it is 0.8, on sides that are examined."""
+    mean = {side: sum(len(row.dialogue) - 1 for row in rows[side]) / 2 / len(rows[side]) for side in SIDES}
+    assert mean == {"train": pytest.approx(2.0, abs=0.15), "dev": pytest.approx(0.8, abs=0.1), "test": pytest.approx(0.8, abs=0.1)}  # fmt: skip
+
+
+def test_rows_fit_into_the_context(rows):
+    """With the tokenizer of the `cpu` profile, response included: whatever does not fit loses its persona."""
+    shape = Settings.read(get_default_config()).model
+    texts = {side: [render(row.persona, row.dialogue, row.response) for row in rows[side]] for side in SIDES}
+    told = [render((), row.dialogue, row.response) for row in chatter(1200, 0)]
+    tokenizer = tokens.learn([*told, *texts["train"]], shape.vocabulary)
+    for side in SIDES:
+        assert max(map(len, tokens.encode(tokenizer, texts[side]))) < shape.context
 
 
 # ------------------------------------------------------------------------------ repeatable

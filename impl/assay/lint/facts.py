@@ -279,32 +279,27 @@ def _imported(module: Module) -> Iterator[str]:
 def _splats(module: Module) -> Iterator[str]:
     """The last key of what is unpacked into a call; `*` for a configuration or a namespace as a whole."""
     for call in module.calls:
-        name = name_of(call.func)
-        last = name.rpartition(".")[2]
-        dotted = False
-        for value in _given(call):
-            if type(value) in _DOTTED:
-                dotted = True
-                break
-        unpacked = [word.value for word in call.keywords if word.arg is None] if call.keywords else ()
-        if not (dotted or unpacked or last in _WHOLLY or last in _READ_WHOLE) or _is_message(module.called(call)):
+        if _is_message(module.called(call)):
             continue
-        for one in unpacked:
-            yield from _whole(one)
-        if dotted:
+        for word in call.keywords:
+            if word.arg is None:
+                yield from _whole(word.value)
+        if any(isinstance(value, _DOTTED) for value in _given(call)):
             yield from _sections(module, call)
-        if name in _WHOLLY and not is_logged(module, call):
+        if name_of(call.func) in ("vars", "asdict", "dataclasses.asdict") and not is_logged(module, call):
             parent = getattr(call, "parent", None)
             if not isinstance(parent, ast.keyword):
                 yield "vars"
-        if last in _READ_WHOLE:
+        if name_of(call.func).rpartition(".")[2] in (
+            "instantiate",
+            "model_validate",
+            "from_dict",
+            "fields",
+            "structured",
+        ):
             yield "*"
     if any(node.attr == "__dict__" for node in module.nodes(ast.Attribute)):
         yield "vars"
-
-
-_WHOLLY = frozenset({"vars", "asdict", "dataclasses.asdict"})
-_READ_WHOLE = frozenset({"instantiate", "model_validate", "from_dict", "fields", "structured"})
 
 
 def _given(call: ast.Call) -> list[ast.expr]:

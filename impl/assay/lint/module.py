@@ -270,21 +270,17 @@ _NOTES: Final[dict[type[ast.AST], Any]] = {
 }
 
 
-_NAME, _ATTRIBUTE = ast.Name, ast.Attribute  # looked up a thousand times a file
-
-
 def name_of(node: ast.AST | None) -> str:
     """`self.model.head` as text; calls inside become `()`, everything else the empty string. Remembered by the node."""
-    kind = type(node)
-    if kind is _NAME:
-        return node.id  # type: ignore[union-attr, no-any-return]
-    if kind is not _ATTRIBUTE:
+    if isinstance(node, ast.Name):
+        return node.id
+    if not isinstance(node, ast.Attribute):
         return ""
     known: str | None = node.__dict__.get("dotted")
     if known is None:
-        owner = node.value  # type: ignore[union-attr]
+        owner = node.value
         inner = name_of(owner.func) + "()" if isinstance(owner, ast.Call) else name_of(owner)
-        known = node.dotted = f"{inner}.{node.attr}" if inner not in ("", "()") else ""  # type: ignore[union-attr]
+        known = node.dotted = f"{inner}.{node.attr}" if inner not in ("", "()") else ""  # type: ignore[attr-defined]
     return known
 
 
