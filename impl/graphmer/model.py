@@ -155,8 +155,8 @@ class WordBag(nn.Module):
             self.weight.weight[:, 0] = ((texts + 1) / (found + 1)).log().clamp(min=0.05).log()
 
     def forward(self, ids: Tensor) -> Tensor:  # (N, L) entries, 0 beyond the end -> (N, D)
-        weight = self.weight(ids).exp() * (ids > 0).unsqueeze(2)
-        return (weight * self.table(ids)).sum(1)
+        weight = self.weight(ids).squeeze(2).exp() * (ids > 0)
+        return F.embedding_bag(ids, self.table.weight, per_sample_weights=weight, mode="sum")
 
 
 class Graphmer(PreTrainedModel):  # type: ignore[misc]

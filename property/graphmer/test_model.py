@@ -152,6 +152,22 @@ def test_a_bag_of_words_starts_weighted_by_rarity():
     assert torch.allclose(network.words(torch.tensor([[6, 5, 0]]))[0], expected, atol=1e-6)
 
 
+def test_pairs_as_bags_teach_the_bag_alone():
+    """Losses of whole pairs reach the layers, too. A bag does not know the order of its words."""
+    pairs = {"query_ids": torch.tensor([[5, 6], [7, 0]]), "target_ids": torch.tensor([[6, 5], [8, 9]])}
+    pairs |= {"labels": torch.arange(2), "clashes": torch.zeros(2, 2, dtype=torch.bool)}
+    bag = {"words.table.weight", "words.weight.weight", "log_scale"}
+    for bags in (True, False):
+        network = model()
+        output = network(**pairs, **({"bags": True} if bags else {}))
+        assert set(output.losses) == {"words" if bags else "align"}
+        output.loss.backward()
+        taught = {name for name, p in network.named_parameters() if p.grad is not None and p.grad.abs().max() > 0}
+        assert taught == bag if bags else taught > {*bag, "mixed", "pool.weight", "tokens.weight"}
+    network.words.weigh(torch.zeros(network.config.vocabulary), 9)
+    assert torch.allclose(network.words(pairs["query_ids"])[0], network.words(pairs["target_ids"])[0], atol=1e-6)
+
+
 def test_layers_count_as_declared():
     """4 (W^2 + W) + 2 W F + F + W + 4 W a layer; 85,054,464 in twelve of 768 and 3,072."""
     with torch.device("meta"):
