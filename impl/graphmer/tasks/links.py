@@ -27,7 +27,6 @@ _GIVEN: Final = frozenset({"contains", "declares", "defines", "defined_in"})  # 
 _KEPT: Final = 200  # best of the cheap scores
 _NEAREST: Final = 40  # of the encoder
 _TOKENS: Final = 96
-_DECIMALS: Final = 4  # of a cosine: what the company in a batch changes must not reach the ranker's thresholds
 _ROUNDS: Final = 200
 _AT_ONCE: Final = 512  # queries whose features are held in memory
 
@@ -357,8 +356,8 @@ class Links:
                 chosen = [i for i, query in enumerate(queries) if query["relation"] == relation]
                 for start in range(0, len(chosen), 256):
                     block = chosen[start : start + 256]
-                    cosines = np.round(asked[block] @ self.tail_vectors(relation).T, _DECIMALS)
-                    near.update(zip(block, cosines, strict=True))
+                    for i, line in zip(block, asked[block] @ self.tail_vectors(relation).T, strict=True):
+                        near[i] = line
         found = []
         for i, (query, head) in enumerate(zip(queries, heads, strict=True)):
             everyone = graph.ranges.get(query["relation"], np.zeros(0, dtype=np.int32))
