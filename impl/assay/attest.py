@@ -92,7 +92,14 @@ class Attested(Frozen):
     problems: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     ledger: LedgerHead
+    pins: dict[str, str] = {}
+    """Distribution -> version that the project pinned then, of the libraries that the evidence names."""
     rows: tuple[AttestedRow, ...]
+
+    @property
+    def libraries(self) -> dict[str, str]:
+        """Distribution -> version that was in use, of every library that the evidence names."""
+        return libraries(row.evidence for row in self.rows if row.evidence)
 
     @property
     def machine(self) -> str:
@@ -236,6 +243,27 @@ class VerdictFile(_Foreign):
     statement: str
 
 
+def libraries(evidence: Iterable[Evidence]) -> dict[str, str]:
+    """Distribution (normalised name) -> version, of every library that some evidence names."""
+    found: dict[str, str] = {}
+    for one in evidence:
+        for name, said in one.code.items():
+            if (library := name.removesuffix(" (version)")) != name:
+                found |= distributions(library, said)
+    return found
+
+
+def distributions(library: str, said: str) -> dict[str, str]:
+    """What a code closure says of a library, "2.0" or "owner 2.0, other 1.1", by distribution (normalised name)."""
+    parts = [part.rpartition(" ") for part in said.split(", ")]
+    return {normalised(owner or library): version for owner, _, version in parts}
+
+
+def normalised(name: str) -> str:
+    """A distribution's name as PEP 503 compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 # ------------------------------------------------------------------------------------------------ making
 
 
@@ -261,6 +289,7 @@ def state(
     ledger: tuple[int, str],
     subjects: Iterable[Resource],
     surroundings: Iterable[Resource],
+    pins: Mapping[str, str],
     now: float,
 ) -> Statement:
     """The statement that the rows of a board make up.
@@ -271,6 +300,7 @@ def state(
         ledger: its head.
         subjects: the files that were judged.
         surroundings: materials that no evidence names (specification, lock, environment).
+        pins: distribution (normalised name) -> version that the project pins.
         now: seconds since the epoch.
     """
     attested = Attested(
@@ -282,6 +312,7 @@ def state(
         problems=board.problems,
         dropped=board.dropped,
         ledger=LedgerHead(rows=ledger[0], head=ledger[1]),
+        pins={name: pins[name] for name in libraries(row.evidence for row in rows if row.evidence) if name in pins},
         rows=rows,
     )
     again = attested.board()

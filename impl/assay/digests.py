@@ -76,9 +76,21 @@ def of_source(source: str | bytes) -> str:
             ):
                 node.body = node.body[1:] or [ast.Pass()]
     try:
-        return of_bytes(ast.dump(tree).encode())
+        return of_bytes(_text(tree).encode())
     except (RecursionError, ValueError):
         return as_it_stands
+
+
+def _text(node: Any) -> str:
+    """A syntax tree as text, the same under every Python: new versions add fields, which are empty in older code."""
+    if isinstance(node, ast.AST):
+        fields = (
+            f"{name}={_text(value)}" for name, value in ast.iter_fields(node) if value is not None and value != []
+        )
+        return f"{type(node).__name__}({', '.join(fields)})"
+    if isinstance(node, list):
+        return f"[{', '.join(map(_text, node))}]"
+    return ascii(node)
 
 
 def _parse(source: str | bytes) -> ast.Module | None:

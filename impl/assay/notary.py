@@ -14,7 +14,7 @@ from assay import attest, lock
 from assay.attest import Resource, Statement
 from assay.errors import AttestError
 from assay.evidence import Evidence
-from assay.project import SPEC_FOLDER, Project
+from assay.project import CONSTRAINTS, SPEC_FOLDER, Project
 from assay.spec import Frozen, Spec
 
 
@@ -45,7 +45,7 @@ def make(project: Project, name: str, target: str) -> Statement:
     numbers = {row: entry.seq for (system, row, on), entry in ledger.latest().items() if (system, on) == (name, target)}
     rows = attest.rows(board, numbers)
     subjects = _subjects(project, [row.evidence for row in rows if row.evidence])
-    return attest.state(board, rows, ledger.head(), subjects, _surroundings(project, spec), time.time())
+    return attest.state(board, rows, ledger.head(), subjects, _surroundings(project, spec), project.pins, time.time())
 
 
 def examine(path: Path, project: Project | None) -> Examination:
@@ -156,6 +156,6 @@ def _source(project: Project, name: str) -> Path | None:
 
 def _surroundings(project: Project, spec: Spec) -> list[Resource]:
     """Materials that no evidence names."""
-    files = [spec.path, project.root / SPEC_FOLDER / lock.NAME, project.root / "constraints.txt"]
+    files = [spec.path, project.root / SPEC_FOLDER / lock.NAME, project.root / CONSTRAINTS]
     found = [attest.of_file(path.relative_to(project.root).as_posix(), path) for path in files if path.is_file()]
     return [*found, Resource(name="environment:python", uri=f"pkg:generic/python@{platform.python_version()}")]

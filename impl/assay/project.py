@@ -25,6 +25,8 @@ from assay.spec import Requirement, Spec
 from assay.verdict import Verdict, World, judge, tripped
 
 SPEC_FOLDER = "spec"
+CONSTRAINTS = "constraints.txt"
+"""Versions that the project pins, a `name==version` a line, where it has such a file."""
 SUITE_FOLDER = "acceptance"
 STATE_FOLDER = ".assay"
 METRICS_FILE = "metrics.py"
@@ -110,6 +112,16 @@ class Project:
     def attestations(self) -> dict[Path, Statement | AttestError]:
         """The committed statements, and what is wrong with those that cannot be read."""
         return attest.read_all(self.root / attest.FOLDER)
+
+    @cached_property
+    def pins(self) -> dict[str, str]:
+        """Distribution (normalised name) -> version, of the constraints file; nothing where there is none."""
+        try:
+            lines = (self.root / CONSTRAINTS).read_text(encoding="utf-8").splitlines()
+        except OSError:
+            return {}
+        pinned = (line.partition("#")[0].partition(";")[0].partition("==") for line in lines)
+        return {attest.normalised(name.strip()): version.strip() for name, same, version in pinned if same}
 
     @cached_property
     def claims(self) -> dict[str, list[str]]:
@@ -230,11 +242,12 @@ class Project:
                 for row in statement.assay.rows
                 if row.requirement.id == requirement.id and row.evidence is not None
             ]
-            here = [row.evidence for one, row in travelled if one.assay.target == target and row.evidence]
+            here = [(one, row.evidence) for one, row in travelled if one.assay.target == target and row.evidence]
             borrowed = borrow and found is None and bool(here)
+            evidence: Evidence | None
             if borrowed:
-                evidence: Evidence | None = max(here, key=lambda one: one.measured_at)
-                world = self._foreign_world(spec, requirement, target, evidence, known_data)
+                newest, evidence = max(here, key=lambda one: one[1].measured_at)
+                world = self._foreign_world(spec, requirement, newest, evidence, known_data)
             else:
                 evidence = found.evidence if found else None
                 world = self._world(spec, requirement, target, found, known_data)
@@ -316,31 +329,41 @@ class Project:
         self,
         spec: Spec,
         requirement: Requirement,
-        target: str,
+        statement: Statement,
         evidence: Evidence | None,
         known_data: dict[str, tuple[str, ...]],
     ) -> World:
         """The world of now for evidence from another machine: what that machine alone holds cannot have changed here.
 
-        Its weights and data sources are compared where they are here, too; a library may be another build of the
-        same version ("2.13.0+cu130" for "2.13.0").
+        Its weights and data sources are compared where they are here, too. Its libraries are its own: one counts as
+        changed when the project pins another version now than it did then, whatever is installed here.
         """
+        target = statement.assay.target
         if evidence is None:
             return self._world(spec, requirement, target, None, known_data)
         known = [digest for digest in evidence.sources if self.store.load_manifest(digest) is not None]
         here = evidence.model_copy(update={"sources": tuple(known)})
         has_weights = self.store.record("artifact", evidence.artifact) is not None
         code = {name: self.current_code(spec, name, evidence.profile) for name in evidence.code}
-        same = {name: old for name, old in evidence.code.items() if _same_version(name, old, code[name])}
+        libraries = {name: said for name, said in evidence.code.items() if name.endswith(" (version)")}
+        moved = self._moved_pins(statement)
+        for name, said in libraries.items():
+            pinned = moved & attest.distributions(name.removesuffix(" (version)"), said).keys()
+            code[name] = "another pin" if pinned else said
         return World(
             target=target,
             requirement_digest=requirement.digest,
             hardware_model=hardware.probe("cpu").model if target == "cpu" else _model(evidence),
-            code={**code, **same},
+            code=code,
             changed_data=self._changed_data(here, known_data),
             changed_weights=self._changed_weights(evidence) if has_weights else "",
             moves=lock.moved(requirement, self.locked.get(spec.name, {}).get(requirement.id), evidence.goalposts),
         )
+
+    def _moved_pins(self, statement: Statement) -> set[str]:
+        """Libraries of a statement whose pin is another one now, or whose pin came or went."""
+        then = statement.assay.pins
+        return {name for name in statement.assay.libraries if then.get(name) != self.pins.get(name)}
 
     def _moved_tables(self, spec: Spec, evidence: Iterable[Evidence]) -> tuple[str, ...]:
         """Changes of the data tables, each with the first day on which any row was measured that way."""
@@ -371,8 +394,7 @@ class Project:
         requirement = next((one for one in spec if one.id == row.requirement.id), None)
         if requirement is None:
             return Verdict(kind="UNPROVEN", reason=f"{spec.path.name} no longer demands it")
-        target = statement.assay.target
-        world = self._foreign_world(spec, requirement, target, row.evidence, known_data)
+        world = self._foreign_world(spec, requirement, statement, row.evidence, known_data)
         return judge(requirement, row.evidence, world)
 
     def _told(
@@ -394,9 +416,14 @@ class Project:
         now = {row.requirement.id: self.standing(spec, statement, row, known_data) for row in assay.rows}
         gating = assay.board(now).gating
         standing = sum(row.verdict.passed for row in gating)
+        other = [
+            f"{name} {version} (pinned: {assay.pins[name]})"
+            for name, version in sorted(assay.libraries.items())
+            if name in assay.pins and assay.pins[name] != version.partition("+")[0]
+        ]
         return (
             f"{assay.target}: {standing} of {len(gating)} gating rows PASS, {assay.verdict} when attested on "
-            f"{assay.machine}, {assay.time[:10]}"
+            f"{assay.machine}, {assay.time[:10]}{', with ' if other else ''}{', '.join(other)}"
         )
 
     def _changed_data(self, evidence: Evidence, known: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
@@ -489,11 +516,6 @@ def _last_seen(entries: dict[tuple[str, str, str], Entry], system: str, requirem
     """When a dropped requirement was last measured."""
     times = [e.evidence.measured_at for key, e in entries.items() if key[:2] == (system, requirement)]
     return f" (last measured {attest.stamp(max(times))[:10]})" if times else ""
-
-
-def _same_version(name: str, old: str, new: str | None) -> bool:
-    """Whether a library is the same version in another build: what follows the "+" names the build."""
-    return name.endswith(" (version)") and new is not None and old.partition("+")[0] == new.partition("+")[0]
 
 
 def _model(evidence: Evidence | None) -> str:

@@ -359,7 +359,7 @@ def elsewhere(toy: Toy) -> None:
         requirement = spec.get(evidence.requirement)
         code = {name: digest for name, digest in evidence.code.items() if name != "[profile.cpu]"}
         code["[profile.cuda]"] = str(project.current_code(spec, "[profile.cuda]", "cuda"))
-        code["numpy (version)"] = code["numpy (version)"] + "+cu130"
+        code["numpy (version)"] = "1.99.0+cu130"
         built |= code
         made.append(
             evidence.model_copy(
@@ -372,7 +372,7 @@ def elsewhere(toy: Toy) -> None:
     project.ledger.extend(made)
     assert toy.assay("spec", "lock").returncode == 0
     shutil.rmtree(toy.root / "attestations")
-    # The build "+cu130" is not the one here: on the machine that attests, it is.
+    # That version is not the one here: on the machine that attests, it is.
     with pytest.raises(AttestError, match="no fresh evidence"):
         notary.make(Project(toy.root), "toy", "cuda")
     with pytest.MonkeyPatch.context() as patch:
@@ -380,6 +380,26 @@ def elsewhere(toy: Toy) -> None:
         statement = notary.make(Project(toy.root), "toy", "cuda")
     (toy.root / "attestations").mkdir()
     (toy.root / "attestations" / statement.name).write_text(statement.text())
+
+
+def test_the_libraries_of_another_machine_are_its_own_and_a_moved_pin_is_a_change(attested: Toy) -> None:
+    """What is installed here says nothing about that machine; what the project pins does, and is named if it differs."""
+    constraints = attested.root / "constraints.txt"
+    constraints.write_text("# pinned\nNumPy==1.99.1  # newer than the one in use there\nrich==1.0\n")
+    elsewhere(attested)
+    forget(attested)
+    (path,) = (attested.root / "attestations").iterdir()
+    assert json.loads(path.read_text())["predicate"]["assay"]["pins"] == {"numpy": "1.99.1"}
+    found = board(attested)["cuda"]
+    assert found["done"] is True
+    assert found["attested"][0].endswith(", with numpy 1.99.0+cu130 (pinned: 1.99.1)")
+    constraints.write_text("numpy==1.99.1\nrich==2.0\n")
+    assert board(attested)["cuda"]["done"] is True
+    for moved in ("numpy==1.99.2\n", "rich==1.0\n"):
+        constraints.write_text(moved)
+        rows = board(attested)["cuda"]["requirements"]
+        stale = [row["reason"] for row in rows if row["verdict"] == "UNPROVEN"]
+        assert stale == ["stale: code changed since it was measured: numpy (version)"] * len(rows), rows
 
 
 def test_other_hardware_is_shown_with_machine_and_date(attested: Toy) -> None:
@@ -395,7 +415,9 @@ def test_other_hardware_is_shown_with_machine_and_date(attested: Toy) -> None:
         assert row["hardware"]["model"] == "NVIDIA H200"
         assert row["attested"].startswith("cuda: PASS, attested on NVIDIA H200, 2")
     assert systems["cpu"]["requirements"][0]["attested"].startswith("cuda: PASS, attested on NVIDIA H200, 2")
-    assert systems["cpu"]["attested"][0].startswith("cuda: 3 of 3 gating rows PASS, DONE when attested on NVIDIA H200")
+    summary = systems["cpu"]["attested"][0]
+    assert summary.startswith("cuda: 3 of 3 gating rows PASS, DONE when attested on NVIDIA H200, 2")
+    assert "numpy" not in summary  # pinned to nothing, so that it differs from nothing
     attested.edit("toy.py", "> 0.5", "> 0.4")
     systems = board(attested)
     assert systems["cuda"]["done"] is False
