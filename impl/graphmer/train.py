@@ -114,7 +114,7 @@ def train(config: Mapping[str, Any], data: Mapping[str, Path], out: Path) -> Non
     trainer.train(resume_from_checkpoint=get_last_checkpoint(str(checkpoints(out))))
     if trainer.is_world_process_zero():
         finish(trainer, settings, out)
-        tasks.fit(Encoder.load(out), data, out, config)
+        tasks.fit(Encoder.load(out, device=settings.device), data, out, config)
 
 
 def checkpoints(out: Path) -> Path:

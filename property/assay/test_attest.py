@@ -431,7 +431,7 @@ def test_attested_timings_count_on_the_same_processor_only(attested: Toy) -> Non
         row["evidence"]["timing"] = True
         row["evidence"]["hardware"]["model"] = "another processor"
     statement = parsed(document)
-    again = attest.state(statement.assay.board(), statement.assay.rows, (0, "0"), statement.subject, (), 0.0)
+    again = attest.state(statement.assay.board(), statement.assay.rows, (0, "0"), statement.subject, (), {}, 0.0)
     path.write_text(again.text())
     forget(attested)
     rows = rows_of(attested)
