@@ -54,20 +54,24 @@ def build_passages(out: Path, of: str) -> None:
 
 def build_cranfield(out: Path, folder: str) -> None:
     """Titles and texts of 1,400 abstracts, 225 queries (numbered in order, as the judgements count them)."""
-    texts = {name: _unzip(Path(folder) / f"cran.{name}.xml.gz") for name in ("all.1400", "qry")}
-    documents = {}
-    for part in re.findall(r"<doc>(.*?)</doc>", texts["all.1400"], flags=re.S):
-        number = _tag(part, "docno")
-        documents[number] = _tag(part, "text") or _tag(part, "title")
+    documents = {number: text or title for number, (title, text) in cranfield_documents(folder).items()}
     queries = {
         str(number): _tag(part, "title")
-        for number, part in enumerate(re.findall(r"<top>(.*?)</top>", texts["qry"], flags=re.S), start=1)
+        for number, part in enumerate(_parts(Path(folder) / "cran.qry.xml.gz", "top"), start=1)
     }
     judged: dict[str, dict[str, float]] = {}
     for line in (Path(folder) / "cranqrel.trec.txt").read_text().splitlines():
         query, _, document, grade = line.split()
         judged.setdefault(query, {})[document] = max(0.0, float(grade))
     _write(out, documents, queries, judged)
+
+
+def cranfield_documents(folder: str) -> dict[str, tuple[str, str]]:
+    """Number -> title and text of each abstract; a text begins with its title."""
+    return {
+        _tag(part, "docno"): (_tag(part, "title"), _tag(part, "text"))
+        for part in _parts(Path(folder) / "cran.all.1400.xml.gz", "doc")
+    }
 
 
 def build_cisi(out: Path, folder: str) -> None:
@@ -107,6 +111,10 @@ def _smart(path: Path, fields: str) -> dict[str, str]:
         elif field in fields and field:
             found[number] += line + "\n"
     return found
+
+
+def _parts(path: Path, name: str) -> list[str]:
+    return re.findall(rf"<{name}>(.*?)</{name}>", _unzip(path), flags=re.S)
 
 
 def _tag(text: str, name: str) -> str:

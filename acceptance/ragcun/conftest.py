@@ -92,6 +92,30 @@ def pool(dataset: Callable[..., Dataset], pair_data: Dataset) -> Dataset:
 
 
 @pytest.fixture(scope="session")
+def collection(dataset: Callable[..., Dataset]) -> Callable[..., Dataset]:
+    """A public collection and what builds it -> the data set, or a skip that says how to get it."""
+
+    def made(name: str, build: Callable[..., Any]) -> Dataset:
+        path = collections.folder(name)
+        if path is None:
+            pytest.skip(f"{name} is not there: put its files under $ASSAY_DATA/{name}")
+        return dataset(name, build, sources={file.name: file for file in sorted(path.iterdir())}, folder=str(path))
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def passages_of(dataset: Callable[..., Dataset]) -> Callable[[Dataset], str]:
+    """A data set -> path of its passages in a data set of their own."""
+
+    def alone(data: Dataset) -> str:
+        made = dataset(f"{data.name}-pool", collections.build_passages, sources={}, of=str(data.folder))
+        return str(made.path("passages.jsonl"))
+
+    return alone
+
+
+@pytest.fixture(scope="session")
 def commands(dataset: Callable[..., Dataset], tables: sides.Tables) -> Dataset | None:
     """Description -> command pairs of the tldr pages, by page; None where ASSAY_DATA has none."""
     path = collections.folder("tldr")

@@ -10,26 +10,6 @@ from acceptance.ragcun import baselines, collections
 DEPTH = 100
 
 
-def collection(name, build, dataset):
-    """The data set, or a skip that says how to get it."""
-    path = collections.folder(name)
-    if path is None:
-        pytest.skip(f"{name} is not there: put its files under $ASSAY_DATA/{name}")
-    sources = {file.name: file for file in sorted(path.iterdir())}
-    return dataset(name, build, sources=sources, folder=str(path))
-
-
-@pytest.fixture(scope="session")
-def passages_of(dataset):
-    """A data set -> path of its passages in a data set of their own."""
-
-    def alone(data):
-        made = dataset(f"{data.name}-pool", collections.build_passages, sources={}, of=str(data.folder))
-        return str(made.path("passages.jsonl"))
-
-    return alone
-
-
 def judged(judge, ragcun, data, path):
     """Hybrid beside BM25 as it comes and with stems, both untuned: there is no dev split to tune them on."""
     passages, rows = data.rows("passages.jsonl"), data.rows("queries.jsonl")
@@ -48,14 +28,14 @@ def judged(judge, ragcun, data, path):
 
 
 @pytest.mark.requirement("ragcun/zeroshot.cranfield")
-def test_on_cranfield(judge, ragcun, dataset, passages_of):
-    data = collection("cranfield", collections.build_cranfield, dataset)
+def test_on_cranfield(judge, ragcun, collection, passages_of):
+    data = collection("cranfield", collections.build_cranfield)
     judged(judge, ragcun, data, passages_of(data))
 
 
 @pytest.mark.requirement("ragcun/zeroshot.cisi")
-def test_on_cisi(judge, ragcun, dataset, passages_of):
-    data = collection("cisi", collections.build_cisi, dataset)
+def test_on_cisi(judge, ragcun, collection, passages_of):
+    data = collection("cisi", collections.build_cisi)
     judged(judge, ragcun, data, passages_of(data))
 
 

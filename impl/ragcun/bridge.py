@@ -12,10 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from ragcun.embedder import Embedder, Matrix
+from ragcun.lexical import Bm25, LexicalIndex, best
 from ragcun.model import SIDES
 from ragcun.retriever import Mode, Retriever
 
-__all__ = ["Bridge", "load"]
+__all__ = ["Bridge", "bm25", "load"]
+
+
+def bm25(queries: Sequence[str], passages: str, k1: float, b: float, k: int) -> list[list[tuple[str, float]]]:
+    """For each query the best k (id, score) of a file of passages by the lexical half alone: no weights take part."""
+    ids, texts = _read(passages)
+    index = LexicalIndex(texts, Bm25(k1, b))
+    found = [index.scores(query) for query in queries]
+    return [[(ids[place], float(scores[place])) for place in best(scores, k)] for scores in found]
 
 
 def load(artifact: Path) -> Bridge:
@@ -55,7 +64,12 @@ class Bridge:
 
     def _over(self, path: str) -> Retriever:
         if path not in self._retrievers:
-            rows = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
             self._retrievers[path] = Retriever(self.embedder)
-            self._retrievers[path].add([row["id"] for row in rows], [row["text"] for row in rows])
+            self._retrievers[path].add(*_read(path))
         return self._retrievers[path]
+
+
+def _read(path: str) -> tuple[list[str], list[str]]:
+    """Ids and texts of a JSON Lines file of passages."""
+    rows = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    return [row["id"] for row in rows], [row["text"] for row in rows]
