@@ -1,4 +1,4 @@
-"""How fast is a search, beside bm25s and an exact scan, over the same passages; index build beside theirs."""
+"""How fast is a search, beside bm25s and an exact scan, over the same passages."""
 
 from __future__ import annotations
 
@@ -42,15 +42,3 @@ def test_bare_bm25s(benchmark):
     index = LexicalIndex([row["passage"] for row in make_rows(PASSAGES, 9)], Bm25())
     found = benchmark(lambda: [np.argpartition(-index.scores(query), 10)[:10] for query in QUERIES])
     assert len(found) == len(QUERIES)
-
-
-def test_index_build(benchmark, filled):
-    rows = make_rows(PASSAGES, 9)
-
-    def build():
-        retriever = Retriever(filled.embedder)
-        retriever.add([row["record_id"] for row in rows], [row["passage"] for row in rows])
-        retriever.search("build the lexical half, too")
-        return retriever
-
-    assert len(benchmark.pedantic(build, rounds=2)) == PASSAGES

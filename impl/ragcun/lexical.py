@@ -46,9 +46,18 @@ class LexicalIndex:
     """Scores of every passage for a query. Read-only once built, so safe from several threads."""
 
     def __init__(self, texts: Sequence[str], parameters: Bm25) -> None:
-        self.size = len(texts)
+        self._build([subtokens(text) for text in texts], parameters)
+
+    @classmethod
+    def of_tokens(cls, tokens: Sequence[list[str]], parameters: Bm25) -> LexicalIndex:
+        """The index of texts that are sub-tokens already."""
+        result = cls.__new__(cls)
+        result._build(tokens, parameters)
+        return result
+
+    def _build(self, tokens: Sequence[list[str]], parameters: Bm25) -> None:
+        self.size = len(tokens)
         self._index: Any = None
-        tokens = [subtokens(text) for text in texts]
         if any(tokens):
             import bm25s
 
@@ -79,15 +88,15 @@ class LexicalIndex:
         result: NDArray[np.float32] = self._index.get_scores(tokens)
         return result
 
-    def table(self, queries: Sequence[str]) -> NDArray[np.float32]:
-        """(queries, passages) the scores of several queries, by one product of sparse matrices."""
+    def table(self, queries: Sequence[list[str]]) -> NDArray[np.float32]:
+        """(queries, passages) the scores of several queries, as sub-tokens, by one product of sparse matrices."""
         from scipy.sparse import csc_matrix, csr_matrix
 
         if self._index is None:
             return np.zeros((len(queries), self.size), dtype=np.float32)
         parts, known = self._index.scores, self._index.vocab_dict
         weights = csc_matrix((parts["data"], parts["indices"], parts["indptr"])).T
-        columns = [[known[token] for token in subtokens(query) if token in known] for query in queries]
+        columns = [[known[token] for token in query if token in known] for query in queries]
         bounds = np.cumsum([0, *map(len, columns)])
         flat = np.fromiter(itertools.chain.from_iterable(columns), dtype=np.int32, count=int(bounds[-1]))
         asked = csr_matrix((np.ones(len(flat), np.float32), flat, bounds), shape=(len(queries), weights.shape[0]))
@@ -124,14 +133,14 @@ def gain(rank: float, k: int = 10) -> float:
 
 def tune(queries: Sequence[str], passages: Sequence[str]) -> Bm25:
     """k1 and b with the best mean nDCG@10, where passage i answers query i."""
-    grid = [Bm25(k1, b) for k1, b in itertools.product(SATURATION, LENGTH)]
+    asked, pool = ([subtokens(text) for text in texts] for texts in (queries, passages))  # once for the whole grid
 
     def quality(parameters: Bm25) -> float:
-        index = LexicalIndex(passages, parameters)
+        index = LexicalIndex.of_tokens(pool, parameters)
         return sum(
             gain(expected_rank(row, low + i))
-            for low in range(0, len(queries), _CHUNK)
-            for i, row in enumerate(index.table(queries[low : low + _CHUNK]))
+            for low in range(0, len(asked), _CHUNK)
+            for i, row in enumerate(index.table(asked[low : low + _CHUNK]))
         )
 
-    return max(grid, key=quality)
+    return max((Bm25(k1, b) for k1, b in itertools.product(SATURATION, LENGTH)), key=quality)

@@ -51,12 +51,13 @@ def learn(fields: Sequence[tuple[Sequence[str], int]], vocabulary: int) -> tuple
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary, special_tokens=[PADDING, UNKNOWN], min_frequency=2, show_progress=False
     )
-    tokenizer.train_from_iterator((" ".join(subtokens(text)) for texts, _ in fields for text in texts), trainer)
+    stemmed = [(_stemmed(texts), length) for texts, length in fields]
+    tokenizer.train_from_iterator((text for texts, _ in stemmed for text in texts), trainer)
     entries = tokenizer.get_vocab_size()
     used = np.zeros(entries, dtype=bool)
     used[:2] = True
-    for texts, length in fields:
-        used[np.unique(encode(tokenizer, texts, length, entries))] = True
+    for texts, length in stemmed:
+        used[np.unique(_ids(tokenizer, texts, length, entries))] = True
     order = np.argsort(~used, kind="stable")
     places = {int(old): place for place, old in enumerate(order)}
     written = json.loads(tokenizer.to_str())
@@ -73,9 +74,16 @@ def read(path: Path) -> Any:
 
 def encode(tokenizer: Any, texts: Sequence[str], length: int, entries: int) -> NDArray[np.int32]:
     """(N, length) ids below `entries` of the first distinct tokens of each text, 0 where it has no more."""
-    ids = np.zeros((len(texts), length), dtype=np.int32)
-    words = [" ".join(subtokens(text)) for text in texts]
-    for row, found in enumerate(tokenizer.encode_batch_fast(words, add_special_tokens=False)):
+    return _ids(tokenizer, _stemmed(texts), length, entries)
+
+
+def _stemmed(texts: Sequence[str]) -> list[str]:
+    return [" ".join(subtokens(text)) for text in texts]
+
+
+def _ids(tokenizer: Any, stemmed: Sequence[str], length: int, entries: int) -> NDArray[np.int32]:
+    ids = np.zeros((len(stemmed), length), dtype=np.int32)
+    for row, found in enumerate(tokenizer.encode_batch_fast(stemmed, add_special_tokens=False)):
         distinct = list(dict.fromkeys(known if known < entries else 1 for known in found.ids))[:length]
         ids[row, : len(distinct)] = distinct
     return ids

@@ -18,7 +18,7 @@ from assay.metrics.metric import Floats, InvalidOptionError, InvalidPredictionsE
 from assay.metrics.registry import register
 
 _KNOTS, _REACH = 17, 3.0
-_CHUNK = 64  # slices at a time: N x 64 complex numbers stay in the cache
+_CHUNK = 32  # slices at a time: N x 32 complex numbers stay in the cache
 
 
 def _sides(predictions: Any) -> list[Floats]:
@@ -69,14 +69,19 @@ def _excess(x: Floats, slices: str, count: int, seed: int) -> float:
     expected = float(((1 - normal**2) * weights).sum())
     single = x.astype(np.float32)
     total = 0.0
+    shares = np.full(n, 1 / n, dtype=np.float32)
     for low in range(0, directions.shape[1], _CHUNK):
-        step = np.exp(1j * np.float32(points[1]) * (single @ directions[:, low : low + _CHUNK]))  # (N, slices)
+        chosen = directions[:, low : low + _CHUNK]
+        angles = np.float32(points[1]) * (single @ chosen)
+        step = np.empty((n, chosen.shape[1]), dtype=np.complex64)  # exp(i t x)
+        step.real, step.imag = np.cos(angles), np.sin(angles)
         power = np.ones_like(step)
-        gaps: NDArray[np.float64] = np.zeros(step.shape[1])
+        gaps: NDArray[np.float64] = np.zeros(chosen.shape[1])
         for knot in range(1, _KNOTS):  # at t = 0 both functions are 1
             power *= step
-            found = power.mean(axis=0, dtype=np.complex128)
-            gaps += weights[knot] * ((found.real - normal[knot]) ** 2 + found.imag**2)
+            # by BLAS: numpy's sum along this axis takes four times as long
+            found = (shares @ power.view(np.float32)).astype(np.float64)
+            gaps += weights[knot] * ((found[0::2] - normal[knot]) ** 2 + found[1::2] ** 2)
         total += float((n * gaps - expected).sum())
     return float(total / directions.shape[1] / n)
 
@@ -123,10 +128,11 @@ def uniformity(predictions: Any, gold: Any = None) -> float:
     result = []
     for x in _sides(predictions):
         unit = (x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)).astype(np.float32)
-        total = sum(
-            float(np.exp(4 * (unit[low : low + 512] @ unit.T) - 4).sum(dtype=np.float64))
-            for low in range(0, len(unit), 512)
-        )
+        total = 0.0
+        for low in range(0, len(unit), 512):  # a pair of blocks stands for both of its orders
+            block, later = unit[low : low + 512], unit[low + 512 :]
+            total += float(np.exp(4 * (block @ block.T) - 4).sum(dtype=np.float64))
+            total += 2 * float(np.exp(4 * (block @ later.T) - 4).sum(dtype=np.float64))
         total -= float(np.exp(4 * np.einsum("ij,ij->i", unit, unit) - 4).sum())  # pairs of one with itself
         result.append(math.log(max(total, 1e-300) / (len(unit) * (len(unit) - 1))))
     return max(result)
