@@ -169,9 +169,10 @@ def of_module(module: Module, facts: Facts) -> None:
     """Fill in the facts of a Python file or notebook."""
     facts.test = module.is_test
     reads: set[str] = set()
+    own: set[str] = set()
     logged: set[str] = set()
     stored: dict[str, set[str]] = {}
-    for name, node in _readings(module):
+    for name, node in _readings(module, own):
         if name in reads:
             continue  # one reading is enough
         if is_logged(module, node):
@@ -180,14 +181,8 @@ def of_module(module: Module, facts: Facts) -> None:
             stored.setdefault(name, set()).add(kept)
         else:
             reads.add(name)
+    facts.own = sorted(own)
     facts.logged, facts.stored = sorted(logged), {name: sorted(attributes) for name, attributes in stored.items()}
-    facts.own = sorted(
-        {
-            node.attr
-            for node in module.nodes(ast.Attribute)
-            if isinstance(node.ctx, ast.Load) and name_of(node.value) in ("self", "cls")
-        }
-    )
     texts = [text for node in module.nodes(ast.Constant) if isinstance(text := node.value, str) and _speaks(node)]
     reads |= {text for text in texts if _WORD.match(text)}
     facts.files = sorted({m.group() for text in texts if len(text) < 300 and (m := _FILE.search(text))})
@@ -199,24 +194,27 @@ def of_module(module: Module, facts: Facts) -> None:
     flags = _flags(module)
     facts.configs = [*flags, *_dictionaries(module), *_classes(module)]
     if not facts.test:
-        facts.built = list(_built(module))
+        facts.built = sorted(_built(module), key=lambda built: built.line)
 
 
-def _readings(module: Module) -> Iterator[tuple[str, ast.expr]]:
-    """(name, node) of attributes read of anything but self, of keys, and of getattr, get and pop."""
+def _readings(module: Module, own: set[str]) -> Iterator[tuple[str, ast.expr]]:
+    """(name, node) of attributes, of keys, and of getattr, get and pop; what is read of self goes to `own`."""
     for node in module.nodes(ast.Attribute):
-        if isinstance(node.ctx, ast.Load) and not (
-            isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
-        ):
-            yield node.attr, node
+        if isinstance(node.ctx, ast.Load):
+            if isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"):
+                own.add(node.attr)
+            else:
+                yield node.attr, node
     for subscript in module.nodes(ast.Subscript):
         if isinstance(subscript.ctx, ast.Load) and (key := string(subscript.slice)) is not None and _WORD.match(key):
             yield key, subscript
-    for call in module.calls:
-        last = name_of(call.func).rpartition(".")[2]
-        position = {"getattr": 1, "hasattr": 1, "get": 0, "pop": 0}.get(last)
-        if position is not None and (key := string(argument(call, position))) is not None and _WORD.match(key):
-            yield key, call
+    for callee in module.callees:
+        position = {"getattr": 1, "hasattr": 1, "get": 0, "pop": 0}.get(callee.name.rpartition(".")[2])
+        if position is None:
+            continue
+        for call in callee.calls:
+            if (key := string(argument(call, position))) is not None and _WORD.match(key):
+                yield key, call
 
 
 _ENDS = (ast.stmt, ast.Lambda, ast.comprehension)
@@ -278,28 +276,33 @@ def _imported(module: Module) -> Iterator[str]:
 
 def _splats(module: Module) -> Iterator[str]:
     """The last key of what is unpacked into a call; `*` for a configuration or a namespace as a whole."""
-    for call in module.calls:
-        if _is_message(module.called(call)):
+    for callee in module.callees:
+        if _is_message(callee.dotted):
             continue
-        for word in call.keywords:
-            if word.arg is None:
-                yield from _whole(word.value)
-        if any(isinstance(value, _DOTTED) for value in _given(call)):
-            yield from _sections(module, call)
-        if name_of(call.func) in ("vars", "asdict", "dataclasses.asdict") and not is_logged(module, call):
-            parent = getattr(call, "parent", None)
-            if not isinstance(parent, ast.keyword):
-                yield "vars"
-        if name_of(call.func).rpartition(".")[2] in (
-            "instantiate",
-            "model_validate",
-            "from_dict",
-            "fields",
-            "structured",
-        ):
+        if callee.name.rpartition(".")[2] in _TAKE_ALL:
             yield "*"
-    if any(node.attr == "__dict__" for node in module.nodes(ast.Attribute)):
+        origin = module.origins.get(callee.name.partition(".")[0])
+        for call in callee.calls:
+            for word in call.keywords:
+                if word.arg is None:
+                    yield from _whole(word.value)
+            yield from _sections(call, origin)
+            if callee.name in ("vars", "asdict", "dataclasses.asdict") and not is_logged(module, call):
+                parent = getattr(call, "parent", None)
+                if not isinstance(parent, ast.keyword):
+                    yield "vars"
+    if "__dict__" in module.source.text and any(node.attr == "__dict__" for node in module.nodes(ast.Attribute)):
         yield "vars"
+
+
+def _sections(call: ast.Call, origin: str | None) -> Iterator[str]:
+    """`build(config["model"])` for a `build` that is imported from `origin`, and `config["model"].items()`."""
+    if isinstance(call.func, ast.Attribute) and call.func.attr in ("items", "values", "keys"):
+        yield from _section(call.func.value)
+    elif origin is not None:
+        for value in _given(call):
+            for key in _section(value):
+                yield f"{key}@{origin}"
 
 
 def _given(call: ast.Call) -> list[ast.expr]:
@@ -307,18 +310,6 @@ def _given(call: ast.Call) -> list[ast.expr]:
     if call.keywords:
         return [*call.args, *(word.value for word in call.keywords)]
     return call.args or ([call.func.value] if isinstance(call.func, ast.Attribute) else [])
-
-
-def _sections(module: Module, call: ast.Call) -> Iterator[str]:
-    """`build(config["model"])` for a `build` that is imported, and `config["model"].items()`."""
-    if isinstance(call.func, ast.Attribute) and call.func.attr in ("items", "values", "keys"):
-        yield from _section(call.func.value)
-        return
-    origin = module.origins.get(name_of(call.func).partition(".")[0])
-    if origin is not None:
-        for value in _given(call):
-            for key in _section(value):
-                yield f"{key}@{origin}"
 
 
 def _section(node: ast.expr) -> Iterator[str]:
@@ -342,7 +333,7 @@ def _whole(node: ast.expr) -> Iterator[str]:
         yield "*"
 
 
-_DOTTED = (ast.Subscript, ast.Attribute)
+_TAKE_ALL = listed("instantiate model_validate from_dict fields structured")
 _PARSERS = re.compile(r"(^|\.)(ArgumentParser|ArgParser)$|argument_parser$", re.M)
 _OPAQUE = re.compile(
     r"HfArgumentParser|TrlParser|SimpleParsing|simple_parsing|LightningCLI|parse_known_args|add_argparse_args|configargparse|"
@@ -351,9 +342,10 @@ _OPAQUE = re.compile(
 
 
 def _parser(module: Module, facts: Facts) -> str:
-    names = {module.called(call) for call in module.calls} | set(facts.imports)
+    names = {callee.dotted for callee in module.callees} | set(facts.imports)
     listing = "\n".join(names)
-    if _OPAQUE.search(listing) or any(map(_is_computed, module.calls)):
+    adding = [call for callee in module.callees if callee.name.endswith(".add_argument") for call in callee.calls]
+    if _OPAQUE.search(listing) or any(map(_is_computed, adding)):
         return "opaque"
     if _PARSERS.search(listing):
         return "argparse"
@@ -375,7 +367,7 @@ def _parser(module: Module, facts: Facts) -> str:
 
 def _is_computed(call: ast.Call) -> bool:
     """`add_argument(f"--{name}")` defines options that no text holds."""
-    return name_of(call.func).endswith(".add_argument") and any(string(argument) is None for argument in call.args)
+    return any(string(argument) is None for argument in call.args)
 
 
 def _flags(module: Module) -> Iterator[Config]:
@@ -477,9 +469,9 @@ def _namespace_escapes(module: Module) -> bool:
 
 def _dictionaries(module: Module) -> Iterator[Config]:
     for assign in module.nodes(ast.Assign):
-        name = name_of(assign.targets[0])
-        if len(assign.targets) != 1 or not isinstance(assign.value, ast.Dict) or not name:
+        if len(assign.targets) != 1 or not isinstance(assign.value, ast.Dict):
             continue
+        name = name_of(assign.targets[0])
         if not vocabulary.says(name, CONFIG_WORDS):
             continue
         entries = list(_leaves(module, assign.value, []))
@@ -556,18 +548,18 @@ DIMENSIONS = listed(
 
 
 def _built(module: Module) -> Iterator[Built]:
-    for call in module.calls:
-        last = name_of(call.func).rpartition(".")[2]
+    for callee in module.callees:
+        last = callee.name.rpartition(".")[2]
         if not last[:1].isupper() or CONFIG_CLASS.search(last):
             continue
-        for word in call.keywords:
+        for word in [word for call in callee.calls for word in call.keywords]:
             if word.arg in DIMENSIONS and (value := number(word.value)) is not None:
                 yield Built(word.arg, value, module.source.on_disk(word.value.lineno), f"{last}({word.arg}={value:g})")
     for assign in module.nodes(ast.Assign):
+        value = number(assign.value)
+        if value is None:
+            continue
         for target in assign.targets:
-            value = number(assign.value)
-            if value is None:
-                continue
             where = module.source.on_disk(assign.lineno)
             conditional = any(isinstance(p, ast.If) for p in parents(assign))
             if isinstance(target, ast.Attribute) and target.attr in DIMENSIONS and not conditional:

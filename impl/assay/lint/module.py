@@ -12,7 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar, overload
+from typing import Any, Final, NamedTuple, TypeVar, overload
 
 from assay.lint.source import Source
 from assay.lint.vocabulary import listed
@@ -44,6 +44,10 @@ def _fields(kind: type[ast.AST]) -> tuple[str, ...]:
 
 
 _FIELDS = {kind: _fields(kind) for kind in vars(ast).values() if isinstance(kind, type) and issubclass(kind, ast.AST)}
+_INNER = {
+    kind: () if kind in (*_FUNCTIONS, ast.Lambda) else tuple(reversed(fields)) for kind, fields in _FIELDS.items()
+}
+"""The same for a walk that stays in one scope, last field first."""
 
 
 class Module:
@@ -67,10 +71,11 @@ class Module:
         self._scopes: dict[ast.AST, Scope] = {}
 
     def close(self) -> None:
-        """Forget who is whose parent: a tree without cycles is gone with its last reader, and nobody collects it."""
-        for nodes in self._nodes.values():
-            for node in nodes:
-                node.__dict__.pop("parent", None)
+        """Empty what holds other nodes: a tree without cycles is gone with its last reader, and nobody collects it."""
+        for kind, nodes in self._nodes.items():
+            if _FIELDS[kind]:
+                for node in nodes:
+                    node.__dict__.clear()
 
     @property
     def path(self) -> str:
@@ -114,12 +119,32 @@ class Module:
         """Every call."""
         return self.nodes(ast.Call)
 
+    @functools.cached_property
+    def callees(self) -> list[Callee]:
+        """The calls by name; what is called without a chain of names has the empty one."""
+        found: dict[str, list[ast.Call]] = {}
+        for call in self.calls:
+            name = name_of(call.func)
+            known = found.get(name)
+            if known is None:
+                found[name] = [call]
+            else:
+                known.append(call)
+        return [Callee(name, self._resolved(name), calls) for name, calls in found.items()]
+
+    @functools.cached_property
+    def stored(self) -> frozenset[str]:
+        """The last word of every attribute that is assigned."""
+        return frozenset(node.attr for node in self.nodes(ast.Attribute) if isinstance(node.ctx, ast.Store))
+
     def dotted(self, node: ast.AST | None) -> str:
         """`F.cross_entropy` -> "torch.nn.functional.cross_entropy"; what is no chain of names gives the empty string.
 
         A call inside the chain is written `()`: `torch.optim.Adam(p).step` -> "torch.optim.Adam().step".
         """
-        text = name_of(node)
+        return self._resolved(name_of(node))
+
+    def _resolved(self, text: str) -> str:
         known = self._dotted.get(text)
         if known is None:
             first, dot, rest = text.partition(".")
@@ -127,11 +152,8 @@ class Module:
         return known
 
     def called(self, call: ast.Call) -> str:
-        """The dotted name of what is called. Remembered by the call."""
-        known: str | None = call.__dict__.get("called")
-        if known is None:
-            known = call.called = self.dotted(call.func)  # type: ignore[attr-defined]
-        return known
+        """The dotted name of what is called."""
+        return self._resolved(name_of(call.func))
 
     def function_of(self, node: ast.AST) -> Function | None:
         """The innermost function around a node."""
@@ -171,6 +193,17 @@ class Module:
         return found
 
 
+class Callee(NamedTuple):
+    """What is called under one name: as the text has it, with its imports resolved, and the calls.
+
+    A file calls the same few names over and over: what depends on the name alone is looked at once.
+    """
+
+    name: str
+    dotted: str
+    calls: list[ast.Call]
+
+
 @dataclass
 class Scope:
     """Who assigns and who reads a name in one function, or on the module's level (class bodies included there).
@@ -198,7 +231,7 @@ class Scope:
                     self.parameters.append(argument.arg)
             if self.parameters and self.parameters[0] in ("self", "cls"):
                 del self.parameters[0]
-        self.own = list(within(self.node))
+        self.own = within(self.node)
         for node in self.own:
             note = _NOTES.get(type(node))
             if note is not None:
@@ -292,23 +325,26 @@ def parents(node: ast.AST) -> Iterator[ast.AST]:
         current = getattr(current, "parent", None)
 
 
-def within(scope: Function | ast.Module) -> Iterator[ast.AST]:
-    """The nodes of a scope in the order of the text, without the bodies of functions that are defined in it."""
+def within(scope: Function | ast.Module) -> list[ast.AST]:
+    """The nodes of a scope in the order of the text, without plain names and the bodies of functions defined in it."""
+    found: list[ast.AST] = []
     stack: list[ast.AST] = list(reversed(scope.body))
-    fields = _FIELDS
+    pop, push, keep = stack.pop, stack.append, found.append
     while stack:
-        node = stack.pop()
-        yield node
-        kind = type(node)
-        if kind is ast.FunctionDef or kind is ast.AsyncFunctionDef or kind is ast.Lambda:
-            continue
+        node = pop()
+        keep(node)
         values = node.__dict__
-        for name in reversed(fields[kind]):
+        for name in _INNER[type(node)]:
             value = values.get(name)
+            if value is None:
+                continue
             if type(value) is list:
-                stack.extend(item for item in reversed(value) if item is not None)
-            elif value is not None:
-                stack.append(value)
+                for item in reversed(value):
+                    if item is not None and type(item) is not ast.Name:
+                        push(item)
+            elif type(value) is not ast.Name:
+                push(value)
+    return found
 
 
 def walk(node: ast.AST) -> Iterator[ast.AST]:
@@ -369,8 +405,11 @@ def _index(tree: ast.Module) -> dict[type[ast.AST], list[ast.AST]]:
         node = pop()
         kind = type(node)
         nodes[kind].append(node)
+        inner = fields[kind]
+        if not inner:
+            continue
         values = node.__dict__
-        for name in fields[kind]:
+        for name in inner:
             value = values.get(name)
             if value is None:
                 continue

@@ -157,8 +157,7 @@ class _Reader:
             if isinstance(statement, ast.Assign | ast.AnnAssign)
         ]
         values = [value for target, value in assigned if name_of(target) == node.attr and value is not None]
-        stored = [a for a in self.module.nodes(ast.Attribute) if a.attr == node.attr and isinstance(a.ctx, ast.Store)]
-        if not values or stored:
+        if not values or node.attr in self.module.stored:
             return _GIVEN
         return self.union(values, self.module.scope(self.module.tree), depth)
 

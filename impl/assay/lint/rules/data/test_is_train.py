@@ -113,9 +113,11 @@ def _loaded_twice(module: Module) -> Iterator[Hit]:
     """`train_loader` and `val_loader` over one data set, or one split read twice."""
     seen: dict[tuple[str, ast.AST, str], str] = {}
     for assign in module.nodes(ast.Assign):
-        call, name = assign.value, name_of(assign.targets[0])
-        called = name_of(call.func).rpartition(".")[2] if isinstance(call, ast.Call) else ""
-        if not isinstance(call, ast.Call) or not name or called not in _LOADERS or not call.args:
+        call = assign.value
+        if not isinstance(call, ast.Call) or not call.args:
+            continue
+        called, name = name_of(call.func).rpartition(".")[2], name_of(assign.targets[0])
+        if called not in _LOADERS or not name:
             continue
         if any(isinstance(p, ast.If) for p in parents(assign)):
             continue
@@ -165,8 +167,9 @@ def _same(left: ast.expr, right: ast.expr) -> bool:
 
 def _renamed(module: Module) -> Iterator[Hit]:
     for assign in module.nodes(ast.Assign):
-        target, value = name_of(assign.targets[0]), name_of(assign.value)
-        if not target or not value:
+        value = name_of(assign.value)
+        target = name_of(assign.targets[0]) if value else ""
+        if not target:
             continue
         first, second = vocabulary.words(target.rpartition(".")[2]), vocabulary.words(value.rpartition(".")[2])
         if not first & _HELD_OUT or not second & _TRAIN or second & _HELD_OUT or first & _TRAIN:
@@ -178,8 +181,8 @@ def _renamed(module: Module) -> Iterator[Hit]:
 
 def _scored_on_fitted(module: Module) -> Iterator[Hit]:
     """`model.fit(X, y)` and then `test_acc = score(y, model.predict(X))`."""
-    for fit in module.calls:
-        if not name_of(fit.func).endswith(".fit") or len(fit.args) < 2 or not name_of(fit.args[0]):
+    for fit in [call for callee in module.callees if callee.name.endswith(".fit") for call in callee.calls]:
+        if len(fit.args) < 2 or not name_of(fit.args[0]):
             continue
         model, data = name_of(fit.func).removesuffix(".fit"), name_of(fit.args[0])
         if vocabulary.says(data, _TRAIN):

@@ -49,9 +49,14 @@ def check(module: Module) -> Iterator[Hit]:
         return
     losses = _losses(module)
     squashing: set[str] | None = None
-    for call in module.calls:
+    takers = [
+        (call, _is_logit_loss(callee.dotted) or callee.name in losses)
+        for callee in module.callees
+        if not callee.name or callee.name in losses or _kind(callee.dotted) or _is_logit_loss(callee.dotted)
+        for call in callee.calls
+    ]
+    for call, is_loss in takers:
         outer = squash(module, call)
-        is_loss = _is_logit_loss(module.called(call)) or name_of(call.func) in losses
         if not outer and not is_loss:
             continue
         inner = _input(module, call, outer)

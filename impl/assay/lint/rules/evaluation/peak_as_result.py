@@ -39,8 +39,8 @@ _EXTREMES = frozenset({"max", "min", "numpy.max", "numpy.min", "np.max", "np.min
 def check(module: Module) -> Iterator[Hit]:
     if module.is_test:
         return
-    for call in module.calls:
-        if module.called(call) not in _EXTREMES or len(call.args) != 1 or _HONEST.search(module.context(call)):
+    for call in [call for callee in module.callees if callee.dotted in _EXTREMES for call in callee.calls]:
+        if len(call.args) != 1 or _HONEST.search(module.context(call)):
             continue
         curve = _curve(call.args[0])
         for label in [_label(call), *_labels_of_name(module, call)]:

@@ -70,12 +70,11 @@ def _returned(module: Module) -> Iterator[tuple[str, ast.expr]]:
 
 def _scored(module: Module) -> Iterator[tuple[str, ast.expr]]:
     """(metric, argument) of `roc_auc_score(labels, scores)` and the like."""
-    for call in module.calls:
-        name = module.called(call)
-        if _is_scorer(name):
+    for callee in module.callees:
+        for call in callee.calls if _is_scorer(callee.dotted) else ():
             for value in [*call.args, *(k.value for k in call.keywords if k.arg != "sample_weight")]:
                 if not isinstance(value, ast.Constant | ast.Name):
-                    yield name.rpartition(".")[2], value
+                    yield callee.dotted.rpartition(".")[2], value
 
 
 @functools.lru_cache(maxsize=4096)

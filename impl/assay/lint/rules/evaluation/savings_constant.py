@@ -34,7 +34,7 @@ _SUBJECTS = vocabulary.listed("cost costs time hours compute memory energy money
 def check(module: Module) -> Iterator[Hit]:
     if module.is_test:
         return
-    keyed = any(_is_saving(string(node) or "") for node in module.nodes(ast.Constant))
+    keyed = any(map(_is_saving, {string(node) or "" for node in module.nodes(ast.Constant)}))
     for function in module.functions:
         if keyed:
             yield from _entries(module, function)

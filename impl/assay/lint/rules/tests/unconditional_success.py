@@ -50,8 +50,8 @@ _SHOWS = re.compile(r"(^|\.)(print|info|success|echo|secho|write|log|rule)$")
 def check(module: Module) -> Iterator[Hit]:
     if module.is_test_file:
         return
-    for call in module.calls:
-        if not _SHOWS.search(module.called(call)) or not call.args:
+    for call in [call for callee in module.callees if _SHOWS.search(callee.dotted) for call in callee.calls]:
+        if not call.args:
             continue
         text = facts_text(call.args[0])
         if not _CLAIM.search(text) or _MAYBE.search(text) or _is_conditional(call):
