@@ -11,6 +11,7 @@ import gc
 import importlib
 import json
 import os
+import select
 import signal
 import socket
 import struct
@@ -31,6 +32,8 @@ ENVIRONMENT = "ASSAY_NURSERY"
 
 _LENGTH = struct.Struct("<I")
 _PATIENCE = 120.0
+_ORPHAN_CHECK = 0.5
+"""Seconds after which a nursery that hears nothing looks whether its parent is still there."""
 
 
 class Child:
@@ -136,27 +139,38 @@ def _serve(address: str) -> None:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(f"{address}.new")
     listener.listen(64)
-    listener.settimeout(0.2)
+    ended, told = os.pipe()  # a byte comes when a child ends: whoever waits for it hears at once
+    for descriptor in (ended, told):
+        os.set_blocking(descriptor, False)
+    signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)
     os.rename(f"{address}.new", address)
     running: dict[int, socket.socket] = {}
     gc.freeze()  # no child goes through all that was imported for rubbish
     while os.getppid() == parent:
-        try:
-            connection, _ = listener.accept()
-        except TimeoutError:
-            _reap(running)
-            continue
+        ready, _, _ = select.select([listener, ended], [], [], _ORPHAN_CHECK)
+        if ended in ready:
+            os.read(ended, 4096)
         _reap(running)
+        if listener not in ready:
+            continue
         with contextlib.suppress(OSError, AssayError):
+            connection, _ = listener.accept()
             head, streams, _, _ = socket.recv_fds(connection, _LENGTH.size, 3)
             request = json.loads(_exactly(connection, _LENGTH.unpack(head)[0]))
             pid = os.fork()
             if pid == 0:
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                os.close(ended)
+                os.close(told)
                 listener.close()
                 connection.close()
                 for other in running.values():
                     other.close()
                 _be(request, streams)
+            with contextlib.suppress(OSError):  # the child does so too; whoever is first, `kill` finds the group
+                os.setpgid(pid, pid)
             for stream in streams:
                 os.close(stream)
             running[pid] = connection
