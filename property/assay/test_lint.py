@@ -296,8 +296,12 @@ def test_the_index_holds_every_node_that_a_plain_walk_finds(text: str) -> None:
     for kind in {type(node) for node in every}:
         assert set(module.nodes(kind)) == {node for node in every if type(node) is kind}
     assert all(module.tree in parents(node) for node in every if node is not module.tree)
-    top = list(within(module.tree))
+    top = within(module.tree)
     inside = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-    outer = [n for n in every if n is not module.tree and not any(isinstance(p, inside) for p in parents(n))]
+    outer = [
+        n
+        for n in every
+        if not isinstance(n, ast.Module | ast.Name) and not any(isinstance(p, inside) for p in parents(n))
+    ]
     assert len(top) == len(set(top))
     assert set(top) == set(outer)
