@@ -148,11 +148,11 @@ def _serve(address: str) -> None:
     running: dict[int, socket.socket] = {}
     gc.freeze()  # no child goes through all that was imported for rubbish
     while os.getppid() == parent:
-        ready, _, _ = select.select([listener, ended], [], [], _ORPHAN_CHECK)
+        ready, _, _ = select.select([listener.fileno(), ended], [], [], _ORPHAN_CHECK)
         if ended in ready:
             os.read(ended, 4096)
         _reap(running)
-        if listener not in ready:
+        if listener.fileno() not in ready:
             continue
         with contextlib.suppress(OSError, AssayError):
             connection, _ = listener.accept()

@@ -93,11 +93,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 told = f"{item.nodeid}: a claim cannot be expected to fail; a [[waiver]] has a date and a reason"
                 raise ClaimError(told, check="xfail")
             owners[name] = item.nodeid
-            session.remember(item.path)
             item.stash[CLAIMS] = [name]
             _, requirement = session.project.requirement(name)
             for target in requirement.on:
                 item.add_marker(target)
+        for path in {item.path for item in claiming}:
+            session.remember(path)
         # What needs no training comes first, so that the first verdict is on the screen early.
         items.sort(key=lambda item: not session.early(item.stash.get(CLAIMS, ())))
     except AssayError as error:
