@@ -278,7 +278,7 @@ def rows(board: SystemBoard, numbers: Mapping[str, int]) -> tuple[AttestedRow, .
         AttestError: when nothing here is fresh, or the ledger does not vouch for a row.
     """
     found = tuple(_attested(row, board.target, numbers) for row in board.rows)
-    if not any(row.evidence for row in found):
+    if not any(row.evidence and row.evidence.outcome == "measured" for row in found):
         raise AttestError(f"{board.name} on {board.target}: no fresh evidence here to attest; run `assay verify`")
     return found
 

@@ -75,6 +75,8 @@ def of_source(source: str | bytes) -> str:
                 and isinstance(first.value.value, str)
             ):
                 node.body = node.body[1:] or [ast.Pass()]
+        elif isinstance(node, ast.JoinedStr):  # Python 3.12 puts an empty text behind the last field of a format
+            node.values = [one for one in node.values if not (isinstance(one, ast.Constant) and one.value == "")]
     try:
         return of_bytes(_text(tree).encode())
     except (RecursionError, ValueError):

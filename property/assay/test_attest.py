@@ -316,6 +316,21 @@ def test_stale_evidence_is_not_attested(attested: Toy) -> None:
     assert statement.faults() == []
 
 
+def test_where_nothing_could_be_measured_nothing_is_attested(toy: Toy) -> None:
+    """Rows that say why they have no value are evidence, and no statement is about them alone."""
+    toy.edit(
+        "acceptance/conftest.py",
+        'return dataset("points"',
+        'raise RuntimeError("no points today")\n    dataset("points"',
+    )
+    toy.pytest("acceptance")
+    assert {row["reason"].partition(":")[0] for row in toy.rows().values()} == {"error"}
+    done = toy.assay("attest", "toy")
+    assert done.returncode == 1
+    assert "no fresh evidence here to attest" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_without_evidence_nothing_is_attested(toy: Toy) -> None:
     done = toy.assay("attest", "toy")
     assert done.returncode == 1

@@ -72,6 +72,19 @@ def test_a_digest_is_of_code_and_not_of_the_python_that_reads_it() -> None:
     assert of_source('def f(x):\n    return f"\u00e9{x}"\n\nclass C:\n    None\n') == digests.of_bytes(text.encode())
 
 
+def test_empty_texts_in_an_f_string_are_no_code() -> None:
+    """Python 3.12 puts one behind the last field of a format specification, 3.11 does not."""
+    tree = ast.parse('f"{x:{a}{b}}{y}"')
+    fields = [node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)]
+    assert len(fields) == 2
+    expected = digests.of_bytes(digests._text(ast.parse('f"{x:{a}{b}}{y}"')).encode())
+    for node in fields:
+        node.values.append(ast.Constant(""))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(digests, "_parse", lambda source: tree)
+        assert of_source("") == expected
+
+
 @pytest.mark.parametrize("source", SOURCES)
 def test_formatting_does_not_change_a_digest(source: str) -> None:
     """Law: of_source is blind to layout: what ast.unparse writes, other line ends, a byte order mark."""
