@@ -95,6 +95,12 @@ def _text(node: Any) -> str:
     return ascii(node)
 
 
+@cache
+def _itself() -> str:
+    """Digest of this module: what another version of it computed is not comparable."""
+    return of_file(Path(__file__))
+
+
 def _parse(source: str | bytes) -> ast.Module | None:
     try:
         return ast.parse(source)
@@ -123,7 +129,7 @@ class Code:
                 known = json.loads(cache.read_text())
             except (OSError, ValueError):
                 known = {}
-            self._cache = known if isinstance(known, dict) else {}
+            self._cache = known["files"] if isinstance(known, dict) and known.get("made_by") == _itself() else {}
 
     def closure(self, module: str) -> dict[str, str]:
         """Name -> digest of the module and everything under the roots that it imports, at any depth.
@@ -205,7 +211,7 @@ class Code:
             return
         self._cache_file.parent.mkdir(parents=True, exist_ok=True)
         temporary = self._cache_file.with_suffix(f".{os.getpid()}")
-        temporary.write_text(json.dumps(self._cache))
+        temporary.write_text(json.dumps({"made_by": _itself(), "files": self._cache}))
         temporary.replace(self._cache_file)
         self._dirty = False
 

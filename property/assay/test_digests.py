@@ -464,6 +464,21 @@ def test_a_cached_digest_is_not_computed_again(tmp_path: Path, monkeypatch: pyte
     assert Code([tmp_path], cache=cache).closure("m") == expected
 
 
+def test_what_another_version_of_the_digest_computed_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "digests.json"
+    monkeypatch.setattr(digests, "RACY_S", -1.0)
+    old(tmp_path / "m.py", "x = 1", at=10**9)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(digests, "_itself", lambda: "another version")
+        patch.setattr(digests, "of_source", lambda source: "its digest")
+        before = Code([tmp_path], cache=cache)
+        assert before.current("m") == "its digest"
+        before.save()
+    assert Code([tmp_path], cache=cache).current("m") == of_source("x = 1")
+
+
 def test_a_cache_is_written_when_it_was_asked_for_and_something_is_new(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -492,7 +507,7 @@ def test_a_broken_cache_is_an_empty_cache(tmp_path: Path, content: str) -> None:
     code.save()
     broken = {str((tmp_path / "m.py").resolve()): value for value in [None]}
     for value in (None, 3, [], [1, 2], {"a": 1}):
-        cache.write_text(json.dumps(dict.fromkeys(broken, value)))
+        cache.write_text(json.dumps({"made_by": digests._itself(), "files": dict.fromkeys(broken, value)}))
         assert Code([tmp_path], cache=cache).current("m") == of_source("x = 1")
 
 

@@ -257,10 +257,6 @@ def size(x: Any) -> int:
     return len(x)
 
 
-_NEVER_NAN = frozenset({int, bool, str, type(None)})
-"""Types of which no element need be looked at: predictions are long lists of plain things."""
-
-
 def has_nan(x: Any) -> bool:
     """Whether a number anywhere inside is NaN."""
     if isinstance(x, float):
@@ -272,8 +268,7 @@ def has_nan(x: Any) -> bool:
     if isinstance(x, Mapping):
         return any(map(has_nan, x.values()))
     if isinstance(x, list | tuple):
-        kinds = set(map(type, x)) - _NEVER_NAN
-        return any(one != one for one in x) if kinds == {float} else bool(kinds) and any(map(has_nan, x))
+        return any(map(has_nan, x))
     return isinstance(x, np.floating) and bool(np.isnan(x))
 
 
