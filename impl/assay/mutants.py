@@ -270,7 +270,7 @@ class _Arena:
 
     def __enter__(self) -> _Arena:
         self._stack = contextlib.ExitStack()
-        self._folder = self._stack.enter_context(scratch.folder("mutants"))
+        self._folder = self._stack.enter_context(scratch.folder("mutants", in_memory=True))
         self._nursery = self._stack.enter_context(Nursery(list(filter(_present, self.imports))))
         return self
 

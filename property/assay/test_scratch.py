@@ -63,3 +63,33 @@ def test_what_is_not_ours_or_just_made_is_left_alone(tmp_path: Path) -> None:
     with scratch.folder("trial"):
         assert foreign.is_dir()
         assert not fresh.exists()
+
+
+def test_a_folder_lies_in_memory_only_where_there_is_room_and_nobody_chose_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    monkeypatch.setattr(scratch, "MEMORY", memory)
+    monkeypatch.setattr(scratch, "_ROOM", 1)
+    monkeypatch.delenv("TMPDIR", raising=False)
+    with scratch.folder("trial") as place:
+        assert place.parent == tmp_path  # nobody asked for it
+    with scratch.folder("trial", in_memory=True) as place:
+        assert place.parent == memory
+    left = memory / "assay-trial-left"
+    left.mkdir()
+    (left / scratch.HELD).touch()
+    age(left)
+    with scratch.folder("trial", in_memory=True):
+        assert not left.exists()
+    with monkeypatch.context() as chosen:
+        chosen.setenv("TMPDIR", str(tmp_path))
+        with scratch.folder("trial", in_memory=True) as place:
+            assert place.parent == tmp_path
+    monkeypatch.setattr(scratch, "_ROOM", 1 << 80)
+    with scratch.folder("trial", in_memory=True) as place:
+        assert place.parent == tmp_path
+    monkeypatch.setattr(scratch, "MEMORY", tmp_path / "nowhere")
+    with scratch.folder("trial", in_memory=True) as place:
+        assert place.parent == tmp_path
