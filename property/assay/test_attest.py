@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assay import attest, notary, serving
+from assay import attest, mutants, notary, serving
 from assay.attest import Statement
 from assay.errors import AttestError
 from assay.evidence import Hardware
@@ -563,6 +563,11 @@ def test_serving_starts_the_systems_command_on_a_published_folder(attested: Toy)
     assert "['--port', '1']" in done.stdout
     assert "toy is DONE on cpu" in done.stderr
     assert examine(attested, attested.root / ".assay" / "serve" / "toy.cpu").stands
+
+
+def test_a_statement_does_not_stand_in_for_a_ledger_that_was_deleted(attested: Toy) -> None:
+    (row,) = mutants.run_subject(attested.root, "toy", only=["deleted-evidence"]).mutants
+    assert row.killed, row.detail
 
 
 @pytest.mark.parametrize(
