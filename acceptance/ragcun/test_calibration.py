@@ -93,7 +93,7 @@ def reproduced(data, folder: str) -> CheckResult:
         [bare(row["query"]) for row in rows], [bare(documents[name]) for name in kept], CRANFIELD.k1, CRANFIELD.b
     )
     gold = {"qrels": [row["qrels"] for row in rows], "candidates": np.full(len(rows), len(kept))}
-    runs = baselines.runs(table, kept)
+    runs = baselines.runs(table, kept, DEPTH)
     expected = {**CRANFIELD.figures, "recall@100": 0.6907}
     apart = {name: mean(name, runs, gold) for name in expected}
     wrong = ", ".join(

@@ -12,8 +12,6 @@ from acceptance.ragcun import baselines
 from assay.evidence import CheckResult
 from assay.metrics.ranking import ndcg_at_k
 
-DEPTH = 100
-
 
 @pytest.fixture(scope="session")
 def passages(pool):
@@ -24,7 +22,7 @@ def passages(pool):
 @pytest.fixture(scope="session")
 def hybrid(ragcun, heldout, passages):
     """Runs of the product path."""
-    return ragcun.predictions("search", heldout.queries, passages=passages, mode="hybrid", k=DEPTH)
+    return ragcun.predictions("search", heldout.queries, passages=passages, mode="hybrid", k=baselines.DEPTH)
 
 
 @pytest.mark.requirement("ragcun/retrieval.hybrid")
@@ -56,7 +54,7 @@ def test_is_better_on_most_distributions(judge, hybrid, heldout, peers, pool):
 @pytest.mark.requirement("ragcun/retrieval.dense")
 def test_embeddings_alone(judge, ragcun, heldout, passages, peers, pair_data, pool):
     """The index must rank as the distances of the very embeddings do whose geometry is judged."""
-    dense = ragcun.predictions("search", heldout.queries, passages=passages, mode="dense", k=DEPTH)
+    dense = ragcun.predictions("search", heldout.queries, passages=passages, mode="dense", k=baselines.DEPTH)
     judge(
         dense,
         gold=heldout.gold,

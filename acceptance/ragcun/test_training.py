@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from acceptance import precision
+from acceptance.ragcun import baselines
 from assay import artifacts
 
 
@@ -63,7 +64,7 @@ def test_what_isotropy_is_worth(judge, ragcun, heldout, pool):
 
     def ask(variant):
         passages = str(pool.path("passages.jsonl"))
-        return variant.predictions("search", heldout.queries, passages=passages, mode="dense", k=100)
+        return variant.predictions("search", heldout.queries, passages=passages, mode="dense", k=baselines.DEPTH)
 
     judge.seeds(
         [ragcun.variant(seed=seed) for seed in (0, 1, 2)],

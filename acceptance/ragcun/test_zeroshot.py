@@ -7,15 +7,13 @@ import pytest
 
 from acceptance.ragcun import baselines, collections
 
-DEPTH = 100
-
 
 def judged(judge, ragcun, data, path):
     """Hybrid beside BM25 as it comes and with stems, both untuned: there is no dev split to tune them on."""
     passages, rows = data.rows("passages.jsonl"), data.rows("queries.jsonl")
     queries, texts = [row["query"] for row in rows], [row["text"] for row in passages]
     ids = [row["id"] for row in passages]
-    runs = ragcun.predictions("search", queries, passages=path, mode="hybrid", k=DEPTH)
+    runs = ragcun.predictions("search", queries, passages=path, mode="hybrid", k=baselines.DEPTH)
     judge(
         runs,
         gold={"qrels": [row["qrels"] for row in rows], "candidates": np.full(len(rows), len(passages))},
@@ -47,7 +45,7 @@ def test_finds_commands_by_description(judge, ragcun, commands, passages_of):
     pool = commands.rows("passages.jsonl")
     queries, texts, ids = [row["query"] for row in rows], [row["text"] for row in pool], [row["id"] for row in pool]
     judge(
-        ragcun.predictions("search", queries, passages=passages_of(commands), mode="hybrid", k=DEPTH),
+        ragcun.predictions("search", queries, passages=passages_of(commands), mode="hybrid", k=baselines.DEPTH),
         gold={"qrels": [{row["record_id"]: 1.0} for row in rows], "candidates": np.full(len(rows), len(pool))},
         groups=[row["group"] for row in rows],
         baselines={"bm25": baselines.runs(baselines.bm25(queries, texts, "words", 1.2, 0.75), ids)},

@@ -79,7 +79,7 @@ class Embedder:
         with torch.inference_mode():
             for low in range(0, len(texts), _CHUNK):
                 ids = self.model.base.encode(texts[low : low + _CHUNK], self.lengths[side])
-                found.append(make(ids).float().numpy())
+                found.append(make(ids).float().cpu().numpy())
         return np.concatenate(found)
 
 

@@ -150,6 +150,7 @@ class Encoder(nn.Module):
         self.checkpointing = True
 
     def features(self, ids: Tensor) -> Tensor:  # (N, L) ids, or (N, W) features computed before
+        ids = ids.to(self.log_scale.device)  # texts are encoded on the host
         if ids.is_floating_point():
             return ids
         if self.checkpointing and self.training:

@@ -135,6 +135,7 @@ def train(config: Mapping[str, Any], data: Mapping[str, Path], out: Path) -> Non
     """
     settings = Settings.read(config)
     torch.set_num_threads(settings.threads)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what determinism asks of a GPU
     torch.use_deterministic_algorithms(True)
     out.mkdir(parents=True, exist_ok=True)
     sides = {side: read(Path(data[side])) for side in ("train", "fit", "dev")}

@@ -58,6 +58,12 @@ def test_a_text_without_a_known_token_has_a_finite_gradient():
     assert all(torch.isfinite(p.grad).all() for p in model.parameters())
 
 
+def test_what_was_encoded_on_the_host_goes_where_the_weights_are():
+    """On a GPU whitening is fitted and texts are embedded from ids that lie in the host's memory."""
+    model = make().to("meta").eval()
+    assert model.embed(torch.randn(3, 12), "query").device.type == "meta"
+
+
 def test_a_negative_that_is_the_positive_does_not_count():
     model = make(0, 0, 0)
     plain, blocked = (float(model(**batch(model, clash)).loss) for clash in (False, True))
