@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from acceptance import jsonl
+from acceptance.ragcun import transformer
+from assay.subject import Predictions
 
 WARM_UP = 20
 
@@ -44,6 +46,27 @@ def answers(ragcun, dataset, pair_data, heldout, tables):
 @pytest.mark.requirement("ragcun/latency.p95")
 def test_answers_within_ten_milliseconds(judge, answers):
     judge(answers)
+
+
+@pytest.mark.requirement("ragcun/amp.speed")
+def test_half_precision_is_worth_it(judge, ragcun, dataset, pair_data, tables):
+    """Updates of a transformer base in bf16 and in fp32, as the flight recorder timed them, the first ones left out."""
+    table = tables("amp")
+    shape = {name: table[name] for name in ("layers", "width", "heads", "vocabulary")}
+    base = dataset("amp", transformer.build_base, sources={}, tables=["amp"], pairs=str(pair_data.folder), **shape)
+    arms = {
+        precision: ragcun.variant(
+            base=str(base.folder), base_learning_rate=1e-4, precision=precision, epochs=1, batch=table["batch"]
+        ).artifact.flight["step_seconds"][table["warm_up"] :]
+        for precision in ("bf16", "fp32")
+    }
+    judge(
+        Predictions(
+            ragcun, "ragcun.train:train", range(len(arms["bf16"])), {"with": arms["bf16"], "without": arms["fp32"]},
+            None, repeatable=True,
+        ),
+        datasets=[base],
+    )  # fmt: skip
 
 
 @pytest.mark.requirement("ragcun/model.size")
