@@ -11,7 +11,7 @@ from typing import Any
 
 from assay.lint import vocabulary
 from assay.lint.facts import Entry
-from assay.lint.module import Module, keyword, name_of, parents, string
+from assay.lint.module import Module, argument, keyword, name_of, parents, string
 from assay.lint.project import Project
 from assay.lint.rule import Hit, Rule
 
@@ -49,10 +49,20 @@ def check(module: Module) -> Iterator[Hit]:
         Entry(name_of(a.targets[0]), a.lineno, string(a.value)) for a in module.nodes(ast.Assign) if string(a.value)
     ]
     yield from _same_paths(paths)
+    yield from _same_paths(list(_defaults(module)))
     yield from _given_twice(module)
     yield from _renamed(module)
     yield from _scored_on_fitted(module)
     yield from _loaders_of_one_set(module)
+
+
+def _defaults(module: Module) -> Iterator[Entry]:
+    """Options of a command line, with the text that each has when nobody says otherwise."""
+    for callee in module.callees:
+        for call in callee.calls if callee.name.endswith(".add_argument") else ():
+            option, value = string(argument(call, 0)), string(keyword(call, "default"))
+            if option and value:
+                yield Entry(option.lstrip("-"), call.lineno, value)
 
 
 @RULE.project
