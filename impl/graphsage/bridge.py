@@ -30,6 +30,7 @@ from graphsage.model import Batch, GraphSage, Output
 
 __all__ = ["Bridge", "ModelMismatch", "ModelNotTrained", "UnparseableSource", "load"]
 
+_TIE = 0.01  # logits this near are equal: odds of 1.01 to 1 are no preference
 _CHUNK = 64  # sources a batch: larger ones leave the cache, smaller ones pay the overhead more often
 
 
@@ -122,8 +123,7 @@ class Bridge:
         """[line, column, end line, end column] of the most probable place, given that there is a defect."""
         spans: list[list[int]] = []
         for output, graphs in self._outputs(sources):
-            best = _argmax(output.cells.logsumexp(dim=1).numpy(), graphs.start)
-            spans += graphs.span[best].tolist()
+            spans += graphs.span[_places(output, graphs)].tolist()
         return spans
 
     def import_scores(self, masked_sources: Sequence[str]) -> dict[str, Any]:
@@ -176,14 +176,13 @@ class Bridge:
         cells = output.cells.numpy()
         modules = (output.imports if imports is None else imports).double().sigmoid().numpy()
         confidence = self._confidence(output)
-        best = _argmax(output.cells.logsumexp(dim=1).numpy(), graphs.start)
-        for index, node in enumerate(best.tolist()):
+        for index, node in enumerate(_places(output, graphs)):
             defects = []
             if probability[index] >= self.thresholds["defect"]:
-                operator = self.operators[int(cells[node].argmax())]
+                operator = self.operators[_first_of_best(cells[node])]
                 line = int(graphs.span[node, 0])
                 defects.append({"operator": operator, "line": line, "probability": float(probability[index])})
-            order = np.argsort(-modules[index])[:5]
+            order = np.argsort(-modules[index], kind="stable")[:5]
             kept = order[modules[index, order] >= self.thresholds["imports"]]
             yield {
                 "name": graphs.name[index],
@@ -240,9 +239,18 @@ def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return np.concatenate(parts) if parts else np.zeros(0)
 
 
-def _argmax(values: NDArray[Any], start: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Index of the largest value in each run start[i]:start[i + 1]."""
-    return np.array([low + int(values[low:high].argmax()) for low, high in itertools.pairwise(start)])
+def _places(output: Output, graphs: CodeGraphs) -> list[int]:
+    """Of each graph the node that most speaks for a defect."""
+    score = output.cells.logsumexp(dim=1).numpy()  # (N,)
+    return [low + _first_of_best(score[low:high]) for low, high in itertools.pairwise(graphs.start.tolist())]
+
+
+def _first_of_best(logits: NDArray[Any]) -> int:
+    """Index of the first that is as good as the best.
+
+    Twins in a graph have the same logit, and rounding, which the shape of a batch decides, must not choose among them.
+    """
+    return int((logits >= logits.max() - _TIE).argmax())
 
 
 def _rewired(store: Store, rng: np.random.Generator) -> None:

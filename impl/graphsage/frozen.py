@@ -1,11 +1,12 @@
 """Linear layers that no longer change, packed for the fastest products that the device has.
 
 Only for answering: a packed layer has no gradient, and a change of the weights it was made from does not reach it.
+What a row comes to must never depend on the rows beside it: they are other people's functions.
 """
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -13,23 +14,40 @@ from torch.nn import functional
 
 from graphsage.device import Device
 
+_STEPS = 255  # of an unsigned 8-bit number
+_LEAST = 1e-12
+
 
 class Frozen:
-    """y = x W^T + b for x (N, C), W (H, C), b (H,)."""
+    """y_i = x W_i^T + b_i for x (N, C) without negative entries and layers with W_i (H, C) and b_i (H,) or none."""
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, device: Device) -> None:
-        self.weight, self.bias = weight.detach().contiguous(), None if bias is None else bias.detach()
-        self.packed = None
-        if device.int8:
-            # one scale a row of W; the scale of x is taken from each x (Jacob et al. 2018, section 2)
-            scales = self.weight.abs().amax(dim=1).double().clamp(min=1e-12) / 127
-            zeros = torch.zeros(len(scales), dtype=torch.long)
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message=".*quantized tensor creation")  # torch is pinned
-                rows = torch.quantize_per_channel(self.weight, scales, zeros, 0, torch.qint8)
-            self.packed = torch.ops.quantized.linear_prepack(rows, self.bias)
+    def __init__(self, layers: Sequence[tuple[Tensor, Tensor | None]], device: Device) -> None:
+        self.layers = [(weight.detach().contiguous(), None if b is None else b.detach()) for weight, b in layers]
+        self.packed = [_Packed(weight, bias) for weight, bias in self.layers] if device.int8 else []
 
-    def __call__(self, states: Tensor) -> Tensor:
-        if self.packed is None:
-            return functional.linear(states, self.weight, self.bias)
-        return torch.ops.quantized.linear_dynamic(states, self.packed)  # type: ignore[no-any-return]
+    def __call__(self, states: Tensor) -> list[Tensor]:
+        if not self.packed:
+            return [functional.linear(states, weight, bias) for weight, bias in self.layers]
+        # Each row its own scale: one scale for all (Jacob et al. 2018, section 2) would let the company of a function
+        # decide what it is rounded to.
+        peak = states.amax(dim=1, keepdim=True).clamp_(min=_LEAST)  # (N, 1)
+        rounded = (states * (_STEPS / peak)).round_().to(torch.uint8)  # (N, C)
+        return [layer(rounded, peak) for layer in self.packed]
+
+
+class _Packed:
+    """One layer in 8 bits, a scale for each row of W; sums are whole numbers, so their order does not matter."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        self.scales = weight.abs().amax(dim=1).clamp(min=_LEAST) / 127  # (H,)
+        self.zeros = torch.zeros(len(weight), dtype=torch.long)
+        rounded = (weight / self.scales[:, None]).round().to(torch.int8)
+        self.weight = torch.ops.onednn.qlinear_prepack(rounded, None)
+        self.bias = bias
+
+    def __call__(self, rounded: Tensor, peak: Tensor) -> Tensor:
+        """Rows (N, C) of 0..255 that stand for 0..peak (N, 1) -> (N, H)."""
+        product: Tensor = torch.ops.onednn.qlinear_pointwise(
+            rounded, 1 / _STEPS, 0, self.weight, self.scales, self.zeros, None, 1.0, 0, torch.float32, "none", [], ""
+        )
+        return product.mul_(peak) if self.bias is None else torch.addcmul(self.bias, product, peak)

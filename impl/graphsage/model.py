@@ -95,18 +95,15 @@ class SparseInputSage(SAGEConv):
 class Sage(SAGEConv):
     """SAGEConv with its mean over neighbours as a sparse product."""
 
-    frozen: tuple[Frozen, Frozen] | None = None  # both layers, once they no longer change
+    frozen: Frozen | None = None  # both layers, once they no longer change
 
     def freeze(self, device: Device) -> None:
-        self.frozen = (
-            Frozen(self.lin_l.weight, None, device),
-            Frozen(self.lin_r.weight, self.lin_l.bias, device),
-        )
+        self.frozen = Frozen([(self.lin_l.weight, None), (self.lin_r.weight, self.lin_l.bias)], device)
 
     def forward(self, states: Tensor, neighbours: Sparse) -> Tensor:
         if self.frozen is None:
             return self.lin_l(neighbours @ states) + self.lin_r(states)  # (N, H)
-        left, right = (layer(states) for layer in self.frozen)
+        left, right = self.frozen(states)
         return right.add_(neighbours @ left)  # the mean commutes with the projection
 
 
@@ -149,7 +146,7 @@ class GraphSage(nn.Module):
         """Prepare for answering on the device: the weights must not change from here on."""
         for convolution in self.convolutions:
             convolution.freeze(device)
-        self.frozen = Frozen(self.node.weight, self.node.bias, device)
+        self.frozen = Frozen([(self.node.weight, self.node.bias)], device)
 
     def trunk(self, batch: Batch) -> Tensor:
         """States of the nodes (N, H)."""
@@ -169,8 +166,8 @@ class GraphSage(nn.Module):
     def defects(self, states: Tensor, pooled: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Logit per graph that it holds a defect (G,), and per node and operator what speaks for it (N, O)."""
         mean = pooled[:, : pooled.shape[1] // 2]  # (G, H)
-        node = self.node if self.frozen is None else self.frozen
-        hidden = node(states) + batch.spread @ self.surroundings(mean)
+        own = self.node(states) if self.frozen is None else self.frozen(states)[0]
+        hidden = own + batch.spread @ self.surroundings(mean)
         cells = self.cell(functional.relu(hidden, inplace=True)).float()  # (N, O)
         score = segment_logsumexp(cells.logsumexp(dim=1), batch.start)  # (G,)
         return score + self.whole(mean).float().squeeze(1), cells

@@ -1,16 +1,21 @@
 """Laws of the bridge: the same answer from every thread and every batch, and no answer where there is none."""
 
+import itertools
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from graphsage import bridge
 from graphsage.__main__ import main
 from graphsage.bridge import ModelMismatch, ModelNotTrained, UnparseableSource
+from graphsage.device import Device
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +44,37 @@ def test_batches_and_single_calls_agree(trained, sources) -> None:
     assert [answer["name"] for answer in trained.answer_batch(sources)] == [
         trained.answer(source)["name"] for source in sources
     ]
+
+
+@pytest.mark.parametrize("int8", [False, True])
+def test_answers_do_not_depend_on_what_else_is_asked(monkeypatch, artifact, sources, int8) -> None:
+    """What is pointed at is the same in any company, and the scores are, up to the last bits of a sum."""
+    monkeypatch.setattr(bridge.Device, "of", lambda *_: Device("cpu", torch.float32, int8))
+    model = bridge.load(artifact)
+    for part in (sources[:1], sources[5:8], sources[::-5]):
+        place = [sources.index(source) for source in part]
+        together, apart = model.defect_locations(sources), model.defect_locations(part)
+        assert [together[i] for i in place] == apart
+        for ask in (
+            model.defect_scores,
+            model.confidences,
+            model.embeddings,
+            lambda s: model.import_scores(s)["scores"],
+        ):
+            np.testing.assert_allclose(ask(sources)[place], ask(part), atol=1e-5)
+
+
+@given(
+    st.lists(st.floats(-9, 9), min_size=1, max_size=6),
+    st.integers(2, 4),
+    st.integers(0, 2**32 - 1),
+)
+def test_rounding_does_not_choose_among_twins(logits, times, seed) -> None:
+    """Nodes that are alike have one logit; with the last bits anyhow, the first of the best twins is taken."""
+    assume(all(abs(a - b) > 0.1 for a, b in itertools.combinations(logits, 2)))
+    twins = np.tile(np.array(logits, dtype=np.float32), times)
+    noise = np.random.default_rng(seed).uniform(-1e-4, 1e-4, len(twins))
+    assert bridge._first_of_best(twins + noise) == int(np.argmax(logits))
 
 
 def test_order_of_the_sources_is_the_order_of_the_answers(trained, sources) -> None:

@@ -3,10 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from torch_geometric.nn import SAGEConv
 
 from graphsage import batches, data, features, graph
 from graphsage.device import Device
+from graphsage.frozen import Frozen
 from graphsage.model import IGNORED, GraphSage, Sage, SparseInputSage, scattered_max, segment_logsumexp, segment_max
 
 WEIGHTS = (1.0, 0.5, 0.2, 0.5, 0.3)
@@ -279,6 +283,21 @@ def test_a_frozen_model_answers_as_the_thawed_one(real) -> None:
         for name in ("defects", "imports", "confidence", "embedding"):
             ours, theirs = getattr(frozen, name), getattr(usual, name)
             assert (ours - theirs).abs().max() <= slack * theirs.std(), (device.name, name)
+
+
+@given(
+    hnp.arrays(np.float32, (5, 32), elements=st.floats(0, 8, width=32)),
+    hnp.arrays(np.float32, st.tuples(st.integers(1, 40), st.just(32)), elements=st.floats(0, 800, width=32)),
+)
+def test_what_a_row_comes_to_in_eight_bits_is_its_own_affair(rows, company) -> None:
+    """Packed products round each row by itself: whatever stands beside it, and wherever, its result is the same."""
+    torch.manual_seed(0)
+    layers = [(torch.randn(16, 32), torch.randn(16)), (torch.randn(8, 32), None)]
+    packed = Frozen(layers, Device("cpu", torch.float32, int8=True))
+    alone = packed(torch.from_numpy(rows))
+    beside = packed(torch.from_numpy(np.concatenate([company, rows])))
+    for one, other in zip(alone, beside, strict=True):
+        assert torch.equal(one, other[len(company) :])
 
 
 def test_maximum_of_runs_is_the_same_by_either_way(monkeypatch) -> None:
