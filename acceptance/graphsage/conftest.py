@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,11 +28,18 @@ RARE = 5  # a module that fewer training functions use is out of vocabulary, and
 
 def build_defects(out: Path, functions: str, seed: int, pairs: int, baseline_pairs: int) -> None:
     """Original and mutant of held-out functions, and dev and training pairs for thresholds and baselines."""
-    for side, limit in (("test", pairs), ("dev", pairs), ("train", baseline_pairs)):
-        rows = sides.records(Path(functions) / f"{side}.jsonl")
-        random.Random(seed).shuffle(rows)
-        made = defects.pairs(rows[: limit + limit // 4], seed=seed)[:limit]  # not every function takes a defect
-        jsonl.write(out / f"{side}.jsonl", (asdict(pair) for pair in made))
+    sides_of = (("train", baseline_pairs), ("test", pairs), ("dev", pairs))
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        jobs = [pool.submit(_build_pairs, out, functions, seed, side, limit) for side, limit in sides_of]
+        for job in jobs:
+            job.result()
+
+
+def _build_pairs(out: Path, functions: str, seed: int, side: str, limit: int) -> None:
+    rows = sides.records(Path(functions) / f"{side}.jsonl")
+    random.Random(seed).shuffle(rows)
+    made = defects.pairs(rows[: limit + limit // 4], seed=seed)[:limit]  # not every function takes a defect
+    jsonl.write(out / f"{side}.jsonl", (asdict(pair) for pair in made))
 
 
 def build_ngram_scores(out: Path, pairs: str) -> None:

@@ -134,8 +134,12 @@ class Session:
         return ""
 
     def early(self, names: Sequence[str]) -> bool:
-        """Whether the requirement is measured on outputs that need no trained weights."""
-        return any(metrics.get(self.project.requirement(name)[1].metric).consumes == "outputs" for name in names)
+        """Whether the requirement is measured on outputs that need no trained weights.
+
+        A supporting metric of outputs, such as their spread, speaks of predictions.
+        """
+        found = (metrics.get(self.project.requirement(name)[1].metric) for name in names)
+        return any(metric.consumes == "outputs" and not metric.supporting for metric in found)
 
     def judged(self, name: str) -> bool:
         """Whether judge(...) gave a verdict for the requirement in this run."""

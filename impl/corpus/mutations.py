@@ -508,11 +508,12 @@ def same(first: object, second: object) -> bool:
     if kind is not type(second):
         return False
     if isinstance(first, ast.AST):
-        return all(
-            same(getattr(first, field, None), getattr(second, field, None))
-            for field in kind._fields  # type: ignore[attr-defined]
-            if field not in ("ctx", "kind")
-        )
+        for field in first._fields:  # a loop, not all(...): this is most of what making a mutant costs
+            if field in ("ctx", "kind"):
+                continue
+            if not same(getattr(first, field, None), getattr(second, field, None)):
+                return False
+        return True
     if isinstance(first, list):
         assert isinstance(second, list)
         return len(first) == len(second) and all(map(same, first, second))

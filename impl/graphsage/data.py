@@ -65,6 +65,19 @@ class Store:
             neighbours=(source[order] - first[source[order]]).astype(np.int32),
         )
 
+    def alone(self, number: int) -> Store:
+        """One of the graphs, as if it had been built by itself."""
+        low, high = self.node_ptr[number : number + 2]
+        features, around = self.feature_ptr[low : high + 1], self.neighbour_ptr[low : high + 1]
+        return Store(
+            node_ptr=np.array([0, high - low]),
+            feature_ptr=features - features[0],
+            columns=self.columns[features[0] : features[-1]],
+            values=self.values[features[0] : features[-1]],
+            neighbour_ptr=around - around[0],
+            neighbours=self.neighbours[around[0] : around[-1]],
+        )
+
     def without_edges(self) -> Store:
         """The same nodes, none with a neighbour."""
         return replace(self, neighbour_ptr=np.zeros_like(self.neighbour_ptr), neighbours=self.neighbours[:0])

@@ -134,7 +134,7 @@ class Run:
         visits = np.where((train.passed != data.IGNORED).any(axis=1), settings.program_visits, 1)
         self.visits = np.repeat(np.arange(len(train)), visits)
         self.updates_per_epoch = -(-len(self.visits) // settings.functions_per_update)
-        self.evaluate_every = max(1, self.updates_per_epoch // settings.evaluations_per_epoch)
+        self.evaluate_every = -(-self.updates_per_epoch // settings.evaluations_per_epoch)  # the last one at the end
         self.started = time.monotonic()
 
     @property

@@ -64,6 +64,12 @@ def test_answers_do_not_depend_on_what_else_is_asked(monkeypatch, artifact, sour
             np.testing.assert_allclose(ask(sources)[place], ask(part), atol=1e-5)
 
 
+def test_fingerprints_are_of_each_source_alone(sources) -> None:
+    together = bridge.fingerprints(sources * 2)
+    assert together == [print_ for source in sources * 2 for print_ in bridge.fingerprints([source])]
+    assert len(set(together)) == len(set(sources))
+
+
 @given(
     st.lists(st.floats(-9, 9), min_size=1, max_size=6),
     st.integers(2, 4),
