@@ -145,10 +145,10 @@ def functions(dataset: Callable[..., Dataset], tables: sides.Tables) -> Dataset:
 
 @pytest.fixture(scope="session")
 def program_data(dataset: Callable[..., Dataset], functions: Dataset, tables: sides.Tables) -> Dataset:
-    table, mbpp = tables("programs"), programs.mbpp_file()
-    if mbpp is None:
-        table = {**table, "mbpp": dict.fromkeys(table["mbpp"], 0)}
-    files = {} if mbpp is None else {"mbpp": mbpp}
+    table, mbpp, contests = tables("programs"), programs.mbpp_file(), programs.contests_files()
+    files = {f"code_contests/{path.name}": path for path in contests} | ({} if mbpp is None else {"mbpp": mbpp})
+    absent = [name for name, there in (("mbpp", mbpp), ("contests", contests)) if not there]
+    table = table | {name: dict.fromkeys(table[name], 0) for name in absent}
     return dataset(
         "programs", programs.build_programs, sources=files, tables=["programs"],
         functions=str(functions.folder), **table,

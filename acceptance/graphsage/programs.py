@@ -34,6 +34,12 @@ def mbpp_file() -> Path | None:
     return _local(problems.MBPP)
 
 
+def contests_files() -> list[Path]:
+    """CodeContests in the folder of public sets; empty where it is not there."""
+    data = hub.folder()
+    return [] if data is None else sorted(path for path in data.glob(problems.CODE_CONTESTS.local) if path.is_file())
+
+
 def humaneval_file() -> Path | None:
     return _local(problems.HUMANEVAL)
 
@@ -54,25 +60,27 @@ def build_programs(
     functions: str,
     doctest: Mapping[str, int],
     mbpp: Mapping[str, int],
+    contests: Mapping[str, int],
     seed: int,
     rewrites: int,
     mutants: int,
 ) -> None:
-    """Write train.jsonl, dev.jsonl and test.jsonl with so many problems at most from doctests and from MBPP.
+    """Write train.jsonl, dev.jsonl and test.jsonl with so many problems at most from doctests, MBPP and CodeContests.
 
-    An MBPP problem is on one side only; where the set is absent its numbers are 0.
+    A problem of a public set is on one side only; where the set is absent its numbers are 0.
     """
     taken = _structures(hub.folder()) if humaneval_file() else set()
     found: dict[str, list[Problem]] = {side: [] for side in SIDES}
     for side in SIDES:
         rows = sides.records(Path(functions) / f"{side}.jsonl")
         found[side] += _some(doctests.problems(rows), doctest[side], seed, taken)
-    if any(mbpp.values()):
-        every = _some(problems.mbpp(hub.folder()), sum(mbpp.values()), seed, taken)
+    for counts, read in ((mbpp, problems.mbpp), (contests, problems.code_contests)):
+        if not any(counts.values()):
+            continue
+        every = _some(read(hub.folder()), sum(counts.values()), seed, taken)
         for side in SIDES:
-            count = mbpp[side]
-            found[side] += every[:count]
-            every = every[count:]
+            found[side] += every[: counts[side]]
+            every = every[counts[side] :]
     for side in SIDES:
         rows, report = programs.label(found[side], _plan(seed, rewrites, mutants))
         records.write(out / f"{side}.jsonl", rows)

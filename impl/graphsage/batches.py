@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from graphsage.data import IGNORED, MUTANT, REWRITE, Samples, Store
+from graphsage.data import IGNORED, MUTANT, REWRITE, SUBMISSION, Samples, Store
 from graphsage.features import WIDTH
 from graphsage.model import Batch
 from graphsage.sparse import Rows, Sparse
@@ -128,8 +128,10 @@ def collate(
     version_graph[there] = np.arange(there.sum())
     import_graph = np.full(masked.shape, -1)
     import_graph[masked >= 0] = there.sum() + np.arange((masked >= 0).sum())
-    # a mutant that passed may be no defect at all: nobody knows, so nothing is learnt from it
-    defect = np.where((role == MUTANT) & (passed == 1), IGNORED, role == MUTANT)
+    # a mutant that passed may be no defect at all, and somebody's own program has none of the named ones: nobody knows,
+    # so nothing is learnt from it
+    unknown = ((role == MUTANT) & (passed == 1)) | (role == SUBMISSION)
+    defect = np.where(unknown, IGNORED, role == MUTANT)
     # what a rewrite does is what its original does; what a failing version does is something else
     alike = np.where(passed == 0, 0, np.where((role == REWRITE) & (passed == 1), 1, IGNORED))
     batch.record_id = [samples.record_id[index] for index in chosen.tolist()]

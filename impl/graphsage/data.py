@@ -27,7 +27,7 @@ _R = TypeVar("_R")
 
 IGNORED = -100
 OPERATORS: tuple[str, ...] = tuple(defects.OPERATORS)
-ORIGINAL, MUTANT, REWRITE = 0, 1, 2  # roles of a version
+ORIGINAL, MUTANT, REWRITE, SUBMISSION = 0, 1, 2, 3  # roles of a version
 _CHUNK = 128  # functions: operators are balanced inside a chunk
 
 
@@ -117,7 +117,7 @@ class Samples:
     store: Store
     record_id: list[str]  # B
     versions: NDArray[np.int64]  # (B, V)
-    role: NDArray[np.int64]  # (B, V) ORIGINAL, MUTANT or REWRITE
+    role: NDArray[np.int64]  # (B, V) ORIGINAL, MUTANT, REWRITE or SUBMISSION
     location: NDArray[np.int64]  # (B, V) node of the defect inside its graph, or IGNORED
     operator: NDArray[np.int64]  # (B, V) index in OPERATORS, or IGNORED
     passed: NDArray[np.int64]  # (B, V) what the tests said, 0 or 1; IGNORED where it was not run
@@ -262,7 +262,7 @@ def prepare(
     )
 
 
-_ROLES = {"canonical": ORIGINAL, "mutant": MUTANT, "rewrite": REWRITE}
+_ROLES = {"canonical": ORIGINAL, "mutant": MUTANT, "rewrite": REWRITE, "submission": SUBMISSION}
 
 
 def _store(sources: Sequence[str]) -> Store:

@@ -180,7 +180,7 @@ class Run:
         """Samples of one update (B,), their versions (B, 4), and places (B, 2).
 
         The versions: the original, a mutant that failed or was not run, a rewrite, a mutant that passed; -1 where there
-        is none.
+        is none. Somebody else's solution stands where a mutant does.
         """
         size = self.settings.functions_per_update
         rng = np.random.default_rng([self.settings.seed, epoch])
@@ -189,11 +189,8 @@ class Run:
         chosen = self.visits[order]
         role, passed = self.train.role[chosen], self.train.passed[chosen]
         there = self.train.versions[chosen] >= 0
-        kinds = (
-            there & (role == data.MUTANT) & (passed != 1),
-            there & (role == data.REWRITE),
-            there & (role == data.MUTANT) & (passed == 1),
-        )
+        other = there & ((role == data.MUTANT) | (role == data.SUBMISSION))
+        kinds = (other & (passed != 1), there & (role == data.REWRITE), other & (passed == 1))
         drawn = [_one_of(kind, place) for kind, place in zip(kinds, places[:, 2:].T, strict=True)]
         return chosen, np.stack([np.zeros_like(chosen), *drawn], axis=1), places[:, :2]
 

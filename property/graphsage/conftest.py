@@ -70,13 +70,16 @@ def tiny() -> dict[str, Any]:
 
 
 def labelled(found: list[Function]) -> list[Program]:
-    """Each function with two rewrites, mutants that fail, and one that passes where there are three of them."""
+    """Each function with two rewrites, mutants that fail, and one that passes where there are three of them.
+
+    Every third one has two submissions of other people, too: a right and a wrong one.
+    """
     made: list[Program] = []
 
     def add(problem: str, kind: str, operator: str, source: str, passed: bool) -> None:
         made.append(Program(str(len(made)), problem, problem, "doctest", kind, operator, "", source, passed, ""))
 
-    for function in found:
+    for number, function in enumerate(found):
         rng = random.Random(function.record_id)
         problem = f"problem {function.record_id}"
         add(problem, "canonical", "", function.source, True)
@@ -86,6 +89,9 @@ def labelled(found: list[Function]) -> list[Program]:
         mutants = [defect for name in defects.OPERATORS if (defect := defects.mutate(function.source, name, rng))][:3]
         for place, defect in enumerate(mutants):
             add(problem, "mutant", defect.operator, defect.source, place == 2)
+        if number % 3 == 0:
+            add(problem, "submission", "", "def somebody(x):\n    return [x]", True)
+            add(problem, "submission", "", "def another(x):\n    return None", False)
     return made
 
 

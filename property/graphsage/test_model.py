@@ -231,7 +231,8 @@ def test_only_failing_mutants_are_defects_and_only_rewrites_behave_alike(problem
             continue
         role = problems.role[row, column]
         assert passed == problems.passed[row, column]
-        assert bug == (IGNORED if role == data.MUTANT and passed else int(role == data.MUTANT))
+        unknown = (role == data.MUTANT and passed) or role == data.SUBMISSION
+        assert bug == (IGNORED if unknown else int(role == data.MUTANT))
         assert alike == (0 if not passed else 1 if role == data.REWRITE else IGNORED)
 
 
