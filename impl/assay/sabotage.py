@@ -96,6 +96,8 @@ def answers(values: Any, items: Sequence[Any]) -> Any:
         return {key: answers(leaf, items) for key, leaf in values.items()}
     if not hasattr(values, "__len__") or isinstance(values, str) or len(values) != len(items) or len(items) < 2:
         return values
+    if name == "nan-answers":
+        return _with_nan(values)
     bite("answers")
     if name == "constant":
         return _like(values, [values[0]] * len(values))
@@ -103,9 +105,7 @@ def answers(values: Any, items: Sequence[Any]) -> Any:
         order = list(range(len(values)))
         random.SystemRandom().shuffle(order)
         return _like(values, [values[i] for i in order])
-    if name == "missing-answers":
-        return values[:-1]
-    return _with_nan(values)
+    return values[:-1]
 
 
 def _like(values: Any, chosen: list[Any]) -> Any:
@@ -115,15 +115,33 @@ def _like(values: Any, chosen: list[Any]) -> Any:
 
 
 def _with_nan(values: Any) -> Any:
+    """Every fourth answer with NaN for its numbers, wherever in it they stand; texts have none, and are let be."""
     import numpy as np
 
-    if isinstance(values, np.ndarray):
-        if values.dtype.kind not in "fiub":
-            return values
+    if isinstance(values, np.ndarray) and values.dtype.kind in "fiub":
+        bite("answers")
         table = np.array(values, dtype=float)
         table[::4] = np.nan
         return table
-    return [float("nan") if i % 4 == 0 and isinstance(one, int | float) else one for i, one in enumerate(values)]
+    if isinstance(values, np.ndarray):
+        return values
+    return [_nan(one) if i % 4 == 0 else one for i, one in enumerate(values)]
+
+
+def _nan(answer: Any) -> Any:
+    import numpy as np
+
+    if isinstance(answer, int | float | np.number):
+        bite("answers")
+        return float("nan")
+    if isinstance(answer, np.ndarray) and answer.dtype.kind in "fiub":
+        bite("answers")
+        return np.full(answer.shape, np.nan)
+    if isinstance(answer, Mapping):
+        return {key: _nan(value) for key, value in answer.items()}
+    if isinstance(answer, list | tuple):
+        return [_nan(value) for value in answer]
+    return answer
 
 
 # ------------------------------------------------------------------------------ weights

@@ -6,10 +6,12 @@ import ast
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from assay import checks, mutants
+from assay import checks, mutants, sabotage
 from assay.errors import AssayError
+from assay.metrics.metric import has_nan
 from assay.mutants import Edit, Matrix, Mutant, Row, Trial
 from property.assay.conftest import Toy
 
@@ -107,6 +109,22 @@ def test_the_generic_mutants_of_a_subject_of_ones_own(toy: Toy, monkeypatch: pyt
     assert rows["amp-off"].detail.startswith("not applicable")  # there is no torch in it
     assert {name for name, row in rows.items() if row.killed} == {*asked} - {"amp-off"}
     assert not (toy.root / ".assay" / "ledger.db").exists()
+
+
+def test_nan_answers_bite_where_there_are_numbers_and_only_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A sabotage that says that it bit and changed nothing would be called a survivor."""
+    bites = tmp_path / "bites"
+    monkeypatch.setenv(sabotage.ENVIRONMENT, "nan-answers")
+    monkeypatch.setenv(sabotage.BITES, str(bites))
+    items = list(range(5))
+    for texts in (list("abcde"), [{"reply": "a", "seen": ["b"]}] * 5, np.array(list("abcde"))):
+        assert list(sabotage.answers(texts, items)) == list(texts)
+    assert not bites.exists()
+    for numbers in ([0.5] * 5, np.arange(5), [{"label": "a", "p": [0.25, 0.75]}] * 5, [np.arange(3)] * 5):
+        found = sabotage.answers(numbers, items)
+        assert [has_nan(one) for one in found] == [True, False, False, False, True]
+        assert bites.exists()
+        bites.unlink()
 
 
 def test_the_table_of_who_catches_what_is_of_these_mutants():
