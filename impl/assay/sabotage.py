@@ -245,11 +245,21 @@ def _freeze_schedulers() -> None:
 
     def frozen(original: Callable[..., Any]) -> Callable[..., Any]:
         def step(scheduler: Any, *args: Any, **kwargs: Any) -> None:
-            if getattr(scheduler, "_assay_begun", False):
-                bite("scheduler")
+            if not getattr(scheduler, "_assay_begun", False):
+                scheduler._assay_begun = True  # the step that its constructor makes
+                original(scheduler, *args, **kwargs)
                 return
-            scheduler._assay_begun = True  # the step that its constructor makes
+            groups = scheduler.optimizer.param_groups
+            before = [float(group["lr"]) for group in groups]
             original(scheduler, *args, **kwargs)
+            if [float(group["lr"]) for group in groups] != before:  # one that waits for a plateau may leave them alone
+                bite("scheduler")
+            for group, rate in zip(groups, before, strict=True):
+                if hasattr(group["lr"], "fill_"):
+                    group["lr"].fill_(rate)
+                else:
+                    group["lr"] = rate
+            scheduler._last_lr = before
 
         return step
 

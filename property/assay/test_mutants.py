@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +128,40 @@ def test_nan_answers_bite_where_there_are_numbers_and_only_there(tmp_path: Path,
         assert [has_nan(one) for one in found] == [True, False, False, False, True]
         assert bites.exists()
         bites.unlink()
+
+
+FROZEN = """
+import torch
+from assay import sabotage
+
+sabotage.training()
+for make, expected in (
+    (lambda o: torch.optim.lr_scheduler.StepLR(o, 1, gamma=0.5), True),
+    (lambda o: torch.optim.lr_scheduler.SequentialLR(
+        o, [torch.optim.lr_scheduler.LinearLR(o), torch.optim.lr_scheduler.ConstantLR(o)], [2]), True),
+    (lambda o: torch.optim.lr_scheduler.ReduceLROnPlateau(o, patience=0), True),
+    (lambda o: torch.optim.lr_scheduler.ReduceLROnPlateau(o, patience=9), False),
+):
+    sabotage.bite = (bites := []).append
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.8)
+    scheduler = make(optimizer)
+    first = optimizer.param_groups[0]["lr"]
+    for _ in range(4):
+        optimizer.step()
+        scheduler.step(*([1.0] if "Plateau" in type(scheduler).__name__ else []))
+        assert optimizer.param_groups[0]["lr"] == first, (type(scheduler), optimizer.param_groups[0]["lr"])
+        assert scheduler.get_last_lr() == [first]
+    assert bool(bites) == expected, (type(scheduler), bites)
+"""
+
+
+def test_a_frozen_scheduler_bites_where_it_would_have_changed_a_rate():
+    """A step that leaves the rates alone anyway is no defect, and nothing could see that it is gone."""
+    environment = {**os.environ, sabotage.ENVIRONMENT: "frozen-learning-rate"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FROZEN], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_table_of_who_catches_what_is_of_these_mutants():
