@@ -504,6 +504,9 @@ def run_subject(
                 ok, detail = True, "not applicable: there was nothing to break"
             elif not ok and not failure:
                 detail = f"survived: {', '.join(fresh) or 'nothing new'} tripped"
+                before = [check for check in checks.tripped(name for _, name in honest) if check in one.killed_by]
+                if before:  # a smoke run that learns nothing looks like random weights without any
+                    detail += f"; the honest run trips {', '.join(before)} itself: judge a profile that learns"
             expected = named[0] if named else one.killed_by[0]
             seconds = time.monotonic() - begun
             rows.append(Row(f"{system}/{one.id}", tier, one.defect, expected, tuple(killers), ok, detail, seconds))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
 import shutil
 import subprocess
@@ -128,6 +129,18 @@ def test_nan_answers_bite_where_there_are_numbers_and_only_there(tmp_path: Path,
         assert [has_nan(one) for one in found] == [True, False, False, False, True]
         assert bites.exists()
         bites.unlink()
+
+
+def test_a_survivor_that_the_honest_run_already_looks_like_is_told_as_that(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setattr(mutants, "Nursery", lambda modules: contextlib.nullcontext())
+    monkeypatch.setattr(mutants, "_imports", lambda root, system: [])
+    for honest, told in (({("auroc", "weights-matter")}, True), ({("auroc", "minimum-n")}, False)):
+        monkeypatch.setattr(mutants, "_subject_trial", lambda *_, found=honest: (found, True, ""))
+        (row,) = mutants.run_subject(tmp_path, "toy", only=["random-weights"]).mutants
+        assert not row.ok
+        assert ("the honest run trips weights-digest itself" in row.detail) == told
 
 
 FROZEN = """
