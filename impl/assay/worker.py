@@ -265,8 +265,13 @@ class _Child:
     def __init__(self, source: IO[bytes], sink: IO[bytes]) -> None:
         self.source, self.sink = source, sink
         self.subjects: dict[str, Any] = {}
+        self.kept = contextlib.ExitStack()
 
     def serve(self) -> None:
+        with self.kept:
+            self._serve()
+
+    def _serve(self) -> None:
         while True:
             try:
                 request = _receive(self.source)
@@ -322,8 +327,8 @@ class _Child:
 
     def do_load(self, entry: str, artifact: str) -> None:
         if artifact not in self.subjects:
-            with sabotage.weights(Path(artifact)) as folder:
-                self.subjects[artifact] = resolve(entry)(folder)
+            folder = self.kept.enter_context(sabotage.weights(Path(artifact)))  # a subject may read on when it is asked
+            self.subjects[artifact] = resolve(entry)(folder)
 
     def do_call(self, artifact: str | None, method: str, items: Any, arguments: dict[str, Any]) -> Any:
         function = resolve(method) if artifact is None else self._method(artifact, method)
