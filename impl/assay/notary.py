@@ -120,9 +120,13 @@ def _compare_subjects(
 
 
 def _compare_ledger(project: Project, statement: Statement, faults: list[str], unchecked: list[str]) -> None:
-    """A ledger that holds a row of the statement must hold all that stood before it, unchanged."""
+    """A ledger that holds a row of the statement must hold all that stood before it, and the row, unchanged."""
     assay, ledger = statement.assay, project.ledger
     if ledger.hash_of(assay.ledger.rows) == assay.ledger.head:
+        for row in assay.rows:
+            held = {one.seq: one.evidence for one in ledger.history(assay.system, row.requirement.id, assay.target)}
+            if row.evidence is not None and not _same(row.evidence, held.get(row.seq)):
+                faults.append(f"{row.requirement.id}: is not what row {row.seq} of {ledger.path} says")
         return
     kept = {
         (entry.seq, entry.evidence.measured_at)
@@ -134,6 +138,11 @@ def _compare_ledger(project: Project, statement: Statement, faults: list[str], u
         faults.append(f"{ledger.path}: was rewritten since: row {last} does not carry the attested hash")
     else:
         unchecked.append("the ledger of the machine that attested")
+
+
+def _same(attested: Evidence, held: Evidence | None) -> bool:
+    """Whether a row of the ledger is the attested one; details are not attested. Compared as JSON, where NaN is NaN."""
+    return held is not None and held.model_copy(update={"details": {}}).model_dump_json() == attested.model_dump_json()
 
 
 def _subjects(project: Project, evidence: Iterable[Evidence]) -> list[Resource]:

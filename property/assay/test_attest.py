@@ -286,6 +286,18 @@ def test_it_falls_with_code_and_spec(attested: Toy, file: str, before: str, afte
     assert any(told in line for line in found.fallen)
 
 
+def test_a_figure_that_the_ledger_does_not_hold_is_a_fault(attested: Toy) -> None:
+    """The verdict follows from the figure, and the figure was edited."""
+    path = only(attested)
+    assert examine(attested).faults == ()
+    document = json.loads(path.read_text())
+    (row,) = [row for row in document["predicate"]["assay"]["rows"] if row["requirement"]["id"] == "auroc"]
+    row["evidence"]["value"] += 0.0001
+    path.write_text(json.dumps(document))
+    (fault,) = examine(attested).faults
+    assert fault.startswith(f"auroc: is not what row {row['seq']} of ")
+
+
 def test_a_ledger_rewritten_after_it_is_a_fault(attested: Toy) -> None:
     path = attested.root / ".assay" / "ledger.db"
     rows = [entry.evidence for entry in Ledger(path).latest().values()]
