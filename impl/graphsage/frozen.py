@@ -6,6 +6,7 @@ What a row comes to must never depend on the rows beside it: they are other peop
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import torch
@@ -31,23 +32,26 @@ class Frozen:
         # Each row its own scale: one scale for all (Jacob et al. 2018, section 2) would let the company of a function
         # decide what it is rounded to.
         peak = states.amax(dim=1, keepdim=True).clamp_(min=_LEAST)  # (N, 1)
-        rounded = (states * (_STEPS / peak)).round_().to(torch.uint8)  # (N, C)
-        return [layer(rounded, peak) for layer in self.packed]
+        shares = states / peak  # (N, C)
+        return [layer(shares, peak) for layer in self.packed]
 
 
 class _Packed:
     """One layer in 8 bits, a scale for each row of W; sums are whole numbers, so their order does not matter."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        self.scales = weight.abs().amax(dim=1).clamp(min=_LEAST) / 127  # (H,)
-        self.zeros = torch.zeros(len(weight), dtype=torch.long)
-        rounded = (weight / self.scales[:, None]).round().to(torch.int8)
-        self.weight = torch.ops.onednn.qlinear_prepack(rounded, None)
+        scales = weight.abs().amax(dim=1).double().clamp(min=_LEAST) / 127  # (H,)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*quantized tensor creation")  # torch is pinned
+            rows = torch.quantize_per_channel(
+                weight, scales, torch.zeros(len(weight), dtype=torch.long), 0, torch.qint8
+            )
+        self.weight = torch.ops.quantized.linear_prepack(rows, None)
         self.bias = bias
 
-    def __call__(self, rounded: Tensor, peak: Tensor) -> Tensor:
-        """Rows (N, C) of 0..255 that stand for 0..peak (N, 1) -> (N, H)."""
-        product: Tensor = torch.ops.onednn.qlinear_pointwise(
-            rounded, 1 / _STEPS, 0, self.weight, self.scales, self.zeros, None, 1.0, 0, torch.float32, "none", [], ""
+    def __call__(self, shares: Tensor, peak: Tensor) -> Tensor:
+        """Rows (N, C) as shares of their peak (N, 1), which is the largest of each -> (N, H)."""
+        product: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
+            shares, 1 / _STEPS, 0, self.weight
         )
         return product.mul_(peak) if self.bias is None else torch.addcmul(self.bias, product, peak)
