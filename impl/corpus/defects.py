@@ -34,7 +34,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from corpus import mutations
-from corpus.functions import Function, tree_hash
+from corpus.functions import Function, ast_hash
 from corpus.mutations import Change, Step, same
 from corpus.parsing import FunctionNode, compiles, function_node, parse, unparse
 
@@ -160,8 +160,8 @@ def pairs(functions: Iterable[Function], seed: int, per_function: int = 1) -> li
             made_now = next(
                 (
                     (change, defect)
-                    for change, defect, tree in subject.trees(operator, rng, lead.rank)
-                    if not _is_an_original(defect, tree, row, originals)
+                    for change, defect in subject.mutants(operator, rng, lead.rank)
+                    if not _is_an_original(defect, row, originals)
                 ),
                 None,
             )
@@ -186,8 +186,8 @@ def pairs(functions: Iterable[Function], seed: int, per_function: int = 1) -> li
     return [pair for index in sorted(made) for pair in made[index]]
 
 
-def _is_an_original(defect: Defect, tree: FunctionNode, row: Function, originals: Counter[str]) -> bool:
-    digest = tree_hash(tree)
+def _is_an_original(defect: Defect, row: Function, originals: Counter[str]) -> bool:
+    digest = ast_hash(defect.source)
     if digest != row.ast_hash:
         return digest in originals
     # The normal form hides constants, so a changed constant has its own original's hash; any other operator
@@ -233,23 +233,17 @@ class _Subject:
         self, operator: str, rng: random.Random, rank: Callable[[Change], int | None] | None = None
     ) -> Iterator[tuple[Change, Defect]]:
         """Mutants by this operator as `rng` orders them, lowest `rank` first; rank None is passed over."""
-        return ((change, defect) for change, defect, _ in self.trees(operator, rng, rank))
-
-    def trees(
-        self, operator: str, rng: random.Random, rank: Callable[[Change], int | None] | None = None
-    ) -> Iterator[tuple[Change, Defect, FunctionNode]]:
-        """The same with the tree of each, which is the caller's."""
         changes = [change for change in self.changes if change.operator == operator]
         rng.shuffle(changes)
         if rank is not None:
             ranked = [(rank(change), position) for position, change in enumerate(changes)]
             changes = [changes[position] for value, position in sorted(_known(ranked))]
         for change in changes:
-            made = self._apply(change, rng)
-            if made is not None:
-                yield change, *made
+            defect = self._apply(change, rng)
+            if defect is not None:
+                yield change, defect
 
-    def _apply(self, change: Change, rng: random.Random) -> tuple[Defect, FunctionNode] | None:
+    def _apply(self, change: Change, rng: random.Random) -> Defect | None:
         new = change.replacement(rng)
         steps = change.path
         parent = steps[-2].node
@@ -270,13 +264,11 @@ class _Subject:
             _put(parent, steps[-1], steps[-1].node)
         if not compiles(tree):
             return None
-        root = tree.body[0]
-        assert isinstance(root, FunctionNode)
-        found: ast.AST = root
+        found: ast.AST = tree.body[0]
         for step in steps[1:]:
             value = getattr(found, step.field)
             found = value if step.index is None else value[step.index]
-        return Defect(change.operator, text, _span(found)), root
+        return Defect(change.operator, text, _span(found))
 
 
 def _known(ranked: Iterable[tuple[int | None, int]]) -> Iterator[tuple[int, int]]:

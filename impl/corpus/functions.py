@@ -167,11 +167,7 @@ def ast_hash(source: str) -> str:
     Comments, layout, alpha-renaming and other constants do not change it; attributes, free names, keywords
     do. Raises SyntaxError where `source` does not parse, ValueError where it holds no function.
     """
-    return tree_hash(function_node(source))
-
-
-def tree_hash(node: FunctionNode) -> str:
-    """`ast_hash` of a tree at hand, which loses its docstring."""
+    node = function_node(source)
     _drop_docstring(node)
     return _hash(Analysis(node))
 
