@@ -511,9 +511,9 @@ class Subject:
         self._say(f"training {self.name} ({self.profile_name})")
 
         def progress(state: dict[str, Any]) -> None:
-            loss = state.get("loss")
-            text = f"training {self.name} ({self.profile_name}): update {state.get('updates', 0):,}"
-            self._say(text + (f", loss {loss:.4f}" if isinstance(loss, float) else ""))
+            updates, loss = state.get("updates", 0), state.get("loss")
+            text = f"training {self.name} ({self.profile_name}): update {updates:,}"
+            self._say(text + (f", loss {loss:.4f}" if updates and isinstance(loss, float) else ""))
 
         # The subject gets copies of its own files alone: what lies beside the originals may hold gold.
         with (
