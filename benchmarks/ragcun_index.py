@@ -41,7 +41,7 @@ def hybrid(embedder: Embedder, texts: list[str]) -> Index:
 
 def bm25s(embedder: Embedder, texts: list[str]) -> Index:
     """BM25 alone, on the same stems."""
-    index = LexicalIndex(texts, embedder.bm25)
+    index = LexicalIndex.of(texts, embedder.bm25)
     return int((index.scores(QUERY) > 0).sum()), index.save
 
 

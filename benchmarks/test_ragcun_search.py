@@ -39,6 +39,6 @@ def test_search(benchmark, filled, mode):
 
 
 def test_bare_bm25s(benchmark):
-    index = LexicalIndex([row["passage"] for row in make_rows(PASSAGES, 9)], Bm25())
+    index = LexicalIndex.of([row["passage"] for row in make_rows(PASSAGES, 9)], Bm25())
     found = benchmark(lambda: [np.argpartition(-index.scores(query), 10)[:10] for query in QUERIES])
     assert len(found) == len(QUERIES)

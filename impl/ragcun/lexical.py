@@ -45,17 +45,7 @@ class Fusion:
 class LexicalIndex:
     """Scores of every passage for a query. Read-only once built, so safe from several threads."""
 
-    def __init__(self, texts: Sequence[str], parameters: Bm25) -> None:
-        self._build([subtokens(text) for text in texts], parameters)
-
-    @classmethod
-    def of_tokens(cls, tokens: Sequence[list[str]], parameters: Bm25) -> LexicalIndex:
-        """The index of texts that are sub-tokens already."""
-        result = cls.__new__(cls)
-        result._build(tokens, parameters)
-        return result
-
-    def _build(self, tokens: Sequence[list[str]], parameters: Bm25) -> None:
+    def __init__(self, tokens: Sequence[list[str]], parameters: Bm25) -> None:
         self.size = len(tokens)
         self._index: Any = None
         if any(tokens):
@@ -63,6 +53,11 @@ class LexicalIndex:
 
             self._index = bm25s.BM25(k1=parameters.k1, b=parameters.b, method="lucene")
             self._index.index(tokens, show_progress=False)
+
+    @classmethod
+    def of(cls, texts: Sequence[str], parameters: Bm25) -> LexicalIndex:
+        """The index of texts by their sub-tokens."""
+        return cls([subtokens(text) for text in texts], parameters)
 
     def save(self, folder: Path) -> None:
         """Write the index as arrays and JSON; nothing when there is no word in it."""
@@ -136,7 +131,7 @@ def tune(queries: Sequence[str], passages: Sequence[str]) -> Bm25:
     asked, pool = ([subtokens(text) for text in texts] for texts in (queries, passages))  # once for the whole grid
 
     def quality(parameters: Bm25) -> float:
-        index = LexicalIndex.of_tokens(pool, parameters)
+        index = LexicalIndex(pool, parameters)
         return sum(
             gain(expected_rank(row, low + i))
             for low in range(0, len(asked), _CHUNK)

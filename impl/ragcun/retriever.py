@@ -57,7 +57,7 @@ class _Snapshot:
 
     @cached_property
     def lexical(self) -> LexicalIndex:
-        return LexicalIndex(self.texts, self.parameters)
+        return LexicalIndex.of(self.texts, self.parameters)
 
     @cached_property
     def graph(self) -> Any:

@@ -18,7 +18,9 @@ import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from safetensors.torch import save_file
 
+from assay import sabotage
 from assay.errors import ObservationError, SubjectError
 from assay.worker import Worker, pack, unpack
 
@@ -461,3 +463,30 @@ def test_messages_are_json_and_arrays_and_never_pickles() -> None:
     length = int.from_bytes(data[:8], "little")
     assert json.loads(data[8 : 8 + length]) == {"a": {"__array__": 0}, "b": [1]}
     assert data[8 + length :].startswith(b"\x93NUMPY")
+
+
+LAZY = """
+from pathlib import Path
+
+class Lazy:
+    def __init__(self, folder):
+        self.folder = folder
+    def sizes(self, items):
+        return [(self.folder / "model.safetensors").stat().st_size for _ in items]
+
+def load(folder):
+    return Lazy(Path(folder))
+"""
+
+
+def test_sabotaged_weights_stay_where_the_subject_may_read_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A subject that opens its files when it is asked is sabotaged like one that read them when it was loaded."""
+    (tmp_path / "lazy.py").write_text(LAZY)
+    (tmp_path / "artifact").mkdir()
+    save_file({"w": torch.zeros(4)}, tmp_path / "artifact" / "model.safetensors")
+    monkeypatch.setenv(sabotage.ENVIRONMENT, "random-weights")
+    artifact = str(tmp_path / "artifact")
+    with Worker([tmp_path]) as worker:
+        worker.ask("load", entry="lazy:load", artifact=artifact)
+        found = worker.ask("call", artifact=artifact, method="sizes", items=[1, 2], arguments={})
+    assert found == [(tmp_path / "artifact" / "model.safetensors").stat().st_size] * 2

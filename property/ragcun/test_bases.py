@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from acceptance.ragcun import transformer
 
 from property.ragcun.conftest import PROFILE, make_rows
 
@@ -23,28 +24,8 @@ TEXTS = [row[name] for row in make_rows(60, 1) for name in ("query", "passage")]
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A BERT of two layers with a word-piece vocabulary of its own, as the hub would have it."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
-
     out = tmp_path_factory.mktemp("bert")
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-    tokenizer.train_from_iterator(TEXTS, trainers.WordPieceTrainer(vocab_size=200, special_tokens=special))
-    tokenizer.post_processor = processors.TemplateProcessing(
-        "[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]",
-        model_max_length=32,
-    )  # fmt: skip
-    fast.save_pretrained(out)
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(fast), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
-        max_position_embeddings=40,
-    )  # fmt: skip
-    BertModel(config).save_pretrained(out)
+    transformer.write(out, TEXTS, layers=2, width=16, heads=2, vocabulary=200, length=32)
     return out
 
 

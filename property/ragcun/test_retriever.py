@@ -211,7 +211,7 @@ def test_past_its_size_an_approximate_graph_proposes(embedder, tmp_path, filled)
 
 
 def test_a_table_of_scores_is_query_by_query():
-    index = LexicalIndex([*TEXTS[:40], "unseen alone"], Bm25(2.0, 0.9))
+    index = LexicalIndex.of([*TEXTS[:40], "unseen alone"], Bm25(2.0, 0.9))
     asked = [*QUERIES[:5], "zzzz", QUERIES[0] + " " + QUERIES[0]]
     for query, row in zip(asked, index.table([subtokens(query) for query in asked]), strict=True):
         assert row == pytest.approx(index.scores(query), abs=1e-5)
@@ -222,7 +222,7 @@ def test_tuning_finds_the_best_of_its_grid():
     tuned = tune(queries, passages)
 
     def quality(parameters):
-        index = LexicalIndex(passages, parameters)
+        index = LexicalIndex.of(passages, parameters)
         return np.mean([gain(expected_rank(index.scores(query), i)) for i, query in enumerate(queries)])
 
     assert quality(tuned) >= max(quality(Bm25(k1, b)) for k1 in (0.9, 4.0) for b in (0.3, 1.0)) - 1e-9
