@@ -7,6 +7,7 @@ Pure functions of items and training rows. They never excuse an overlap; what ma
 from __future__ import annotations
 
 import csv
+import heapq
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -46,9 +47,9 @@ class Seen:
         for row in rows:
             for name, value in row.items() if isinstance(row, Mapping) else [("", row)]:
                 for one in _values(value):
-                    seen.exact.add(_digest(one))
-                    if isinstance(one, str):
-                        seen.near.update(_sketch(one))
+                    words = _words(one)
+                    seen.exact.add(_digest(one, words))
+                    seen.near.update(_sketch(words))
                 if isinstance(value, str) and len(value) <= 200:
                     seen.fields.setdefault(str(name), set()).add(value)
         return seen
@@ -76,17 +77,17 @@ def duplicates(items: Sequence[Any], seen: Seen) -> list[CheckResult]:
     given = [one for one in texts if one is not None]
     if not given:
         return []
-    exact = [one for one in given if _digest(one) in seen.exact]
+    words = [_words(one) for one in given]
+    exact = [one for one, each in zip(given, words, strict=True) if _digest(one, each) in seen.exact]
     share = len(exact) / len(items)
     detail = (
         f"{len(exact):,} of {len(items):,} items stand in the training data word for word, e.g. {str(exact[:1])[:80]}"
     )
     checks = [CheckResult(name="exact-duplicates", ok=share <= EXACT, detail=detail if exact else "")]
-    sketched = [(one, _sketch(one)) for one in given if isinstance(one, str)]
-    near = [one for one, sketch in sketched if sketch and sketch <= seen.near]
-    if sketched:
-        share = len(near) / len(items)
-        detail = f"{len(near):,} of {len(items):,} items are in the training data nearly word for word"
+    if any(isinstance(one, str) for one in given):
+        near = sum(bool(sketch) and sketch <= seen.near for sketch in map(_sketch, words))
+        share = near / len(items)
+        detail = f"{near:,} of {len(items):,} items are in the training data nearly word for word"
         checks.append(CheckResult(name="near-duplicates", ok=share <= NEAR, detail=detail if near else ""))
     return checks
 
@@ -115,7 +116,8 @@ def giveaway(queries: Sequence[str], positives: Sequence[str], limit: float = 0.
         limit: share of queries that may stand in their positive word for word.
     """
     pairs = list(zip(queries, positives, strict=True))
-    inside = [query for query, positive in pairs if _words(query) and f" {_words(query)} " in f" {_words(positive)} "]
+    plain = [(" ".join(_words(query)), " ".join(_words(positive))) for query, positive in pairs]
+    inside = [query for query, positive in plain if query and f" {query} " in f" {positive} "]
     detail = f"{len(inside)} of {len(pairs)} queries stand in their positive word for word"
     return CheckResult(name="overlap", ok=len(inside) <= limit * len(pairs), detail=detail if inside else "")
 
@@ -140,19 +142,19 @@ def _length(value: Any) -> int:
     return len(value)
 
 
-def _words(text: str) -> str:
-    return " ".join(_WORD.findall(text.lower()))
+def _words(value: Any) -> list[str]:
+    """Lower-case words of a text; none of anything else."""
+    return _WORD.findall(value.lower()) if isinstance(value, str) else []
 
 
-def _digest(value: Any) -> bytes:
-    text = _words(value) or value if isinstance(value, str) else repr(value)
+def _digest(value: Any, words: Sequence[str]) -> bytes:
+    text = " ".join(words) or value if isinstance(value, str) else repr(value)
     return blake2b(text.encode(errors="replace"), digest_size=8).digest()
 
 
-def _sketch(text: str) -> set[bytes]:
-    """The smallest digests of its word 5-shingles (bottom-k sketch, Broder 1997); empty for short texts."""
-    words = _WORD.findall(text.lower())
+def _sketch(words: Sequence[str]) -> set[bytes]:
+    """The smallest digests of a text's word 5-shingles (bottom-k sketch, Broder 1997); empty for short texts."""
     if len(words) < _SHINGLE + _SKETCH:
         return set()
-    shingles = {" ".join(words[i : i + _SHINGLE]) for i in range(len(words) - _SHINGLE + 1)}
-    return set(sorted(blake2b(one.encode(), digest_size=8).digest() for one in shingles)[:_SKETCH])
+    shingles = set(map(" ".join, zip(*(words[place:] for place in range(_SHINGLE)), strict=False)))
+    return set(heapq.nsmallest(_SKETCH, (blake2b(one.encode(), digest_size=8).digest() for one in shingles)))

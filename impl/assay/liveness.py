@@ -222,7 +222,8 @@ def _gutted(predictions: Any) -> Any:
     """Runs without their best documents: what is not retrieved is no hit."""
     if not isinstance(predictions, list) or not predictions or not all(_is_run(one) for one in predictions):
         return None
-    return [{d: score for d, score in run.items() if score <= min(run.values())} for run in predictions]
+    worst = [min(run.values()) for run in predictions]
+    return [{d: score for d, score in run.items() if score <= low} for run, low in zip(predictions, worst, strict=True)]
 
 
 def _is_run(one: Any) -> bool:
@@ -317,7 +318,8 @@ def _not_finite(predictions: Any, ranks: bool = False) -> str:
         return f"{int(rows.sum()):,} of {len(rows):,} answers are not finite" if rows.any() else ""
     if isinstance(predictions, list | tuple):
         endless = (-math.inf,) if ranks else (math.inf, -math.inf)
-        count = sum(1 for one in predictions if has_nan(one) or (isinstance(one, float) and one in endless))
+        holes = has_nan(predictions)
+        count = sum((holes and has_nan(one)) or (isinstance(one, float) and one in endless) for one in predictions)
         return f"{count:,} of {len(predictions):,} answers are not finite" if count else ""
     return ""
 

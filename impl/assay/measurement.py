@@ -234,7 +234,8 @@ class Judge:
             name: self._compare(observed.values, other, gold, units, self._margins(name))
             for name, other in baselines.items()
         }
-        checks += self._cheap(compared, metric.ceiling(gold, options))
+        ceiling = metric.ceiling(gold, options)
+        checks += self._cheap(compared, ceiling)
         controls: dict[str, Comparison] = {}
         if observed.artifact is not None and requirement.control:
             untrained = observed.untrained()
@@ -246,7 +247,7 @@ class Judge:
             "n": n,
             "groups": len(set(groups if groups is not None else units)),
             "chance": metric.chance_level(gold, options),
-            "ceiling": metric.ceiling(gold, options),
+            "ceiling": ceiling,
             "baselines": compared,
             "controls": controls,
             "slices": {by: self._slice(observed.values, gold, units, column) for by, column in slices.items()},

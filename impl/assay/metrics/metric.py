@@ -7,7 +7,9 @@ subject computed itself, and never turn missing predictions into a number.
 from __future__ import annotations
 
 import inspect
+import itertools
 import math
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -258,18 +260,25 @@ def size(x: Any) -> int:
 
 
 def has_nan(x: Any) -> bool:
-    """Whether a number anywhere inside is NaN."""
-    if isinstance(x, float):
-        return x != x
-    if isinstance(x, np.ndarray):
-        if x.dtype.kind in "fc":
-            return bool(np.isnan(x).any())
-        return x.dtype.kind == "O" and any(map(has_nan, x.ravel().tolist()))
-    if isinstance(x, Mapping):
-        return any(map(has_nan, x.values()))
-    if isinstance(x, list | tuple):
-        return any(map(has_nan, x))
-    return isinstance(x, np.floating) and bool(np.isnan(x))
+    """Whether a number anywhere inside is NaN. Level by level, so that a million answers cost no million calls."""
+    level = [x]
+    while level:
+        inside: list[Any] = []
+        for kind in set(map(type, level)):
+            some: list[Any] = [one for one in level if type(one) is kind]
+            if issubclass(kind, float | np.floating):
+                if any(map(operator.ne, some, some)):
+                    return True
+            elif issubclass(kind, np.ndarray):
+                if any(one.dtype.kind in "fc" and np.isnan(one).any() for one in some):
+                    return True
+                inside += [each for one in some if one.dtype.kind == "O" for each in one.ravel().tolist()]
+            elif issubclass(kind, Mapping):
+                inside += itertools.chain.from_iterable(one.values() for one in some)
+            elif issubclass(kind, list | tuple):
+                inside += itertools.chain.from_iterable(some)
+        level = inside
+    return False
 
 
 def arrays(x: Any) -> Any:
@@ -292,14 +301,19 @@ def real(values: Any, what: str) -> Floats:
     return result
 
 
-def reshuffled(rows: Sequence[Any] | np.ndarray, rng: np.random.Generator) -> NDArray[np.intp]:
-    """A permutation of the items that changes something where one exists: the uninformed twin of an oracle."""
-    keys = [repr(row) for row in (rows.tolist() if isinstance(rows, np.ndarray) else rows)]
-    order = rng.permutation(len(keys))
+def reshuffled(
+    rows: Sequence[Any] | np.ndarray, rng: np.random.Generator, key: Callable[[Any], Any] = repr
+) -> NDArray[np.intp]:
+    """A permutation of the items that changes something where one exists: the uninformed twin of an oracle.
+
+    Two rows with the same `key` are the same.
+    """
+    listed = rows.tolist() if isinstance(rows, np.ndarray) else rows
+    order = rng.permutation(len(listed))
     for _ in range(20):
-        if any(keys[i] != keys[j] for i, j in enumerate(order)):
+        if any(key(listed[i]) != key(listed[j]) for i, j in enumerate(order.tolist())):
             break
-        order = rng.permutation(len(keys))
+        order = rng.permutation(len(listed))
     return order
 
 

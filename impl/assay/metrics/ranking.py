@@ -6,7 +6,7 @@ Every query counts, an unanswered one as zero; the ideal comes from the judgemen
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,12 +40,27 @@ N runs {document: score}, or N lists of            N judgements {document: gain}
 
 
 @dataclass(frozen=True)
-class _Query:
-    """What was retrieved for one query (scores and gains, (m,) each) and what could have been (positive gains)."""
+class _Ties:
+    """What was retrieved for N queries as B blocks of equal score, query by query and the best first; what could be.
 
-    scores: Floats
-    gains: Floats
-    ideal: Floats
+    Attributes:
+        queries: N.
+        query: (B,) which one.
+        start: (B,) candidates of that query with a better score.
+        count: (B,) candidates in the block.
+        gain: (B,) sum of what they are worth.
+        relevant: (B,) how many of them are relevant.
+        asked, gold: (R,) query and worth of every relevant candidate that there is.
+    """
+
+    queries: int
+    query: NDArray[np.intp]
+    start: NDArray[np.intp]
+    count: NDArray[np.intp]
+    gain: Floats
+    relevant: NDArray[np.intp]
+    asked: NDArray[np.intp]
+    gold: Floats
 
 
 # ------------------------------------------------------------------------------ reading the two sides
@@ -103,45 +118,82 @@ def _scores(predictions: Any) -> Floats:
     return scores
 
 
-def _queries(predictions: Any, gold: Any) -> Iterator[_Query]:
+def _ties(predictions: Any, gold: Any, value: Callable[[Floats], Floats] = np.asarray) -> _Ties:
+    """Both sides in either of the formats with several relevant candidates; `value` is what a judged gain is worth."""
     qrels = gold.get("qrels") if isinstance(gold, Mapping) else gold
     if isinstance(qrels, list | tuple) and len(qrels) and isinstance(qrels[0], Mapping):
         given = predictions["runs"] if isinstance(predictions, Mapping) else predictions
-        for i, (run, judged) in enumerate(zip(given, qrels, strict=True)):
-            yield _of_run(i, run, judged)
-        return
-    truth = gold["gains"] if isinstance(gold, Mapping) and "gains" in gold else gold
-    gains, scores = np.asarray(truth, dtype=np.float64), _scores(predictions)
-    if gains.shape != scores.shape:
-        raise MetricError(f"scores have shape {scores.shape}, gains have {gains.shape}.\n{FORMATS}")
-    for i in range(len(gains)):
-        _check_gains(i, gains[i])
-        kept = scores[i] > -np.inf
-        yield _Query(scores[i][kept], gains[i][kept], gains[i][gains[i] > 0])
-
-
-def _of_run(i: int, run: Any, judged: Mapping[Any, float]) -> _Query:
-    ideal = np.fromiter(judged.values(), dtype=np.float64, count=len(judged))
-    _check_gains(i, ideal)
-    if isinstance(run, Mapping):
-        documents, scores = list(run.keys()), list(run.values())
+        query, scores, gains = _of_runs(given, qrels)
+        asked = np.repeat(np.arange(len(qrels)), [len(judged) for judged in qrels])
+        judged = np.array([gain for judged in qrels for gain in judged.values()], dtype=np.float64)
+        queries = len(qrels)
     else:
-        documents, scores = [pair[0] for pair in run], [pair[1] for pair in run]
-        if len(set(documents)) != len(documents):
-            twice = next(d for d in documents if documents.count(d) > 1)
-            raise InvalidPredictionsError(f"query {i}: document {twice!r} stands twice in the run")
-    values = np.asarray(scores, dtype=np.float64)
-    if not np.isfinite(values).all():
-        raise InvalidPredictionsError(f"query {i}: the run holds scores that are not finite")
-    gains = np.fromiter((judged.get(d, 0.0) for d in documents), dtype=np.float64, count=len(documents))
-    return _Query(values, gains, ideal[ideal > 0])
+        truth = gold["gains"] if isinstance(gold, Mapping) and "gains" in gold else gold
+        table, matrix = np.asarray(truth, dtype=np.float64), _scores(predictions)
+        if table.shape != matrix.shape:
+            raise MetricError(f"scores have shape {matrix.shape}, gains have {table.shape}.\n{FORMATS}")
+        query, column = np.nonzero(matrix > -np.inf)
+        scores, gains, queries = matrix[query, column], table[query, column], len(table)
+        asked, judged = np.repeat(np.arange(queries), table.shape[1]), table.ravel()
+    _check_gains(asked, judged, queries)
+    order = np.lexsort((-scores, query))
+    query, scores, gains = query[order], scores[order], gains[order]
+    first = np.ones(len(query), dtype=bool)
+    first[1:] = (query[1:] != query[:-1]) | (scores[1:] != scores[:-1])
+    block = np.cumsum(first) - 1
+    begins = np.flatnonzero(first)
+    count = np.bincount(block, minlength=len(begins))
+    before = np.concatenate([[0], np.cumsum(np.bincount(query, minlength=queries))])
+    return _Ties(
+        queries=queries,
+        query=query[begins],
+        start=begins - before[query[begins]],
+        count=count,
+        gain=_sums(block, value(gains), len(begins)),
+        relevant=_sums(block, gains > 0, len(begins)).astype(np.intp),
+        asked=asked[judged > 0],
+        gold=value(judged[judged > 0]),
+    )
 
 
-def _check_gains(i: int, gains: Floats) -> None:
-    if not np.isfinite(gains).all() or (gains < 0).any():
-        raise MetricError(f"query {i}: gains must be finite and not negative")
-    if not (gains > 0).any():
-        raise UndefinedMetricError(f"query {i} has no relevant candidate: leave such queries out of the items")
+def _of_runs(runs: Sequence[Any], qrels: Sequence[Mapping[Any, float]]) -> tuple[NDArray[np.intp], Floats, Floats]:
+    """Query, score and gain of everything that was retrieved."""
+    documents: list[Any] = []
+    scores: list[Any] = []
+    gains: list[float] = []
+    sizes = []
+    for i, (run, judged) in enumerate(zip(runs, qrels, strict=True)):
+        if isinstance(run, Mapping):
+            documents, values = list(run), list(run.values())
+        else:
+            documents, values = [pair[0] for pair in run], [pair[1] for pair in run]
+            if len(set(documents)) != len(documents):
+                twice = next(d for d in documents if documents.count(d) > 1)
+                raise InvalidPredictionsError(f"query {i}: document {twice!r} stands twice in the run")
+        scores += values
+        gains += [judged.get(d, 0.0) for d in documents]
+        sizes.append(len(documents))
+    query, found = np.repeat(np.arange(len(sizes)), sizes), np.array(scores, dtype=np.float64)
+    if not np.isfinite(found).all():
+        worst = query[int(np.flatnonzero(~np.isfinite(found))[0])]
+        raise InvalidPredictionsError(f"query {worst}: the run holds scores that are not finite")
+    return query, found, np.array(gains, dtype=np.float64)
+
+
+def _check_gains(asked: NDArray[np.intp], gains: Floats, queries: int) -> None:
+    wrong = ~np.isfinite(gains) | (gains < 0)
+    if wrong.any():
+        raise MetricError(f"query {asked[int(np.flatnonzero(wrong)[0])]}: gains must be finite and not negative")
+    without = _sums(asked, gains > 0, queries) == 0
+    if without.any():
+        raise UndefinedMetricError(
+            f"query {int(np.flatnonzero(without)[0])} has no relevant candidate: leave such queries out of the items"
+        )
+
+
+def _sums(part: NDArray[np.intp], values: NDArray[Any], parts: int) -> Floats:
+    """(parts,) sum of the values in each part; 0 for a part that has none."""
+    return np.asarray(np.bincount(part, weights=values, minlength=parts), dtype=np.float64)
 
 
 # ------------------------------------------------------------------------------ the metrics
@@ -164,24 +216,21 @@ def hits_at_k(predictions: Any, gold: Any, *, k: int = 10) -> Floats:
 def _by_rank(predictions: Any, gold: Any, k: int | None, value: Callable[[Floats], Floats]) -> Floats:
     limit = math.inf if k is None else _depth(k)
     single = _single(predictions, gold)
-    if single is not None:
-        ranks = single[0] + (single[1] + 1) / 2
-    else:
-        ranks = np.array([_first(query) for query in _queries(predictions, gold)])
+    ranks = _first(_ties(predictions, gold)) if single is None else single[0] + (single[1] + 1) / 2
     result = np.zeros(len(ranks))
     hit = np.isfinite(ranks) & (ranks <= limit)
     result[hit] = value(ranks[hit])
     return result
 
 
-def _first(query: _Query) -> float:
-    """Expected rank of the first relevant candidate; inf when none was retrieved."""
-    relevant = query.gains > 0
-    if not relevant.any():
-        return math.inf
-    best = query.scores[relevant].max()
-    tied = query.scores == best
-    return float((query.scores > best).sum() + (tied.sum() + 1) / ((tied & relevant).sum() + 1))
+def _first(ties: _Ties) -> Floats:
+    """(N,) expected rank of the first relevant candidate; inf where none was retrieved."""
+    found = np.flatnonzero(ties.relevant > 0)
+    query, place = np.unique(ties.query[found], return_index=True)  # the best block of each query
+    best = found[place]
+    ranks = np.full(ties.queries, math.inf)
+    ranks[query] = ties.start[best] + (ties.count[best] + 1) / (ties.relevant[best] + 1)
+    return ranks
 
 
 def recall_at_k(predictions: Any, gold: Any, *, k: int = 10) -> Floats:
@@ -192,12 +241,10 @@ def recall_at_k(predictions: Any, gold: Any, *, k: int = 10) -> Floats:
         better, tied = single
         chance: Floats = np.clip((k - better) / tied, 0, 1)
         return chance
-    result = []
-    for query in _queries(predictions, gold):
-        starts, counts, relevant = _blocks(query.scores, (query.gains > 0).astype(np.float64))
-        inside = np.clip((k - starts) / counts, 0, 1)
-        result.append(float((inside * relevant).sum()) / len(query.ideal))
-    return np.array(result)
+    ties = _ties(predictions, gold)
+    inside = np.clip((k - ties.start) / ties.count, 0, 1) * ties.relevant
+    found: Floats = _sums(ties.query, inside, ties.queries) / np.bincount(ties.asked, minlength=ties.queries)
+    return found
 
 
 def ndcg_at_k(predictions: Any, gold: Any, *, k: int = 10, gain: str = "linear") -> Floats:
@@ -221,16 +268,17 @@ def ndcg_at_k(predictions: Any, gold: Any, *, k: int = 10, gain: str = "linear")
         end = np.minimum(np.where(np.isfinite(better), better, k) + tied, k).astype(np.intp)
         expected: Floats = (sums[end] - sums[start]) / tied
         return expected
-    result = []
-    for query in _queries(predictions, gold):
-        gains, ideal = _gains(query.gains, gain), _gains(query.ideal, gain)
-        starts, counts, total = _blocks(query.scores, gains)
-        depth = max(k, len(query.scores))
-        sums = np.concatenate([[0.0], np.cumsum(np.where(np.arange(depth) < k, _discounts(depth), 0.0))])
-        dcg = float((total / counts * (sums[starts + counts] - sums[starts])).sum()) if len(starts) else 0.0
-        best = np.sort(ideal)[::-1][:k]
-        result.append(dcg / float((best * _discounts(len(best))).sum()))
-    return np.array(result)
+    ties = _ties(predictions, gold, lambda gains: _gains(gains, gain))
+    depth = int(max(k, (ties.start + ties.count).max(initial=0)))
+    sums = np.concatenate([[0.0], np.cumsum(np.where(np.arange(depth) < k, _discounts(depth), 0.0))])
+    shares = ties.gain / ties.count * (sums[ties.start + ties.count] - sums[ties.start])
+    order = np.lexsort((-ties.gold, ties.asked))
+    asked, gold_gains = ties.asked[order], ties.gold[order]
+    place = np.arange(len(asked)) - np.searchsorted(asked, asked)
+    kept = place < k
+    best = gold_gains[kept] * _discounts(k)[place[kept]]
+    normalised: Floats = _sums(ties.query, shares, ties.queries) / _sums(asked[kept], best, ties.queries)
+    return normalised
 
 
 def _gains(gains: Floats, kind: str) -> Floats:
@@ -241,13 +289,6 @@ def _gains(gains: Floats, kind: str) -> Floats:
 def _discounts(depth: int) -> Floats:
     result: Floats = 1 / np.log2(np.arange(2, depth + 2))
     return result
-
-
-def _blocks(scores: Floats, gains: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
-    """Ties from best to worst: position where each starts, its size, the sum of its gains."""
-    _, inverse, counts = np.unique(-scores, return_inverse=True, return_counts=True)
-    sums: Floats = np.bincount(inverse, weights=gains, minlength=len(counts)).astype(np.float64)
-    return (np.cumsum(counts) - counts).astype(np.intp), counts.astype(np.intp), sums
 
 
 def _depth(k: int) -> int:
@@ -309,7 +350,7 @@ def _run_policies(qrels: Sequence[Mapping[Any, float]], rng: np.random.Generator
     others = [known[i] for i in rng.permutation(len(known))[:100]]
     pools = [list(dict.fromkeys([*judged, *others])) for judged in qrels]
     oracle = [{d: float(judged.get(d, 0.0)) for d in pool} for judged, pool in zip(qrels, pools, strict=True)]
-    order = reshuffled([sorted(map(repr, run.items())) for run in oracle], rng)
+    order = reshuffled(oracle, rng, lambda run: sorted(map(repr, run.items())))
     return {
         "oracle": oracle,
         "inverted": [{d: -score for d, score in run.items()} for run in oracle],
