@@ -23,7 +23,7 @@ from assay.lint.cache import Cache
 from assay.lint.finding import CONFIDENCES, Finding
 from assay.lint.rules import RULES
 
-CODE_BASES = ("transformers", "torch", "torch_geometric", "accelerate", "sklearn")
+CODE_BASES = ("transformers", "torch", "torch_geometric", "accelerate", "sklearn", "trl", "peft")
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "torch_geometric": "torch-geometric"}
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "lint-precision.md"

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from property.assay.lint_samples import HERE, Sample, blind, samples
+from property.assay.lint_samples import HERE, Sample, blind, later, samples
 
 from acceptance import sides
 from assay.lint import discovery, engine, rules
@@ -127,7 +127,7 @@ def looked_at(chosen: Sequence[Sample], folder: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.requirement("assay/lint.recall")
 def test_every_sample_of_a_false_claim_is_found(judge, seen, written, tmp_path, monkeypatch):
-    chosen = [sample for sample in [*samples(), *blind()] if sample.caught]
+    chosen = [sample for sample in [*samples(), *blind(), *later()] if sample.caught]
     found = list(looked_at(chosen, tmp_path, monkeypatch))
     judge(
         seen(LINTER, {"case": list(map(str, chosen)), "holds": found}),
@@ -138,7 +138,7 @@ def test_every_sample_of_a_false_claim_is_found(judge, seen, written, tmp_path, 
 
 @pytest.mark.requirement("assay/lint.near_misses")
 def test_honest_code_that_looks_alike_is_left_alone(judge, seen, written, tmp_path, monkeypatch):
-    chosen = [sample for sample in [*samples(), *blind()] if not sample.caught]
+    chosen = [sample for sample in [*samples(), *blind(), *later()] if not sample.caught]
     found = list(looked_at(chosen, tmp_path, monkeypatch))
     judge(
         seen(LINTER, {"case": list(map(str, chosen)), "holds": [not one for one in found]}),

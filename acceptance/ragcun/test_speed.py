@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from acceptance import jsonl
 from acceptance.ragcun import transformer
+from assay.evidence import CheckResult
+from assay.metrics import training
 from assay.subject import Predictions
 
 WARM_UP = 20
@@ -54,19 +58,28 @@ def test_half_precision_is_worth_it(judge, ragcun, dataset, pair_data, tables):
     table = tables("amp")
     shape = {name: table[name] for name in ("layers", "width", "heads", "vocabulary")}
     base = dataset("amp", transformer.build_base, sources={}, tables=["amp"], pairs=str(pair_data.folder), **shape)
-    arms = {
+    flights = {
         precision: ragcun.variant(
             base=str(base.folder), base_learning_rate=1e-4, precision=precision, epochs=1, batch=table["batch"]
-        ).artifact.flight["step_seconds"][table["warm_up"] :]
+        ).artifact.flight
         for precision in ("bf16", "fp32")
     }
+    arms = {precision: flight["step_seconds"][table["warm_up"] :] for precision, flight in flights.items()}
     judge(
         Predictions(
             ragcun, "ragcun.train:train", range(len(arms["bf16"])), {"with": arms["bf16"], "without": arms["fp32"]},
             None, repeatable=True,
         ),
         datasets=[base],
+        checks=[multiplied_in(precision, flight) for precision, flight in flights.items()],
     )  # fmt: skip
+
+
+def multiplied_in(precision: str, flight: Mapping[str, Any]) -> CheckResult:
+    """An arm that is called bf16 and multiplies in fp32 is compared with itself."""
+    share = training.precision(flight, {"precision": precision})
+    detail = f"{share:.0%} of the matrix products of the {precision} arm were in {precision}"
+    return CheckResult(name="training.precision", ok=share >= 0.5, detail=detail)
 
 
 @pytest.mark.requirement("ragcun/model.size")

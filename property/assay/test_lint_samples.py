@@ -11,7 +11,7 @@ import pytest
 
 from assay.lint import engine
 from assay.lint.rules import RULES
-from property.assay.lint_samples import Sample, blind, samples
+from property.assay.lint_samples import Sample, blind, later, samples
 
 
 def found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> engine.Result:
@@ -21,7 +21,7 @@ def found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> engine.Result:
     return result
 
 
-@pytest.mark.parametrize("sample", [*samples(), *blind()], ids=str)
+@pytest.mark.parametrize("sample", [*samples(), *blind(), *later()], ids=str)
 def test_sample(sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sample.write(tmp_path)
     result = found(tmp_path, monkeypatch)

@@ -550,7 +550,8 @@ DIMENSIONS = listed(
 def _built(module: Module) -> Iterator[Built]:
     for callee in module.callees:
         last = callee.name.rpartition(".")[2]
-        if not last[:1].isupper() or CONFIG_CLASS.search(last):
+        own = CONFIG_CLASS.search(last) and not callee.dotted.startswith("transformers.")
+        if not last[:1].isupper() or own:  # a configuration of the project's own may be the one that declares
             continue
         for word in [word for call in callee.calls for word in call.keywords]:
             if word.arg in DIMENSIONS and (value := number(word.value)) is not None:

@@ -26,6 +26,8 @@ RULE = Rule(
         'parser.add_argument("--epochs", type=int)\nprint(parser.parse_args().epochs)\n',
     },
 )
+_IMPLIED = frozenset({"--help", "--version", "--password", "--yes", "--install-completion", "--show-completion"})
+"""What argparse, click and typer add themselves."""
 
 
 @RULE.project
@@ -33,14 +35,14 @@ def check(project: Project) -> Iterator[Hit]:
     for facts in project.facts:
         for command in facts.commands:
             script = project.script(command.script)
-            if script is None or script.test or script.parser != "argparse":
+            if script is None or script.test or not script.parser:
                 continue
             files = project.closure(script)
             if any(file.parser == "opaque" for file in files):
                 continue
-            known = {option for file in files for option in file.options} | {"--help"}
+            known = {option for file in files for option in file.options} | _IMPLIED
             beside = (PurePosixPath(facts.path).parent / command.script).as_posix() == script.path
-            sure = beside and len(files) == 1 and facts.kind == "markdown"
+            sure = beside and len(files) == 1 and script.parser == "argparse" and facts.kind == "markdown"
             confidence: Confidence = "certain" if sure else "likely"
             for flag in command.flags:
                 negated = flag.replace("--no-", "--", 1)

@@ -37,6 +37,7 @@ _ANSWERS = (vocabulary.METRICS | vocabulary.PREDICTIONS) - vocabulary.listed(
 )
 _ZEROS = re.compile(r"(^|\.)(zeros|zeros_like|randn|rand)$")
 _VECTOR = re.compile(r"embed|encode|feature|extract|vector|represent", re.I)
+_PREDICTS = vocabulary.listed("predict prediction classify infer inference detect rank")
 _NO_VALUE = vocabulary.listed(
     "ZeroDivisionError ImportError ModuleNotFoundError AttributeError OverflowError StopIteration FloatingPointError "
     "KeyboardInterrupt NotImplementedError"
@@ -73,9 +74,16 @@ def _answer(node: ast.AST, function: str) -> tuple[int, str] | None:
         if _is_number(node.value) and vocabulary.says(function, _ANSWERS):
             return node.lineno, f"`{ast.unparse(node)}`"
         if isinstance(node.value, ast.Dict):
+            values = node.value.values
+            if values and all(map(_is_number, values)) and vocabulary.says(function, _PREDICTS):
+                return node.lineno, f"`{ast.unparse(node.value)}`"
             for key, value in zip(node.value.keys, node.value.values, strict=True):
                 if vocabulary.says(string(key) or "", _ANSWERS) and _is_number(value):
                     return node.lineno, f'`"{string(key)}": {ast.unparse(value)}`'
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "append":
+        kept = name_of(node.func.value)
+        if node.args and _is_number(node.args[0]) and any(vocabulary.says(n, _ANSWERS) for n in (kept, function)):
+            return node.lineno, f"`{ast.unparse(node)}`"
     if isinstance(node, ast.Assign):
         target, value = node.targets[0], node.value
         pairs = [(target, value)]

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from assay.lint import origin, vocabulary
-from assay.lint.module import Module, Scope, constant, name_of, string
+from assay.lint.module import Module, Scope, constant, keyword, name_of, string
 from assay.lint.rule import Hit, Rule
 
 RULE = Rule(
@@ -29,9 +29,11 @@ RULE = Rule(
     def write(model, data, file):
         json.dump({"model": "v2", "accuracy": evaluate(model, data)}, file)
     """,
-    words=("dump|write|to_json|save", "."),
+    words=("dump|write|to_json|save|model-index|metric_value", "."),
 )
 _REPORTED = re.compile(r"([A-Za-z][\w@ -]{1,40}?)\s*[|:=]\s*\**(?:0\.\d{2,}|\d{1,2}\.\d+ ?%)")
+_CARD = re.compile(r"""^[ \t-]*value["']?:[ \t]*["']?(\d+\.\d+)""", re.M)
+"""A result in the front matter of a model card."""
 _REPORT = re.compile(r"(result|metric|report|card|readme|benchmark|summary|evaluation)[\w-]*\.\w+$", re.I)
 _WRITES = re.compile(r"(^|\.)(dump|dumps|safe_dump|write_text|write|to_json|writerow|save)$")
 
@@ -51,6 +53,24 @@ def check(module: Module) -> Iterator[Hit]:
                     told.add(literal.lineno)
                     message = f'"{key}" is a number typed into the source and written out as a result'
                     yield Hit(literal.lineno, "likely", message)
+    yield from _cards(module)
+
+
+def _cards(module: Module) -> Iterator[Hit]:
+    """A model card with its `model-index` typed in, as text or as `EvalResult(metric_value=0.93)`."""
+    for node in module.nodes(ast.Constant) if "model-index" in module.source.text else ():
+        text = string(node) or ""
+        if "model-index" not in text or isinstance(getattr(node, "parent", None), ast.Expr):
+            continue  # a docstring shows how
+        for match in _CARD.finditer(text):
+            if origin.looks_measured(float(match[1])):
+                line = node.lineno + text.count("\n", 0, match.start())
+                yield Hit(line, "likely", f"the model card says {match[1]}, a number typed into the source")
+    for callee in module.callees:
+        for call in callee.calls if callee.dotted.endswith("EvalResult") else ():
+            value = keyword(call, "metric_value")
+            if value is not None and _is_typed(module, value, module.scope_of(call)):
+                yield Hit(value.lineno, "likely", "the model card's result is a number typed into the source")
 
 
 def _claims(module: Module, value: ast.expr, scope: Scope) -> Iterator[tuple[str, ast.expr]]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from assay.lint import origin, vocabulary
 from assay.lint.finding import Confidence
-from assay.lint.module import Function, Module, Scope, name_of, string
+from assay.lint.module import Function, Module, Scope, argument, name_of, string
 from assay.lint.rule import Hit, Rule
 
 RULE = Rule(
@@ -41,6 +41,7 @@ RULE = Rule(
 _ROUTE = re.compile(r"\.(get|post|put|route|websocket|api_route)$")
 _SERVER = re.compile(r"Serv|Predictor|Bridge|Inference|Endpoint|API|Handler|Engine|Model|Embedder|Encoder|Client", re.I)
 _METHOD = re.compile(r"^_?(predict|encode|embed|infer|inference|score|classify|answer|respond|confidence)\w*$")
+_RESPONSE = re.compile(r"(jsonify|dumps|Response|make_response)$")
 _NOT_AN_ANSWER = vocabulary.listed(
     "id uuid token nonce seed request session trace noise latent latents jitter delay port key"
 )
@@ -75,6 +76,13 @@ def _answers(module: Module, function: Function) -> Iterator[tuple[str, ast.expr
 
 
 def _parts(returned: ast.expr, scope: Scope) -> list[tuple[str, ast.expr]]:
+    """What an answer is made of, each with its key: a mapping, a record, either of them wrapped as a response."""
+    if isinstance(returned, ast.Tuple) and returned.elts:  # an answer and its status
+        returned = returned.elts[0]
+    if isinstance(returned, ast.Call) and _RESPONSE.search(name_of(returned.func)):
+        inner = argument(returned, 0, "content", "response")
+        if inner is not None:
+            return _parts(inner, scope)
     if isinstance(returned, ast.Call) and returned.keywords and name_of(returned.func)[:1].isalpha():
         named = [(k.arg or "", k.value) for k in returned.keywords]
         if "rand" not in name_of(returned.func):

@@ -8,7 +8,7 @@ import ast
 from collections.abc import Iterator
 
 from assay.lint import origin, vocabulary
-from assay.lint.module import Module, name_of, string
+from assay.lint.module import Module, Scope, name_of, string
 from assay.lint.rule import Hit, Rule
 
 RULE = Rule(
@@ -63,7 +63,7 @@ def check(module: Module) -> Iterator[Hit]:
             picked and isinstance(value, ast.Call) and origin.draw(module, value, scope) == "select"
         ):
             continue
-        used = _is_learned(module, name)
+        used = _is_learned(module, name) or _is_served(module, name, value, scope)
         if words & _VAGUE and not (used or words - _VAGUE):
             continue
         yield Hit(
@@ -92,4 +92,19 @@ def _is_learned(module: Module, name: str) -> bool:
         ("loss" in (called := name_of(call.func).lower()) or called.endswith((".fit", "entropy", "criterion")))
         and any(name_of(a) == name for a in [*call.args, *(k.value for k in call.keywords)])
         for call in module.calls
+    )
+
+
+def _is_served(module: Module, name: str, value: ast.expr, scope: Scope) -> bool:
+    """Does a data set's `__getitem__` hand it out as the last of a record whose first was given?"""
+    function = module.function_of(value)
+    return (
+        function is not None
+        and function.name == "__getitem__"
+        and any(
+            isinstance(returned, ast.Tuple)
+            and name_of(returned.elts[-1]) == name
+            and origin.GIVEN in origin.of(module, returned.elts[0], scope)
+            for returned in scope.returns()
+        )
     )

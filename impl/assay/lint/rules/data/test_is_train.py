@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from assay.lint import vocabulary
+from assay.lint import flow, label, vocabulary
 from assay.lint.facts import Entry
 from assay.lint.module import Module, argument, keyword, name_of, parents, string
 from assay.lint.project import Project
@@ -49,11 +49,20 @@ def check(module: Module) -> Iterator[Hit]:
         Entry(name_of(a.targets[0]), a.lineno, string(a.value)) for a in module.nodes(ast.Assign) if string(a.value)
     ]
     yield from _same_paths(paths)
+    yield from _same_paths(list(_fields(module)))
     yield from _same_paths(list(_defaults(module)))
     yield from _given_twice(module)
     yield from _renamed(module)
     yield from _scored_on_fitted(module)
     yield from _loaders_of_one_set(module)
+
+
+def _fields(module: Module) -> Iterator[Entry]:
+    """Declared attributes, `train_path: str = "pairs.jsonl"`, class by class."""
+    for node in module.nodes(ast.AnnAssign):
+        owner = module.class_of(node)
+        if (name := name_of(node.target)) and (value := string(node.value)):
+            yield Entry(name, node.lineno, value, [owner.name] if owner else [])
 
 
 def _defaults(module: Module) -> Iterator[Entry]:
@@ -113,9 +122,11 @@ def _given_twice(module: Module) -> Iterator[Hit]:
             yield Hit(
                 call.lineno, "certain", f"`{ast.unparse(trained)}` is both what is trained on and what is evaluated"
             )
-        fitted = [a for a in call.args[:2] if name_of(a)] if name_of(call.func).endswith(".fit") else []
-        if isinstance(held_out, ast.Tuple) and fitted and any(_same(fitted[0], element) for element in held_out.elts):
-            yield Hit(call.lineno, "certain", f"`{name_of(fitted[0])}` is both what is fitted and what is validated on")
+        fitted = argument(call, 0, "x") if name_of(call.func).endswith(".fit") else None
+        if fitted and isinstance(held_out, ast.Tuple) and any(_same(fitted, element) for element in held_out.elts):
+            yield Hit(
+                call.lineno, "certain", f"`{ast.unparse(fitted)}` is both what is fitted and what is validated on"
+            )
     yield from _loaded_twice(module)
 
 
@@ -190,7 +201,7 @@ def _renamed(module: Module) -> Iterator[Hit]:
 
 
 def _scored_on_fitted(module: Module) -> Iterator[Hit]:
-    """`model.fit(X, y)` and then `test_acc = score(y, model.predict(X))`."""
+    """`model.fit(X, y)` and then `test_acc = score(y, model.predict(X))`, or the same said in a message."""
     for fit in [call for callee in module.callees if callee.name.endswith(".fit") for call in callee.calls]:
         if len(fit.args) < 2 or not name_of(fit.args[0]):
             continue
@@ -203,9 +214,22 @@ def _scored_on_fitted(module: Module) -> Iterator[Hit]:
                 continue
             assign = next((p for p in parents(call) if isinstance(p, ast.Assign)), None)
             target = name_of(assign.targets[0]) if assign else ""
-            if (
-                vocabulary.says(target, _HELD_OUT)
-                and call.lineno > fit.lineno
-                and module.scope_of(call) is module.scope_of(fit)
-            ):
-                yield Hit(call.lineno, "likely", f"`{target}` is measured on `{data}`, which the model was fitted on")
+            told = label.of(call).strip(" :=\n")
+            measured = vocabulary.is_metric(told) and not vocabulary.says(told, _TRAIN)
+            name = next((n for n in (target, told if measured else "") if vocabulary.says(n, _HELD_OUT)), "")
+            if name and module.scope_of(call) is module.scope_of(fit) and not _is_other(module, data, fit, call):
+                yield Hit(call.lineno, "likely", f"`{name}` is measured on `{data}`, which the model was fitted on")
+
+
+def _is_other(module: Module, data: str, fit: ast.Call, call: ast.Call) -> bool:
+    """Does the name hold something else by then, or is it scored before it is fitted?"""
+    assigned = (
+        node.lineno
+        for node in module.scope_of(fit).own
+        if isinstance(node, ast.stmt) and not isinstance(node, _BLOCKS) and data in flow.stores(node)
+    )
+    return call.lineno <= fit.lineno or any(fit.lineno < line < call.lineno for line in assigned)
+
+
+_BLOCKS = (ast.For, ast.AsyncFor, ast.While, ast.If, ast.With, ast.AsyncWith, ast.Try, ast.Match)
+"""Statements that hold others: those are looked at for themselves."""

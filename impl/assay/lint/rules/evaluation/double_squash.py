@@ -8,10 +8,10 @@ from __future__ import annotations
 import ast
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from assay.lint import flow
-from assay.lint.module import Module, name_of
+from assay.lint.module import Module, argument, constant, keyword, name_of, string
 from assay.lint.rule import Hit, Rule
 
 RULE = Rule(
@@ -70,6 +70,7 @@ def check(module: Module) -> Iterator[Hit]:
             squashing = _squashing(module) if squashing is None else squashing
             if name in squashing:
                 yield Hit(call.lineno, "likely", f"`{told}` of `{name}(...)`, which ends in a sigmoid or softmax")
+    yield from _compiled(module)
 
 
 def squash(module: Module, call: ast.Call) -> str:
@@ -124,22 +125,67 @@ def _losses(module: Module) -> set[str]:
 
 def _squashing(module: Module) -> set[str]:
     """Names that hold a network whose output is squashed: a Sequential, or a class of this file."""
+    built = [
+        (name_of(assign.targets[0]), assign.value)
+        for assign in module.nodes(ast.Assign)
+        if isinstance(assign.value, ast.Call) and name_of(assign.targets[0])
+    ]
+    layers = _always(built, lambda made: _ends_squashed(module, made))
     classes = set()
     for node in module.nodes(ast.ClassDef):
         forward = next((f for f in node.body if isinstance(f, ast.FunctionDef) and f.name == "forward"), None)
         returned = module.scope(forward).returns() if forward else []
-        if returned and all(isinstance(value, ast.Call) and squash(module, value) for value in returned):
+        if returned and all(
+            isinstance(value, ast.Call) and (squash(module, value) or name_of(value.func) in layers)
+            for value in returned
+        ):
             classes.add(node.name)
-    found: dict[str, set[bool]] = {}
-    for assign in module.nodes(ast.Assign):
-        name, value = name_of(assign.targets[0]), assign.value
-        if not name or not isinstance(value, ast.Call):
+    return _always(built, lambda made: _ends_squashed(module, made) or module.called(made) in classes)
+
+
+def _always(built: Sequence[tuple[str, ast.Call]], holds: Callable[[ast.Call], bool]) -> set[str]:
+    """The names for which it holds of everything that they are given."""
+    return {name for name, made in built if holds(made)} - {name for name, made in built if not holds(made)}
+
+
+def _ends_squashed(module: Module, call: ast.expr | None) -> bool:
+    """`Sequential(..., Softmax())`, `Sequential([..., Dense(1, activation="sigmoid")])`, `Model(x, Dense(...)(h))`."""
+    if not isinstance(call, ast.Call):
+        return False
+    if isinstance(call.func, ast.Call):  # a layer of keras, called
+        return _is_squashing(module, call.func)
+    called = module.called(call)
+    if called.endswith("Sequential") and call.args:
+        last = call.args[-1]
+        return _is_squashing(module, last.elts[-1] if isinstance(last, ast.List) and last.elts else last)
+    if called.endswith("Model"):
+        output = argument(call, 1, "outputs")
+        return _ends_squashed(module, flow.value(output) if isinstance(output, ast.Name) else output)
+    return False
+
+
+def _is_squashing(module: Module, layer: ast.expr) -> bool:
+    if not isinstance(layer, ast.Call):
+        return False
+    called = module.called(layer)
+    given = keyword(layer, "activation") if not called.endswith("Activation") else argument(layer, 0, "activation")
+    return bool(_LAYERS.search(called)) or string(given) in ("sigmoid", "softmax")
+
+
+def _compiled(module: Module) -> Iterator[Hit]:
+    """Keras: a loss `from_logits` for a model whose last layer squashes."""
+    squashing: set[str] | None = None
+    for callee in module.callees:
+        model, _, last = callee.name.rpartition(".")
+        if last != "compile" or not model:
             continue
-        called = module.called(value)
-        last = value.args[-1] if value.args else None
-        ends = (
-            called.endswith("Sequential") and isinstance(last, ast.Call) and bool(_LAYERS.search(module.called(last)))
-        )
-        if called[:1].isupper() or "." in called:
-            found.setdefault(name, set()).add(ends or called in classes)
-    return {name for name, kinds in found.items() if kinds == {True}}
+        for call in callee.calls:
+            loss = argument(call, 1, "loss")
+            if not isinstance(loss, ast.Call) or constant(keyword(loss, "from_logits")) is not True:
+                continue
+            squashing = _squashing(module) if squashing is None else squashing
+            added = [one for c in module.callees if c.name == f"{model}.add" for one in c.calls if one.args]
+            if model in squashing or (added and _is_squashing(module, added[-1].args[0])):
+                yield Hit(
+                    loss.lineno, "likely", f"the loss takes logits, and the last layer of `{model}` squashes them"
+                )

@@ -28,9 +28,29 @@ RULE = Rule(
     words=(
         "def ",
         ".",
-        "accura|f1|mrr|ndcg|hits|recall|precis|auc|auroc|auprc|bleu|rouge|score|perplex|metric|eval",
+        "accura|f1|mrr|ndcg|hits|recall|precis|auc|auroc|auprc|bleu|rouge|score|perplex|metric|eval|valid|assess",
     ),
 )
+
+
+_VERBS = vocabulary.listed("evaluate evaluation eval validate validation assess benchmark")
+_AROUND = vocabulary.listed(
+    "model models run do perform full final epoch loop step checkpoint one all on dataset data set performance "
+    "predictions results network policy agent classifier and compute get"
+)
+"""What may stand beside the verb in the name of a function that evaluates, and does not return a share or a step."""
+_EVALUATED = (
+    vocabulary.PREDICTIONS
+    | vocabulary.LABELS
+    | vocabulary.listed(
+        "model net network classifier estimator policy agent checkpoint ckpt weights data dataset datasets loader "
+        "dataloader batch batches examples samples records items corpus queries pairs references hypotheses answers "
+        "test dev val split"
+    )
+)
+"""Parameters of a function that measures a model; what evaluates an expression or a point has others."""
+_RESULTS = vocabulary.listed("result compute call score calculate")
+"""Methods in which a class that is called a metric gives its value."""
 
 
 @RULE.python
@@ -38,24 +58,23 @@ def check(module: Module) -> Iterator[Hit]:
     if module.is_test:
         return
     for function in module.functions:
-        if vocabulary.says(function.name, vocabulary.DELIBERATE | vocabulary.NOT_MEASURED):
+        if vocabulary.says(function.name, vocabulary.DELIBERATE - {"benchmark"} | vocabulary.NOT_MEASURED):
             continue
         yield from _function(module, function)
 
 
 def _function(module: Module, function: Function) -> Iterator[Hit]:
-    if not vocabulary.says(function.name, vocabulary.EVALUATING | vocabulary.METRICS):
+    named = vocabulary.is_metric(function.name) or _is_result(module, function)
+    if not (named or vocabulary.says(function.name, vocabulary.EVALUATING | vocabulary.METRICS | _VERBS)):
         return
     scope = module.scope(function)
     returned = scope.returns()
-    certain = vocabulary.says(function.name, vocabulary.CORE_METRICS) and bool(scope.parameters)
-    if vocabulary.is_metric(function.name) and _only_numbers(module, returned, scope):
-        value = returned[-1]
-        yield Hit(
-            value.lineno,
-            "certain" if certain else "likely",
-            f"`{function.name}` returns a number that depends on nothing it was given",
-        )
+    if (named and _only_numbers(module, returned, scope)) or (
+        _measures(module, function, scope) and _only_numbers(module, returned, scope, records=True)
+    ):
+        certain = vocabulary.says(function.name, vocabulary.CORE_METRICS) and bool(scope.parameters)
+        told = f"`{function.name}` returns a number that depends on nothing it was given"
+        yield Hit(returned[-1].lineno, "certain" if certain else "likely", told)
         return
     for value in returned:
         for key, inner in [*origin.entries(value, scope), *_record(value)]:
@@ -65,6 +84,36 @@ def _function(module: Module, function: Function) -> Iterator[Hit]:
                 )
 
 
+def _measures(module: Module, function: Function, scope: Scope) -> bool:
+    """`evaluate(model, data)`, by its name and by what it is given; nothing that is there to be overridden."""
+    words = {word for word in function.name.lower().split("_") if word}
+    if not words & _VERBS or words - _VERBS - _AROUND:
+        return False
+    if not any(vocabulary.says(name, _EVALUATED) or name in ("X", "y") for name in scope.parameters):
+        return False
+    owner = module.class_of(function)
+    bases = {name_of(base).rpartition(".")[2] for base in (owner.bases if owner else ())}
+    declared = bool(bases & {"ABC", "Protocol"}) or any(
+        name_of(mark).rpartition(".")[2] in ("abstractmethod", "overload") for mark in function.decorator_list
+    )
+    return not declared and not vocabulary.says(module.context(function), _PRETENDED)
+
+
+_PRETENDED = vocabulary.DELIBERATE - vocabulary.listed("test tests testing benchmark") | vocabulary.listed(
+    "base abstract null noop constant"
+)
+"""What a class that is there to be overridden, or to stand in, is called."""
+
+
+def _is_result(module: Module, function: Function) -> bool:
+    """Is it where a metric gives its value: `result` of a keras metric, `__call__` of an `F1Score`?"""
+    owner = module.class_of(function)
+    if owner is None or function.name.strip("_") not in _RESULTS or vocabulary.says(owner.name, vocabulary.DELIBERATE):
+        return False
+    derived = any(name_of(base).rpartition(".")[2] in ("Metric", "MetricBase") for base in owner.bases)
+    return derived or vocabulary.says(owner.name, vocabulary.CORE_METRICS)
+
+
 def _record(value: ast.expr) -> list[tuple[str, ast.expr]]:
     """What `Scores(precision=0.71, recall=0.66)` holds."""
     if not isinstance(value, ast.Call) or not name_of(value.func).rpartition(".")[2][:1].isupper():
@@ -72,9 +121,11 @@ def _record(value: ast.expr) -> list[tuple[str, ast.expr]]:
     return [(word.arg, word.value) for word in value.keywords if word.arg]
 
 
-def _only_numbers(module: Module, returned: list[ast.expr], scope: Scope) -> bool:
+def _only_numbers(module: Module, returned: list[ast.expr], scope: Scope, records: bool = False) -> bool:
+    """Literals alone, one of which looks measured; `records`: `return 0.31, 0.912` among them."""
     literal = bool(returned) and all(origin.only_literal(origin.of(module, value, scope)) for value in returned)
-    return literal and any(_measured(module, value, scope) for value in returned)
+    parts = [part for v in returned for part in (v.elts if records and isinstance(v, ast.Tuple) else [v])]
+    return literal and any(_measured(module, part, scope) for part in parts)
 
 
 def _is_literal(module: Module, value: ast.expr, scope: Scope) -> bool:

@@ -8,8 +8,8 @@ import ast
 import re
 from collections.abc import Iterator
 
-from assay.lint import vocabulary
-from assay.lint.module import Module, name_of, parents, string
+from assay.lint import label, vocabulary
+from assay.lint.module import Module, name_of, string
 from assay.lint.rule import Hit, Rule
 
 RULE = Rule(
@@ -43,13 +43,13 @@ def check(module: Module) -> Iterator[Hit]:
         if len(call.args) != 1 or _HONEST.search(module.context(call)):
             continue
         curve = _curve(call.args[0])
-        for label in [_label(call), *_labels_of_name(module, call)]:
-            yield from _reported(call, curve, label)
+        for told in [label.of(call), *_labels_of_name(module, call)]:
+            yield from _reported(call, curve, told)
 
 
-def _reported(call: ast.Call, curve: str, label: str) -> Iterator[Hit]:
-    if vocabulary.says(curve, _CURVES) and vocabulary.says(label, _CURVES) and not _HONEST.search(label):
-        final = bool(re.search(r"final|result", label, re.I))
+def _reported(call: ast.Call, curve: str, told: str) -> Iterator[Hit]:
+    if vocabulary.says(curve, _CURVES) and vocabulary.says(told, _CURVES) and not _HONEST.search(told):
+        final = bool(re.search(r"final|result", told, re.I))
         what = f"the {name_of(call.func).rpartition('.')[2]} of `{curve}` is reported as a result"
         yield Hit(call.lineno, "likely" if final else "look", what)
 
@@ -67,22 +67,4 @@ def _labels_of_name(module: Module, call: ast.Call) -> list[str]:
     parent = getattr(call, "parent", None)
     if not isinstance(parent, ast.Assign) or not isinstance(parent.targets[0], ast.Name):
         return []
-    return [_label(read) for read in module.scope_of(call).reads(parent.targets[0].id)]
-
-
-def _label(call: ast.AST) -> str:
-    """The key, or the words of the message, under which the value goes out."""
-    node: ast.AST = call
-    for parent in parents(call):
-        if isinstance(parent, ast.Dict):
-            return next((string(k) or "" for k, v in zip(parent.keys, parent.values, strict=True) if v is node), "")
-        if isinstance(parent, ast.JoinedStr):
-            before = parent.values[: parent.values.index(node)]  # type: ignore[arg-type]
-            return next((string(part) or "" for part in reversed(before) if string(part)), "")
-        if isinstance(parent, ast.Assign):
-            target = parent.targets[0]
-            return (string(target.slice) or "") if isinstance(target, ast.Subscript) else ""
-        if isinstance(parent, ast.stmt | ast.Lambda | ast.comprehension):
-            return ""
-        node = parent
-    return ""
+    return [label.of(read) for read in module.scope_of(call).reads(parent.targets[0].id)]

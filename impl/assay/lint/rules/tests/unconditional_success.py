@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from assay.lint import facts
-from assay.lint.module import Module, Scope, name_of, parents
+from assay.lint.module import Module, Scope, constant, name_of, parents
 from assay.lint.rule import Hit, Rule
 from assay.lint.source import Source
 
@@ -43,6 +43,7 @@ _MAYBE = re.compile(r"\bif\b|\bnot\b|\bfail|\bwhen\b|\bunless\b|\?|%[sd]|\bmust\
 _LOOKS = re.compile(
     r"(^|[._])(assert\w*|check\w*|verify\w*|validate\w*|test\w*|main|run\w*|exit|fail|raise_\w+)$", re.I
 )
+_PROGRAMS = frozenset({"subprocess.run", "subprocess.call", "os.system"})
 _SHOWS = re.compile(r"(^|\.)(print|info|success|echo|secho|write|log|rule)$")
 
 
@@ -108,7 +109,7 @@ def _was_checked(module: Module, scope: Scope, call: ast.Call) -> bool:
             return True
         if isinstance(node, ast.Return) and any(isinstance(p, ast.If) for p in parents(node)):
             return True
-        if isinstance(node, ast.Call):
+        if isinstance(node, ast.Call) and not _is_unwatched(module, node):
             name = module.called(node) or getattr(node.func, "attr", "")
             if _looks(name) and not _is_harmless(module, name, set()):
                 return True
@@ -119,6 +120,13 @@ def _looks(name: str) -> bool:
     return bool(_LOOKS.search(name)) and not facts.LOGGING.search(name)
 
 
+def _is_unwatched(module: Module, call: ast.Call) -> bool:
+    """Is it a program that is run, and its exit code left where it is? `subprocess.run(...)` without `check`."""
+    if module.called(call) not in _PROGRAMS or not isinstance(getattr(call, "parent", None), ast.Expr):
+        return False
+    return all(word.arg not in (None, "check") or constant(word.value) is False for word in call.keywords)
+
+
 def _is_harmless(module: Module, name: str, seen: set[str]) -> bool:
     """Is it a function of this file that looks at nothing: no `raise`, no `assert`, nothing called that might look?"""
     seen.add(name)
@@ -126,7 +134,7 @@ def _is_harmless(module: Module, name: str, seen: set[str]) -> bool:
     for node in (node for function in own for node in ast.walk(function)):
         if isinstance(node, ast.Assert | ast.Raise):
             return False
-        if isinstance(node, ast.Call):
+        if isinstance(node, ast.Call) and not _is_unwatched(module, node):
             inner = module.called(node) or getattr(node.func, "attr", "")
             if _looks(inner) and inner not in seen and not _is_harmless(module, inner, seen):
                 return False

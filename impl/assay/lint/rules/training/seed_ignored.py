@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from assay.lint import facts
-from assay.lint.module import Function, Module, constant, name_of, parents
+from assay.lint.module import Function, Module, constant, name_of, parents, string
 from assay.lint.rule import Hit, Rule
 
 RULE = Rule(
@@ -39,6 +39,7 @@ RULE = Rule(
 )
 _SEEDS = re.compile(r"^(random_)?seed(_value)?$")
 _SEEDING = re.compile(r"(^|\.)(seed|manual_seed|manual_seed_all|set_seed|seed_everything|set_random_seed)$")
+_NAMESPACES = frozenset({"args", "opts", "opt", "options", "flags"})
 _TRAINS = re.compile(r"train|fit|run|experiment|evaluate|build|model|Net|learn", re.I)
 
 
@@ -59,6 +60,30 @@ def check(module: Module) -> Iterator[Hit]:
             yield Hit(function.lineno, "certain", message)
         elif names and module.class_of(function) is None and _is_run(function) and not _mentions(function, names[0]):
             yield Hit(function.lineno, "likely", f"`{function.name}` takes `{names[0]}` and does nothing with it")
+    yield from _option(module)
+
+
+def _option(module: Module) -> Iterator[Hit]:
+    """`--seed` goes into messages and names, and a constant seeds the run."""
+    adding = [call for callee in module.callees if callee.name.endswith(".add_argument") for call in callee.calls]
+    defined = next((call for call in adding if any(string(option) == "--seed" for option in call.args)), None)
+    if defined is None:
+        return
+    reads = [n for n in module.nodes(ast.Attribute) if n.attr == "seed" and name_of(n.value) in _NAMESPACES]
+    handed = any(
+        name_of(a) in _NAMESPACES
+        for call in module.calls
+        for a in [*call.args, *(word.value for word in call.keywords)]
+    )
+    told = all(facts.is_logged(module, n) or _is_label(n) or _is_named(n) for n in reads)
+    if reads and told and not handed and _constant_seed(module, module.tree.body):
+        yield Hit(defined.lineno, "likely", "`--seed` is only told, and the run is seeded with a constant")
+
+
+def _is_named(node: ast.AST) -> bool:
+    """Is it part of a name, `f"run-{args.seed}"`, that is no command for another process?"""
+    around = next((p for p in parents(node) if isinstance(p, ast.JoinedStr)), None)
+    return around is not None and not any("seed" in (string(part) or "") for part in around.values)
 
 
 def _acts(module: Module, body: list[ast.stmt], name: str) -> bool:
