@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,3 +54,10 @@ def due(assay_session: Session) -> Callable[[str, int], int]:
         return few if assay_session.smoke else assay_session.project.spec("assay").get(requirement).minimum_n
 
     return count
+
+
+@pytest.fixture
+def compiled(tmp_path: Path) -> dict[str, str]:
+    """An environment in which Python keeps what it compiles, as it does unless it is told not to."""
+    told = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**told, "PYTHONPYCACHEPREFIX": str(tmp_path / "compiled")}

@@ -26,7 +26,7 @@ def test_killed_writers_lose_and_tear_nothing(judge, seen, due, tmp_path):
 
 
 @pytest.mark.requirement("assay/status.100k")
-def test_the_board_of_a_long_ledger_is_there_at_once(judge, timed, due, assay_session, tmp_path):
+def test_the_board_of_a_long_ledger_is_there_at_once(judge, timed, due, compiled, assay_session, tmp_path):
     rows = 2_000 if assay_session.smoke else 100_000
     command = [sys.executable, "-m", "assay.cli"]
     subprocess.run([*command, "init", str(tmp_path / "project")], check=True, capture_output=True)
@@ -34,7 +34,9 @@ def test_the_board_of_a_long_ledger_is_there_at_once(judge, timed, due, assay_se
     time.sleep(0.2)  # at rest
     seconds = []
     for _ in range(due("status.100k", 2) + 1):
-        child = subprocess.Popen([*command, "status", "--json"], cwd=tmp_path / "project", stdout=subprocess.DEVNULL)
+        child = subprocess.Popen(
+            [*command, "status", "--json"], cwd=tmp_path / "project", env=compiled, stdout=subprocess.DEVNULL
+        )
         _, status, used = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
         assert child.returncode == 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 
@@ -53,14 +52,10 @@ search every distribution for its name. The first pair compiles, as the first se
 
 
 @pytest.mark.requirement("assay/plugin.idle")
-def test_an_idle_plugin_costs_nearly_nothing(judge, seen, due, tmp_path):
+def test_an_idle_plugin_costs_nearly_nothing(judge, seen, due, compiled, tmp_path):
     (tmp_path / "test_bare.py").write_text("def test_bare():\n    assert True\n")
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    alone = {
-        **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
-        "PYTHONPYCACHEPREFIX": str(tmp_path / "compiled"),  # kept, as Python does unless it is told not to
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # the others' cost is noise here
-    }
+    alone = {**compiled, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # the others' cost is noise here
     words = [sys.executable, "-c", SESSIONS, str(due("plugin.idle", 1))]
     done = subprocess.run(words, cwd=tmp_path, env=alone, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -16,7 +16,6 @@ from typer.core import TyperGroup
 
 from assay import __version__
 from assay.errors import AssayError, ClaimError, HardwareError, NotDoneError
-from assay.spec import HARDWARE
 
 app = typer.Typer(
     name="assay",
@@ -427,6 +426,8 @@ def init(folder: Annotated[Path, typer.Argument(help="An empty or new folder.")]
 
 
 def _known(hardware: str | None) -> str | None:
+    from assay.spec import HARDWARE
+
     if hardware is not None and hardware not in HARDWARE:
         raise AssayError(f'--hardware: unknown hardware "{hardware}" (known: {", ".join(HARDWARE)})')
     return hardware

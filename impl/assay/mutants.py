@@ -501,7 +501,9 @@ def run_subject(
             named = [check for check in killers if check in one.killed_by]
             ok, detail = bool(named) and not failure, failure
             if not bitten and not failure:
-                ok, detail = True, "not applicable: there was nothing to break"
+                ok, detail = not named, "not applicable: it found nothing to break"
+                if named:  # two honest runs that do not say the same
+                    detail = f"it found nothing to break, and yet {', '.join(fresh)} tripped"
             elif not ok and not failure:
                 detail = f"survived: {', '.join(fresh) or 'nothing new'} tripped"
                 before = [check for check in checks.tripped(name for _, name in honest) if check in one.killed_by]

@@ -6,6 +6,7 @@ one that found nothing to break proves nothing and is shown as not applicable. I
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import random
@@ -23,6 +24,9 @@ ENVIRONMENT = "ASSAY_SABOTAGE"
 
 BITES = "ASSAY_SABOTAGE_BITES"
 """File to which a sabotage writes a line when it has changed something."""
+
+_PLACES = ("location", "position", "index")
+"""Labels of these names point into their own sample: another's may point outside of it."""
 
 _LABELS = ("label", "labels", "target", "targets", "y", "class")
 
@@ -129,6 +133,7 @@ def _with_nan(values: Any) -> Any:
 
 
 def _nan(answer: Any) -> Any:
+    """An answer with NaN for its numbers; what holds none is handed back as it is."""
     import numpy as np
 
     if isinstance(answer, int | float | np.number):
@@ -138,9 +143,11 @@ def _nan(answer: Any) -> Any:
         bite("answers")
         return np.full(answer.shape, np.nan)
     if isinstance(answer, Mapping):
-        return {key: _nan(value) for key, value in answer.items()}
+        made = {key: _nan(value) for key, value in answer.items()}
+        return made if any(made[key] is not value for key, value in answer.items()) else answer
     if isinstance(answer, list | tuple):
-        return [_nan(value) for value in answer]
+        parts = [_nan(value) for value in answer]
+        return parts if any(new is not old for new, old in zip(parts, answer, strict=True)) else answer
     return answer
 
 
@@ -314,12 +321,10 @@ def _shuffle_batches() -> None:
         if not depth and module.training:
             for batch in (*args, kwargs):
                 if isinstance(batch, dict):
-                    for key, value in batch.items():
-                        if (key == "labels" or str(key).endswith("_labels")) and isinstance(value, torch.Tensor):
-                            order = list(range(len(value)))
-                            random.Random(len(order)).shuffle(order)
-                            batch[key] = value[order]
-                            bite(key)
+                    batch.update(_dealt(batch))
+                elif dataclasses.is_dataclass(batch):
+                    for name, value in _dealt(vars(batch)).items():
+                        object.__setattr__(batch, name, value)
         depth += 1
         try:
             return original(module, *args, **kwargs)
@@ -327,3 +332,23 @@ def _shuffle_batches() -> None:
             depth -= 1
 
     torch.nn.Module.__call__ = call
+
+
+def _dealt(batch: Mapping[Any, Any]) -> dict[Any, Any]:
+    """The labels of a batch in another order; what is ignored stays where it is."""
+    import torch
+
+    from assay.recorder import IGNORED
+
+    found = {}
+    for name, labels in batch.items():
+        named = str(name) == "labels" or (str(name).endswith("_labels") and not any(p in str(name) for p in _PLACES))
+        if named and isinstance(labels, torch.Tensor):
+            known = labels != IGNORED
+            order = list(range(int(known.sum())))
+            random.Random(len(order)).shuffle(order)
+            found[name] = labels.clone()
+            found[name][known] = labels[known][order]
+            if not torch.equal(found[name], labels):
+                bite(str(name))
+    return found

@@ -121,7 +121,7 @@ def test_nan_answers_bite_where_there_are_numbers_and_only_there(tmp_path: Path,
     monkeypatch.setenv(sabotage.ENVIRONMENT, "nan-answers")
     monkeypatch.setenv(sabotage.BITES, str(bites))
     items = list(range(5))
-    for texts in (list("abcde"), [{"reply": "a", "seen": ["b"]}] * 5, np.array(list("abcde"))):
+    for texts in (list("abcde"), [{"reply": "a", "seen": ("b",)}] * 5, [("a", ["b"])] * 5, np.array(list("abcde"))):
         assert list(sabotage.answers(texts, items)) == list(texts)
     assert not bites.exists()
     for numbers in ([0.5] * 5, np.arange(5), [{"label": "a", "p": [0.25, 0.75]}] * 5, [np.arange(3)] * 5):
@@ -141,6 +141,58 @@ def test_a_survivor_that_the_honest_run_already_looks_like_is_told_as_that(
         (row,) = mutants.run_subject(tmp_path, "toy", only=["random-weights"]).mutants
         assert not row.ok
         assert ("the honest run trips weights-digest itself" in row.detail) == told
+
+
+def test_what_found_nothing_to_break_is_not_applicable_and_must_trip_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """Where the check named for it trips all the same, two honest runs do not say the same."""
+    monkeypatch.setattr(mutants, "Nursery", lambda modules: contextlib.nullcontext())
+    monkeypatch.setattr(mutants, "_imports", lambda root, system: [])
+    for found, ok in ((set(), True), ({("auroc", "weights-matter")}, False)):
+        monkeypatch.setattr(
+            mutants, "_subject_trial", lambda *given, f=found: (f if len(given) > 5 else set(), False, "")
+        )
+        (row,) = mutants.run_subject(tmp_path, "toy", only=["random-weights"]).mutants
+        assert (row.ok, row.killed) == (ok, False), row.detail
+
+
+DEALT = """
+import dataclasses, torch
+from assay import sabotage
+
+@dataclasses.dataclass
+class Batch:
+    bug_labels: torch.Tensor
+    location_labels: torch.Tensor
+
+class Model(torch.nn.Module):
+    def forward(self, batch):
+        return batch
+
+sabotage.training()
+sabotage.bite = (bites := []).append
+model = Model()
+for make, read in ((lambda **k: dict(k, ids=torch.arange(8)), dict.__getitem__), (Batch, getattr)):
+    bugs = torch.tensor([[0, 1, -100, 0], [1, 1, 0, -100]])
+    batch = model(make(bug_labels=bugs, location_labels=torch.arange(8)))
+    dealt = read(batch, "bug_labels")
+    assert dealt.sum() == bugs.sum() and not torch.equal(dealt, bugs)
+    assert torch.equal(dealt == -100, bugs == -100)  # as many labels in each sample as before
+    assert torch.equal(read(batch, "location_labels"), torch.arange(8))  # they point into their own samples
+    assert bites == ["bug_labels"]
+    bites.clear()
+    model(make(bug_labels=torch.ones(4), location_labels=torch.arange(4)))
+    assert not bites  # nothing changes when all labels are one
+model.eval()
+assert torch.equal(model({"labels": torch.arange(9)})["labels"], torch.arange(9)) and not bites
+"""
+
+
+def test_labels_are_dealt_out_anew_among_those_that_count():
+    environment = {**os.environ, sabotage.ENVIRONMENT: "shuffled-labels"}
+    done = subprocess.run([sys.executable, "-c", DEALT], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 FROZEN = """
