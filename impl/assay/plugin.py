@@ -26,6 +26,8 @@ HARDWARE_MARKERS = {
 SESSION = pytest.StashKey["Session | None"]()
 CLAIMS = pytest.StashKey[Sequence[str]]()
 SEEN = pytest.StashKey[dict[str, str]]()
+SKIPPED = pytest.StashKey[dict[str, str]]()
+"""Node id -> reason of what skipped itself while it was collected."""
 REFUSED = pytest.StashKey[str]()
 """Name of the check for which the whole run was refused, where one did."""
 
@@ -65,6 +67,13 @@ def pytest_configure(config: pytest.Config) -> None:
     _CONFIG.append(config)
     config.stash[SESSION] = None
     config.stash[SEEN] = {}
+    config.stash[SKIPPED] = {}
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    if report.skipped and _CONFIG:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        _CONFIG[-1].stash[SKIPPED][report.nodeid] = reason.removeprefix("Skipped: ")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -180,14 +189,26 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     config = session.config
+    seen = config.stash[SEEN]
+    if not _is_xdist_worker(config):
+        seen |= dict.fromkeys(_skipped_unseen(config), "skipped")
     assay = config.stash.get(SESSION, None)
     if assay is not None:
         assay.close()
-    seen = config.stash[SEEN]
     if not seen or _is_xdist_worker(config):
         return
     if exitstatus == pytest.ExitCode.OK and not _session(config).green(seen):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _skipped_unseen(config: pytest.Config) -> list[str]:
+    """Requirements whose tests lie in a file that skipped itself: as unproven as those whose tests did."""
+    found: list[str] = []
+    for node, reason in config.stash[SKIPPED].items():
+        path = config.rootpath / node.partition("::")[0]
+        if path.is_file() and "requirement(" in path.read_text(encoding="utf-8", errors="replace"):
+            found += _session(config).skipped(path, reason)
+    return found
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -171,6 +171,19 @@ class Session:
         kind = "smoke" if self.smoke else self._verdicts[name].kind
         return kind if value is None else f"{kind} {value:.4g}"
 
+    def skipped(self, file: Path, reason: str) -> list[str]:
+        """A file skipped itself: leave a row for each requirement that its tests claim and this run should measure."""
+        path = file.resolve()
+        if not path.is_relative_to(self.project.root):
+            return []
+        where = path.relative_to(self.project.root).as_posix() + "::"
+        claims = self.project.claims.items()
+        claimed = [name for name, tests in claims if any(test.startswith(where) for test in tests)]
+        due = [name for name in claimed if not self.postponed(name)]
+        for name in due:
+            self.unmeasured(name, "skipped", reason)
+        return due
+
     def unmeasured(self, name: str, outcome: Literal["skipped", "error"], reason: str, check: str = "") -> None:
         """A selected test measured nothing: leave a row that says so, and which check refused where one did."""
         spec, requirement = self.project.requirement(name)

@@ -395,6 +395,15 @@ def test_verify_notices_what_did_not_run(judged):
     assert collected.returncode == 1
 
 
+def test_a_file_that_skips_itself_proves_nothing(judged):
+    """Also where the file is as it was measured and only its surroundings are not: the earlier rows do not stand."""
+    judged.edit("acceptance/test_size.py", "import pytest\n", 'import pytest\n\npytest.importorskip("absent_module")\n')
+    assert judged.pytest("acceptance").returncode == 1
+    assert judged.rows()["size"]["verdict"] == "UNPROVEN"
+    assert "absent_module" in judged.rows()["size"]["reason"]
+    assert judged.rows()["auroc"]["verdict"] == "PASS"
+
+
 def test_verify_names_the_file_that_cannot_be_collected(judged):
     judged.edit("acceptance/test_size.py", "import pytest\n", "import pytest\nimport nonexistent_module\n")
     done = judged.assay("verify", "toy")

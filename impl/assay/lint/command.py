@@ -18,7 +18,7 @@ from assay.lint.finding import CONFIDENCES, Finding, at_least
 from assay.lint.formats import FORMATS
 from assay.lint.rules import RULES
 
-_NAMED = 5
+_NAMED = 20
 
 
 def run(
