@@ -169,7 +169,8 @@ def spec_check() -> None:
             for move in lock.moves(requirement, locked.get(requirement.id)):
                 print(f"{spec.path}: {requirement.id}: {move}")
                 if not move.explained_by(requirement.reason):
-                    problems.append(f"{spec.path}: {requirement.id}: {move}: write a reason that names the new value")
+                    named = ", ".join(sorted(move.named))
+                    problems.append(f"{spec.path}: {requirement.id}: {move}: write a reason that names it: {named}")
         kept = project.locked.tables.get(name, {})
         for move in lock.table_moves(spec, kept):
             print(f"{spec.path}: {move}")

@@ -137,7 +137,7 @@ def moves(requirement: Requirement, locked: Entry | None) -> tuple[Move, ...]:
     for name, margins in locked["beats"].items():
         mine = now["beats"].get(name)
         if mine is None or any(a < b for a, b in zip(mine, margins, strict=True)):
-            found.append(Move(field=f"beats {name}", before=_text(margins), after=_text(mine)))
+            found.append(Move(field=f"beats {name}", before=_margins(margins), after=_margins(mine)))
     for name, margin in locked["not_worse"].items():
         mine = now["not_worse"].get(name)
         if mine is None or mine > margin:
@@ -166,6 +166,11 @@ def dropped(spec: Spec, locked: Mapping[str, Entry]) -> dict[str, str]:
     reasons = {row.id: row.reason for row in spec.dropped}
     present = {row.id for row in spec}
     return {name: reasons.get(name, "") for name in sorted(set(locked) - present)}
+
+
+def demanded(locked: Entry) -> str:
+    """The bound that a dropped requirement had, in brackets; nothing where it only reported."""
+    return f" ({Bound.model_validate(locked['bound'])})" if locked["bound"] else ""
 
 
 def tightened(spec: Spec, locked: Mapping[str, Entry]) -> dict[str, Entry]:
@@ -252,6 +257,15 @@ def _change(before: Any, after: Any) -> str:
     told = [f"+{_text(x)}" for x in after if x not in before] + [f"-{_text(x)}" for x in before if x not in after]
     more = [f"and {len(told) - 6} more"] if len(told) > 6 else []
     return f"{_short(after)} ({', '.join([*told[:6], *more]) or 'another order'})"
+
+
+def _margins(margins: list[float] | None) -> str:
+    """By how much a baseline is to be beaten, relatively and absolutely."""
+    if margins is None:
+        return "none"
+    relative, margin = margins
+    told = [f"{100 * relative:g} %"] * bool(relative) + [f"{margin:g}"] * bool(margin or not relative)
+    return f"by more than {' and '.join(told)}"
 
 
 def _text(value: Any) -> str:

@@ -280,8 +280,8 @@ class Project:
             target=target,
             rows=tuple(rows),
             dropped=tuple(
-                f"{name}: {reason or 'no reason given'}{_last_seen(entries, spec.name, name)}"
-                for name, reason in gone.items()
+                f"{id_}{lock.demanded(locked[id_])}: {reason or 'no reason given'}{_last_seen(entries, spec.name, id_)}"
+                for id_, reason in gone.items()
             ),
             moved=self._moved_tables(spec, [row.evidence for row in rows if row.evidence]),
             attested=tuple(self._summary(spec, statement, known_data) for statement in statements),

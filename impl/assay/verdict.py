@@ -27,9 +27,13 @@ class Move(Frozen):
 
     def explained_by(self, reason: str) -> bool:
         """Whether the written reason speaks of this move: it names the new value, so that it covers no later move."""
+        return len(reason.strip()) >= 20 and self.named <= set(_WORDS.findall(reason))
+
+    @property
+    def named(self) -> set[str]:
+        """The words that a reason for this move must hold: the new figures, or else the last word of what is new."""
         after = _WORDS.findall(self.after) or [self.after]
-        new = {word for word in after if word[0].isdigit()} - set(_WORDS.findall(self.before))
-        return len(reason.strip()) >= 20 and (new or {after[-1]}) <= set(_WORDS.findall(reason))
+        return {word for word in after if word[0].isdigit()} - set(_WORDS.findall(self.before)) or {after[-1]}
 
     def __str__(self) -> str:
         what = "" if self.field == "bound" else f"{self.field} "

@@ -500,7 +500,9 @@ def test_a_dropped_row_needs_its_reason(tmp_path: Path) -> None:
     assert any("b.c was dropped without a reason" in problem for problem in system.problems)
     told = shorter + '[[dropped]]\nid = "b.c"\nreason = "measured elsewhere now"\n'
     (system,) = project(tmp_path, spec=told).board().systems
-    assert re.fullmatch(r"b\.c: measured elsewhere now \(last measured \d{4}-\d\d-\d\d\)", system.dropped[0])
+    assert re.fullmatch(
+        r"b\.c \(>= 0\.5\): measured elsewhere now \(last measured \d{4}-\d\d-\d\d\)", system.dropped[0]
+    )
     assert system.done
 
 
