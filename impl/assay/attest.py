@@ -37,6 +37,9 @@ PREDICATE_TYPE: Literal["https://in-toto.io/attestation/test-result/v0.1"] = (
 _NORMAL = "assayDigest"
 """Name of a SHA-256 over a normal form (syntax tree, canonical JSON); "sha256" is over the bytes of a file."""
 
+_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".onnx", ".pkl", ".joblib", ".h5", ".npz")
+"""What a loader may take for weights: in a published folder all of it was judged."""
+
 
 class _Foreign(BaseModel):
     """Part of a document that others extend: unknown fields are ignored (in-toto's parsing rules)."""
@@ -459,7 +462,7 @@ def folder_faults(folder: Path) -> tuple[Statement, list[str]]:
             found.append(f"{name}: has other bytes than were judged")
         if subjects.get(name) != digest:
             found.append(f"{name}: is not a subject of the statement")
-    weights = {path.name for path in folder.glob(artifacts.WEIGHTS)}
+    weights = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix.lower() in _WEIGHTS}
     found += [f"{name}: was not there when it was judged" for name in sorted(weights - set(verdict.files))]
     if artifacts.recorded_weights_digest(verdict.files) != verdict.weights:
         found.append(f"{VERDICT_FILE}: its weights digest is not that of its files")

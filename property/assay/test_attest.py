@@ -528,6 +528,11 @@ def damages() -> dict[str, Any]:
     def added(folder: Path) -> None:
         shutil.copy(folder / "model.safetensors", folder / "more.safetensors")
 
+    def beside(folder: Path) -> None:
+        """Weights of another format, which a loader may prefer."""
+        (folder / "quantized").mkdir()
+        (folder / "quantized" / "model.GGUF").write_bytes(b"GGUF")
+
     def verdict(folder: Path) -> None:
         path = folder / "verdict.json"
         path.write_text(path.read_text().replace('"size": "PASS"', '"size": "FAIL"'))
