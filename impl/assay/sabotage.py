@@ -88,6 +88,35 @@ def bite(what: str) -> None:
             file.write(f"{current()}: {what}\n")
 
 
+MARK = "bitten.txt"
+"""Left in what was built under a sabotage that bit; it says so again when it is taken from the store."""
+
+
+def material() -> list[str]:
+    """What the sabotage of this run adds to the digest of everything that it may touch."""
+    return [f"{current()}, marked where it bites"] if current() else []
+
+
+@contextmanager
+def marking(folder: Path) -> Iterator[None]:
+    """Build in this folder: a sabotage that bites meanwhile leaves its mark there."""
+    before = _bitten()
+    yield
+    if _bitten() > before:
+        (folder / MARK).write_text(current(), encoding="utf-8")
+
+
+def recall(folder: Path) -> None:
+    """What was built in this folder is used: whoever built it, the sabotage bit then."""
+    if current() and (folder / MARK).is_file():
+        bite("built so")
+
+
+def _bitten() -> int:
+    path = Path(os.environ.get(BITES, os.devnull))
+    return path.stat().st_size if path.is_file() else 0
+
+
 # ------------------------------------------------------------------------------ answers
 
 

@@ -250,7 +250,7 @@ class Subject:
     def key(self) -> str:
         """Artifact key: training closure + recorder + profile + training data."""
         recorder = harness_digest("assay.recorder")
-        spoilt = [one for one in [sabotage.current()] if one]
+        spoilt = sabotage.material()
         return digests.of_json(
             [self.spec.system.train, self.training_code, recorder, self.profile, self.data_digests, *spoilt]
         )
@@ -264,6 +264,7 @@ class Subject:
         """
         folder = self.store.build("artifact", self.key, self._train, system=self.name, profile=self.profile_name)
         self.store.verify("artifact", self.key)
+        sabotage.recall(folder)
         return self._describe(self.key, folder)
 
     @cached_property
@@ -479,22 +480,23 @@ class Subject:
             origin: list[Any] = [self.code.closure(method.partition(":")[0])]
         else:
             origin = [artifact.key, artifact.weights, self.spec.system.load, self.predicting_code]
-        spoilt = [one for one in [sabotage.current()] if one]
-        key = digests.of_json([origin, method, dict(arguments), list(items), *spoilt])
+        key = digests.of_json([origin, method, dict(arguments), list(items), *sabotage.material()])
 
         def call(folder: Path) -> None:
             self._say(f"{self.name}: {method} on {len(items):,} items")
-            worker = self._worker(artifact, None)
             folder_name = None if artifact is None else str(artifact.folder)
             request = {"artifact": folder_name, "method": method, "arguments": dict(arguments)}
-            values = worker.ask("call", items=list(items), **request)
-            chosen = _some(len(items), seed=int(key[:8], 16))
-            again = worker.ask("call", items=[items[i] for i in chosen], **request)
+            with sabotage.marking(folder):
+                worker = self._worker(artifact, None)
+                values = worker.ask("call", items=list(items), **request)
+                chosen = _some(len(items), seed=int(key[:8], 16))
+                again = worker.ask("call", items=[items[i] for i in chosen], **request)
             same = _same(values, again, chosen, len(items))
             (folder / "values.bin").write_bytes(pack({"values": values, "same": same}))
 
         folder = self.store.build("predictions", key, call, system=self.name, method=method)
         self.store.verify("predictions", key)
+        sabotage.recall(folder)
         answer = unpack((folder / "values.bin").read_bytes())
         return answer["values"], bool(answer["same"])
 
@@ -517,6 +519,7 @@ class Subject:
 
         # The subject gets copies of its own files alone: what lies beside the originals may hold gold.
         with (
+            sabotage.marking(folder),
             scratch.folder("train") as private,
             Worker(self.code.roots, on_progress=progress) as worker,
         ):

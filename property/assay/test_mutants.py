@@ -112,6 +112,8 @@ def test_the_generic_mutants_of_a_subject_of_ones_own(toy: Toy, monkeypatch: pyt
     assert matrix.ok, [row.detail for row in matrix.mutants]
     assert rows["amp-off"].detail.startswith("not applicable")  # there is no torch in it
     assert {name for name, row in rows.items() if row.killed} == {*asked} - {"amp-off"}
+    again = mutants.run_subject(toy.root, "toy", only=asked)  # what was built is taken from the store now
+    assert [(row.id, row.ok, row.killed) for row in again.mutants] == [(r.id, r.ok, r.killed) for r in matrix.mutants]
     assert not (toy.root / ".assay" / "ledger.db").exists()
 
 
