@@ -316,6 +316,8 @@ class _Study:
             sums = np.bincount(self.codes, weights=self.items)
             without: Floats = (sums.sum() - sums) / (self.n - counts)
             return without
+        if isinstance(self.metric, Metric) and self.metric.without is not None:
+            return self.metric.without(self.predictions, self.gold, self.codes, **self.options)
         result = np.empty(len(self.shares))
         for code in range(len(result)):
             kept = np.flatnonzero(self.codes != code)

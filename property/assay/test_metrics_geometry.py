@@ -157,3 +157,28 @@ def test_groups_won_counts_strict_wins():
     assert won.compute({"mine": [0.5, 0.2, 0.9], "theirs": [0.4, 0.2, 1.0]}) == 1
     with pytest.raises(InvalidPredictionsError):
         won.compute([1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("sigreg", {"count": 48}), ("sigreg", {"slices": "axes"}), ("uniformity", {})],
+)
+@pytest.mark.parametrize("sides", [1, 2])
+def test_law_the_values_without_each_group_are_those_of_the_formula_without_it(name, options, sides):
+    rng = np.random.default_rng(sides)
+    both = {str(side): (1 + side / 2) * rng.standard_normal((90, 6)) for side in range(sides)}
+    codes = np.concatenate([np.arange(5), rng.integers(0, 5, 85)])
+    metric = metrics.get(f"geometry.{name}")
+    assert metric.without is not None
+    assert metric.without(both, None, codes, **options) == pytest.approx(
+        [
+            metric.compute({side: x[codes != code] for side, x in both.items()}, **options)
+            for code in range(5)
+        ],
+        rel=1e-5,
+    )  # fmt: skip
+
+
+def test_every_metric_that_leaves_out_at_once_is_tried_above():
+    named = {name for name in metrics.names() if metrics.get(name).without is not None}
+    assert named == {"geometry.sigreg", "geometry.uniformity"}

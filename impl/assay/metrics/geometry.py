@@ -52,38 +52,58 @@ def sigreg(predictions: Any, gold: Any = None, *, slices: str = "random", count:
     """
     if slices not in ("random", "axes"):
         raise InvalidOptionError(f'slices = "{slices}" is not "random" or "axes"')
-    return max(_excess(x, slices, count, seed) for x in _sides(predictions))
+    return max(
+        float(_excess(x, _directions(x.shape[1], slices, count, seed), np.full(len(x), 1 / len(x)), len(x)))
+        for x in _sides(predictions)
+    )
 
 
-def _excess(x: Floats, slices: str, count: int, seed: int) -> float:
-    n, dimensions = x.shape
+def sigreg_without(
+    predictions: Any, gold: Any, codes: NDArray[np.intp], *, slices: str = "random", count: int = 1024, seed: int = 0
+) -> Floats:
+    """(G,) `sigreg` without the items of each code: cosines and sines are the same, only their means differ."""
+    outside = codes != np.arange(codes.max() + 1)[:, None]
+    left = outside.sum(axis=1)
+    found = [
+        _excess(x, _directions(x.shape[1], slices, count, seed), outside / left[:, None], left)
+        for x in _sides(predictions)
+    ]
+    worst: Floats = np.max(found, axis=0)
+    return worst
+
+
+def _directions(dimensions: int, slices: str, count: int, seed: int) -> NDArray[np.float32]:
+    """(D, slices), of unit length."""
     if slices == "axes":
-        directions = np.eye(dimensions, dtype=np.float32)
-    else:
-        drawn = np.random.default_rng(seed).standard_normal((dimensions, count))
-        directions = (drawn / np.linalg.norm(drawn, axis=0)).astype(np.float32)
+        return np.eye(dimensions, dtype=np.float32)
+    drawn = np.random.default_rng(seed).standard_normal((dimensions, count))
+    directions: NDArray[np.float32] = (drawn / np.linalg.norm(drawn, axis=0)).astype(np.float32)
+    return directions
+
+
+def _excess(x: Floats, directions: NDArray[np.float32], shares: Floats, n: int | NDArray[np.intp]) -> Any:
+    """Mean delta of the `n` items whose share is not zero: a number for (N,) shares, (G,) for (G, N) and (G,) n."""
     points = np.linspace(0, _REACH, _KNOTS)
     normal = np.exp(-(points**2) / 2)
     weights = np.full(_KNOTS, 2 * points[1]) * normal
     weights[[0, -1]] /= 2
     expected = float(((1 - normal**2) * weights).sum())
-    single = x.astype(np.float32)
-    total = 0.0
-    shares = np.full(n, 1 / n, dtype=np.float32)
+    single, parts = x.astype(np.float32), shares.astype(np.float32)
+    total: Any = 0.0
     for low in range(0, directions.shape[1], _CHUNK):
         chosen = directions[:, low : low + _CHUNK]
         angles = np.float32(points[1]) * (single @ chosen)
-        step = np.empty((n, chosen.shape[1]), dtype=np.complex64)  # exp(i t x)
+        step = np.empty(angles.shape, dtype=np.complex64)  # exp(i t x)
         step.real, step.imag = np.cos(angles), np.sin(angles)
         power = np.ones_like(step)
-        gaps: NDArray[np.float64] = np.zeros(chosen.shape[1])
+        gaps: Any = 0.0
         for knot in range(1, _KNOTS):  # at t = 0 both functions are 1
             power *= step
             # by BLAS: numpy's sum along this axis takes four times as long
-            found = (shares @ power.view(np.float32)).astype(np.float64)
-            gaps += weights[knot] * ((found[0::2] - normal[knot]) ** 2 + found[1::2] ** 2)
-        total += float((n * gaps - expected).sum())
-    return float(total / directions.shape[1] / n)
+            found = (parts @ power.view(np.float32)).astype(np.float64)
+            gaps = gaps + weights[knot] * ((found[..., 0::2] - normal[knot]) ** 2 + found[..., 1::2] ** 2)
+        total = total + (np.expand_dims(n, -1) * gaps - expected).sum(axis=-1)
+    return total / directions.shape[1] / n
 
 
 def isoscore(predictions: Any, gold: Any = None) -> float:
@@ -136,6 +156,26 @@ def uniformity(predictions: Any, gold: Any = None) -> float:
         total -= float(np.exp(4 * np.einsum("ij,ij->i", unit, unit) - 4).sum())  # pairs of one with itself
         result.append(math.log(max(total, 1e-300) / (len(unit) * (len(unit) - 1))))
     return max(result)
+
+
+def uniformity_without(predictions: Any, gold: Any, codes: NDArray[np.intp]) -> Floats:
+    """(G,) `uniformity` without the items of each code, from the sums over pairs of codes."""
+    result = []
+    groups = np.arange(codes.max() + 1)
+    member = (codes[:, None] == groups).astype(np.float32)
+    left = len(codes) - member.sum(axis=0)
+    for x in _sides(predictions):
+        unit = (x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+        sums: Floats = np.zeros((len(groups), len(groups)))
+        for low in range(0, len(unit), 512):
+            rows = np.exp(4 * (unit[low : low + 512] @ unit.T) - 4) @ member
+            sums += member[low : low + 512].T.astype(np.float64) @ rows.astype(np.float64)
+        own = np.exp(4 * np.einsum("ij,ij->i", unit, unit) - 4).astype(np.float64)
+        sums[groups, groups] -= own @ member  # pairs of one with itself
+        total = sums.sum() - sums.sum(axis=0) - sums.sum(axis=1) + sums.diagonal()
+        result.append(np.log(np.maximum(total, 1e-300) / (left * (left - 1))))
+    worst: Floats = np.max(result, axis=0)
+    return worst
 
 
 def pairing(predictions: Any, gold: Any = None) -> float:
@@ -207,6 +247,7 @@ for _name, _formula, _direction, _range, _source, _reference in _METRICS:
             source=_source,
             formula=_formula,
             counted=_name == "violations",
+            without={"sigreg": sigreg_without, "uniformity": uniformity_without}.get(_name),
             reference=_reference,
         )
     )

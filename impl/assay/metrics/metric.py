@@ -73,6 +73,8 @@ class Metric:
         independent: the same value from another library, called as `f(predictions, gold, **options)`: liveness compares
             the two on its policies. For metrics that an acceptance suite brings along.
         uniform: True where one and the same answer for all items can be the right one.
+        without: predictions, gold, (N,) codes, **options -> (G,) the value without the items of each code 0 .. G - 1,
+            for a formula that can do so at once: an interval then costs one evaluation, not one for each group.
     """
 
     name: str
@@ -91,6 +93,7 @@ class Metric:
     reference: str = ""
     independent: Callable[..., float] | None = None
     uniform: bool = False
+    without: Callable[..., Floats] | None = None
 
     def __post_init__(self) -> None:
         if (self.formula is None) == (self.per_item is None):
