@@ -6,7 +6,6 @@ a file that cannot be read is counted with its reason, never raised.
 """
 
 import ast
-import copy
 import hashlib
 import inspect
 import multiprocessing
@@ -338,7 +337,8 @@ def _describe(
     marked = unparse(node)
     source = _PLACEHOLDERS.sub(lambda match: originals[int(match[1])], marked)
     if analysis.imports_inside:
-        marked = unparse(_without_imports(node))
+        _ImportRemover().visit(node)  # the tree has served: nothing reads it after its last text
+        marked = unparse(node)
     return _Parts(source, docstring, tuple(sorted(uses)), _numbered(marked), digest)
 
 
@@ -402,9 +402,3 @@ class _ImportRemover(ast.NodeTransformer):
                 kept = [each for each in block if not isinstance(each, ast.Pass)]
                 setattr(node, name, kept or [ast.Pass()])
         return node
-
-
-def _without_imports(node: FunctionNode) -> FunctionNode:
-    twin = _ImportRemover().visit(copy.deepcopy(node))
-    assert isinstance(twin, ast.FunctionDef | ast.AsyncFunctionDef)
-    return twin
