@@ -108,19 +108,6 @@ def test_uses_its_edges(judge, graphsage, heldout_defects, defect_data):
     )
 
 
-@pytest.mark.requirement("graphsage/features.see_defects")
-def test_features_see_defects(judge, graphsage, heldout_defects, defect_data):
-    prints = graphsage.outputs("graphsage.bridge:fingerprints", heldout_defects.sources).map(
-        lambda values: {"first": values[0::2], "second": values[1::2]}, items=heldout_defects.rows
-    )
-    judge(
-        prints,
-        groups=[row["distribution"] for row in heldout_defects.rows],
-        clusters=[row["module"] for row in heldout_defects.rows],
-        datasets=[defect_data],
-    )
-
-
 def named(span) -> str:
     """A span as one word, which is compared a thousand times faster than it is as a list by every resampling."""
     return ":".join(map(str, span))

@@ -1,4 +1,7 @@
-"""Is there anything in the features? Counted by the judge on the arrays themselves."""
+"""Is there anything in the features? Counted by the judge on the arrays themselves.
+
+They need no weights and no executed program: the first verdicts, before anything is trained.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,36 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def features(graphsage, functions, tables):
+def reader(subject, functions):
+    """The system without its weights, and so without what it is trained on."""
+    return subject("graphsage", datasets=[functions])
+
+
+@pytest.fixture(scope="session")
+def features(reader, functions, tables):
     """Feature matrices (nodes, 978) of training functions, evenly spread over the distributions."""
     rows = functions.rows("train.jsonl")
     step = max(1, len(rows) // tables("features")["functions"])
-    return graphsage.outputs("graphsage.bridge:feature_matrices", [row["source"] for row in rows[::step]])
+    return reader.outputs("graphsage.bridge:feature_matrices", [row["source"] for row in rows[::step]])
 
 
 @pytest.mark.requirement("graphsage/features.alive", "graphsage/features.no_zero_vectors")
-def test_feature_columns_are_alive(judge, graphsage, features):
-    dead = dead_columns(features.values, graphsage.profile["hidden"][0])
+def test_feature_columns_are_alive(judge, reader, features):
+    dead = dead_columns(features.values, reader.profile["hidden"][0])
     judge(features, details={"columns that never vary": dead})
+
+
+@pytest.mark.requirement("graphsage/features.see_defects")
+def test_features_see_defects(judge, reader, heldout_defects, defect_data):
+    prints = reader.outputs("graphsage.bridge:fingerprints", heldout_defects.sources).map(
+        lambda values: {"first": values[0::2], "second": values[1::2]}, items=heldout_defects.rows
+    )
+    judge(
+        prints,
+        groups=[row["distribution"] for row in heldout_defects.rows],
+        clusters=[row["module"] for row in heldout_defects.rows],
+        datasets=[defect_data],
+    )
 
 
 def dead_columns(matrices, width) -> list[int]:
