@@ -12,7 +12,7 @@ import json
 import random
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,10 +22,8 @@ import numpy as np
 
 from acceptance import jsonl, sides
 from assay.artifacts import default_root
-from corpus import doctests, hub, problems, programs, records
-from corpus.problems import Problem
+from corpus import hub, problems, programs, records
 
-SIDES = ("train", "dev", "test")
 _TOKEN = re.compile(r"\w+|[^\w\s]+")
 
 
@@ -36,8 +34,7 @@ def mbpp_file() -> Path | None:
 
 def contests_files() -> list[Path]:
     """CodeContests in the folder of public sets; empty where it is not there."""
-    data = hub.folder()
-    return [] if data is None else sorted(path for path in data.glob(problems.CODE_CONTESTS.local) if path.is_file())
+    return problems.CODE_CONTESTS.files_in(hub.folder())
 
 
 def humaneval_file() -> Path | None:
@@ -45,9 +42,7 @@ def humaneval_file() -> Path | None:
 
 
 def _local(source: hub.Source) -> Path | None:
-    folder = hub.folder()
-    path = None if folder is None else folder / source.local
-    return path if path is not None and path.is_file() else None
+    return next(iter(source.files_in(hub.folder())), None)
 
 
 def _plan(seed: int, rewrites: int, mutants: int) -> programs.Plan:
@@ -67,21 +62,12 @@ def build_programs(
 ) -> None:
     """Write train.jsonl, dev.jsonl and test.jsonl with so many problems at most from doctests, MBPP and CodeContests.
 
-    A problem of a public set is on one side only; where the set is absent its numbers are 0.
+    Which: `corpus.programs.draw`. Where a public set is absent its numbers are 0.
     """
-    taken = _structures(hub.folder()) if humaneval_file() else set()
-    found: dict[str, list[Problem]] = {side: [] for side in SIDES}
-    for side in SIDES:
-        rows = sides.records(Path(functions) / f"{side}.jsonl")
-        found[side] += _some(doctests.problems(rows), doctest[side], seed, taken)
-    for counts, read in ((mbpp, problems.mbpp), (contests, problems.code_contests)):
-        if not any(counts.values()):
-            continue
-        every = _some(read(hub.folder()), sum(counts.values()), seed, taken)
-        for side in SIDES:
-            found[side] += every[: counts[side]]
-            every = every[counts[side] :]
-    for side in SIDES:
+    rows_of = {side: sides.records(Path(functions) / f"{side}.jsonl") for side in programs.SIDES}
+    wanted = {"doctest": doctest, "mbpp": mbpp, "code_contests": contests}
+    found = programs.draw(rows_of, wanted, seed, hub.folder())
+    for side in programs.SIDES:
         rows, report = programs.label(found[side], _plan(seed, rewrites, mutants))
         records.write(out / f"{side}.jsonl", rows)
         (out / f"{side}.report.json").write_text(json.dumps(report, indent=1))
@@ -90,24 +76,6 @@ def build_programs(
 def build_humaneval(out: Path, seed: int, rewrites: int, mutants: int) -> None:
     """Write humaneval.jsonl: canonical solutions, rewrites and mutants of all 164 problems, as they come."""
     programs.build_humaneval(out, _plan(seed, rewrites, mutants), hub.folder())
-
-
-def _structures(data: Path | None) -> set[str]:
-    return {problem.ast_hash for problem in problems.humaneval(data)}
-
-
-def _some(found: Iterable[Problem], limit: int, seed: int, taken: set[str]) -> list[Problem]:
-    """So many problems at most, drawn by `seed`, none with a structure in `taken`, which grows by theirs."""
-    order = list(found)
-    random.Random(seed).shuffle(order)
-    kept = []
-    for problem in order:
-        if len(kept) == limit:
-            break
-        if problem.ast_hash not in taken:
-            taken.add(problem.ast_hash)
-            kept.append(problem)
-    return kept
 
 
 def build_ngram_confidence(out: Path, programs: str, humaneval: str) -> None:

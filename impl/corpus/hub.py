@@ -33,6 +33,10 @@ class Source:
     files: str
     revision: str = "main"
 
+    def files_in(self, data: Path | None) -> list[Path]:
+        """Its files under a data folder, by name; empty where it is not there."""
+        return [] if data is None else sorted(path for path in data.glob(self.local) if path.is_file())
+
 
 def folder() -> Path | None:
     """The folder that ASSAY_DATA names, None where it names none."""

@@ -15,7 +15,7 @@ import random
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from corpus import defects, distributions, doctests, problems, records, rewrites
 from corpus.errors import CorpusError
 from corpus.execution import labels
 from corpus.execution.sandbox import Doctest, Limits, Outcome, Sandbox, Task
+from corpus.functions import Function
 from corpus.problems import Problem
 
 KINDS: Final = ("canonical", "rewrite", "mutant", "submission")
@@ -113,6 +114,42 @@ def build(
     return report
 
 
+def draw(
+    functions: Mapping[str, Sequence[Function]], wanted: Mapping[str, Mapping[str, int]], seed: int, data: Path | None
+) -> dict[str, list[Problem]]:
+    """Problems of each side, so many at most as `wanted` says by origin and side, drawn by `seed`.
+
+    Doctests are those of the side's own `functions`; a problem of a public set is on one side only. No two problems
+    have one structure, and none has one of HumanEval's. Raises CorpusError for a set that is wanted and not there.
+    """
+    taken = _test_only_hashes(data)
+    found = {
+        side: _some(doctests.problems(functions[side]), wanted["doctest"][side], seed, taken) for side in functions
+    }
+    for origin, read in (("mbpp", problems.mbpp), ("code_contests", problems.code_contests)):
+        counts = wanted.get(origin, {})
+        if any(counts.values()):
+            every = _some(read(data), sum(counts.values()), seed, taken)
+            for side in functions:
+                found[side] += every[: counts[side]]
+                every = every[counts[side] :]
+    return found
+
+
+def _some(found: Iterable[Problem], limit: int, seed: int, taken: set[str]) -> list[Problem]:
+    """So many problems at most, drawn by `seed`, none with a structure in `taken`, which grows by theirs."""
+    order = list(found)
+    random.Random(seed).shuffle(order)
+    kept = []
+    for problem in order:
+        if len(kept) == limit:
+            break
+        if problem.ast_hash not in taken:
+            taken.add(problem.ast_hash)
+            kept.append(problem)
+    return kept
+
+
 def build_humaneval(folder: Path, plan: Plan, data: Path | None = None) -> dict[str, Any]:
     """Write humaneval.jsonl (every program of all 164 problems, not balanced) and humaneval.json: for tests only.
 
@@ -157,11 +194,12 @@ def label(found: Sequence[Problem], plan: Plan, balance: bool = True) -> tuple[l
     for problem in found:
         by_cell[_cell(problem)].append(problem)
     for name, group in by_cell.items():
-        with Sandbox(plan.cells) as sandbox:
-            right = _confirmed(group, sandbox, plan, dropped)
-            outcomes = _execute([*_written(right, plan)], right, sandbox, plan, f"{name} rewrites")
+        with Sandbox(plan.cells) as sandbox, Sandbox(plan.cells) as warm:
+            right = _warmed(_confirmed(_preloaded(group), sandbox, plan, dropped))
+            cells = {problem: warm if outcome.loaded else sandbox for problem, outcome in right.items()}
+            outcomes = _execute([*_written(right, plan)], right, cells, plan, f"{name} rewrites")
             passing = [version for version, outcome in outcomes if outcome.passed]
-            outcomes += _execute([*_mutated(passing, plan, used)], right, sandbox, plan, f"{name} mutants")
+            outcomes += _execute([*_mutated(passing, plan, used)], right, cells, plan, f"{name} mutants")
             executed += outcomes
             if sandbox.is_used:
                 missing |= sandbox.missing
@@ -216,6 +254,32 @@ def _way(row: Program) -> str:
     return row.operator if row.kind == "rewrite" else row.base
 
 
+def _preloaded(group: Sequence[Problem]) -> list[Problem]:
+    """The same, each with the modules of all: what an example finds imported is not left to which cell it comes to."""
+    modules = {each.template.module for each in group if isinstance(each.template, Doctest)}
+    return [_with(each, warm=tuple(sorted(modules)), asks_loaded=True) for each in group]
+
+
+def _warmed(right: Mapping[Problem, Outcome]) -> dict[Problem, Outcome]:
+    """The same; where known solutions imported something on their way, with all of that imported beforehand.
+
+    It costs ten times what their answers do. These problems have cells of their own: forks of a process that has
+    imported much cost more than others.
+    """
+    loaded = sorted({name for outcome in right.values() for name in outcome.loaded})
+    found = {}
+    for problem, outcome in right.items():
+        known = problem.template.warm if isinstance(problem.template, Doctest) else ()
+        found[_with(problem, warm=(*known, *loaded)) if outcome.loaded else problem] = outcome
+    return found
+
+
+def _with(problem: Problem, **changed: Any) -> Problem:
+    if not isinstance(problem.template, Doctest):
+        return problem
+    return replace(problem, template=replace(problem.template, **changed))
+
+
 def _confirmed(group: Sequence[Problem], sandbox: Sandbox, plan: Plan, dropped: Counter[str]) -> dict[Problem, Outcome]:
     """Problems whose known solution passes; a doctest's also in another hash order, and not without its body."""
     first = labels.run_all(sandbox, [each.task(each.solution) for each in group], plan.memory)
@@ -231,7 +295,7 @@ def _confirmed(group: Sequence[Problem], sandbox: Sandbox, plan: Plan, dropped: 
         if hollow.passed or not repeated.passed:
             dropped["solution not-reached" if hollow.passed else "solution not-stable"] += 1
             del right[problem]
-    return right
+    return {_with(problem, asks_loaded=False): outcome for problem, outcome in right.items()}
 
 
 def _written(right: Mapping[Problem, Outcome], plan: Plan) -> Iterator[_Version]:
@@ -267,10 +331,23 @@ def _mutated(passing: Sequence[_Version], plan: Plan, used: Counter[str]) -> Ite
 
 
 def _execute(
-    versions: Sequence[_Version], right: Mapping[Problem, Outcome], sandbox: Sandbox, plan: Plan, name: str
+    versions: Sequence[_Version],
+    right: Mapping[Problem, Outcome],
+    cells: Mapping[Problem, Sandbox],
+    plan: Plan,
+    name: str,
 ) -> list[tuple[_Version, Outcome]]:
-    tasks = [each.problem.task(each.source, _limits(each.problem.template, right[each.problem])) for each in versions]
-    return list(zip(versions, labels.run_all(sandbox, tasks, plan.memory, _progress(name, len(tasks))), strict=True))
+    """Each version with its outcome, in their order."""
+    found: dict[int, Outcome] = {}
+    for sandbox in dict.fromkeys(cells.values()):
+        places = [place for place, each in enumerate(versions) if cells[each.problem] is sandbox]
+        tasks = [
+            each.problem.task(each.source, _limits(each.problem.template, right[each.problem]))
+            for each in (versions[place] for place in places)
+        ]
+        outcomes = labels.run_all(sandbox, tasks, plan.memory, _progress(name, len(tasks)))
+        found |= dict(zip(places, outcomes, strict=True))
+    return [(each, found[place]) for place, each in enumerate(versions)]
 
 
 def _limits(template: Task, known: Outcome) -> Limits:
@@ -341,7 +418,7 @@ def _without_copies(found: Iterable[Problem], taken: Iterable[str]) -> list[Prob
 
 def _test_only_hashes(data: Path | None) -> set[str]:
     """Structures of HumanEval's solutions where the set is here; elsewhere nothing is judged on it."""
-    if data is None or not (data / problems.HUMANEVAL.local).is_file():
+    if not problems.HUMANEVAL.files_in(data):
         return set()
     return {each.ast_hash for each in problems.humaneval(data)}
 

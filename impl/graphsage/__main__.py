@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
 import sys
 import tomllib
 from collections.abc import Sequence
@@ -27,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m graphsage", description="code understanding on graphs")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (
-        ("train", "build the corpus that the specification names, train its profile"),
+        ("train", "build the corpus and the programs that the specification names, train its profile as `verify` does"),
         ("evaluate", "dev losses, operating points and calibration of the trained model"),
         ("predict", "confidence, imports and defects of every function in a file"),
         ("serve", "answer over HTTP, stating the verdict that lies beside the model"),
@@ -134,8 +133,8 @@ def _spec(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _sides(options: argparse.Namespace) -> dict[str, Path]:
-    """Build functions and labelled programs of train and dev from what the specification names."""
-    from corpus import distributions, doctests, programs, records
+    """Build functions and labelled programs of train and dev from what the specification names and is here."""
+    from corpus import distributions, hub, problems, programs, records
     from corpus.functions import functions_of
     from corpus.splits import split
 
@@ -148,13 +147,19 @@ def _sides(options: argparse.Namespace) -> dict[str, Path]:
     sides = split(found, **names)
     about = table("programs")
     plan = programs.Plan(about["seed"], about["rewrites"], about["mutants"], memory=options.model / "outcomes.sqlite")
+    data = hub.folder()
+    wanted = {"doctest": about["doctest"]}
+    for name, key, source in (("mbpp", "mbpp", problems.MBPP), ("code_contests", "contests", problems.CODE_CONTESTS)):
+        if source.files_in(data):
+            wanted[name] = about[key]
+        else:
+            print(f"graphsage: without {source.title}, which {hub.VARIABLE} does not have", file=sys.stderr)
+    drawn = programs.draw({side: sides[side] for side in programs.SIDES}, wanted, about["seed"], data)
     paths: dict[str, Path] = {}
     for side in ("train", "dev"):
         paths[side] = options.model / f"{side}.jsonl"
         records.write(paths[side], sides[side])
-        problems = doctests.problems(sides[side])
-        random.Random(about["seed"]).shuffle(problems)
-        labelled, _ = programs.label(problems[: about["doctest"][side]], plan)
+        labelled, _ = programs.label(drawn[side], plan)
         paths[f"{side}_programs"] = options.model / f"{side}_programs.jsonl"
         records.write(paths[f"{side}_programs"], labelled)
     return paths

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -94,7 +95,7 @@ ATTACKS = {
     "takes memory bit by bit": body("held = []", "while True: held.append(bytearray(2**26))"),
     "fills a file": body("open('file', 'wb').write(bytes(2**25))"),
     "loops": body("while True: pass"),
-    "sleeps": body("import time", "time.sleep(60)"),
+    "waits": body("import select", "select.select([], [], [], 60)"),
     "never answers": body("signal.pause()"),
     "opens a socket": body("import socket", "socket.socket()"),
     "recurses": body(then="return f(x)"),
@@ -131,7 +132,7 @@ def test_law_no_attack_earns_a_pass_or_harms_the_host(
     ("attack", "reason", "limits"),
     [
         ("loops", "timeout", Limits(cpu_ms=200, wall_ms=60_000)),
-        ("sleeps", "stalled", Limits(cpu_ms=60_000, wall_ms=300)),
+        ("waits", "stalled", Limits(cpu_ms=60_000, wall_ms=300)),
         ("takes 10 GB", "raised MemoryError", Limits()),
         ("exits with success", "exited", Limits()),
     ],
@@ -296,6 +297,35 @@ def test_law_outcomes_do_not_depend_on_order_or_company() -> None:
         assert forth[0] == forth[-1] == Outcome(True)
 
 
+def test_law_what_a_limit_cut_off_is_run_once_more_and_has_the_outcome_of_its_end() -> None:
+    brief = Limits(cpu_ms=100)
+    slow = body("import time", "while time.process_time() < 0.25: pass")
+    late = slow.replace("return x + 1", "return x")
+    with Sandbox(2) as cells:
+        tasks = [call(source, limits=brief) for source in (slow, late, ATTACKS["loops"], RIGHT)]
+        assert [cells.run(task).reason for task in tasks] == ["timeout", "timeout", "timeout", ""]
+        assert cells.run_all(tasks) == [
+            Outcome(True), Outcome(False, "wrong-answer"), Outcome(False, "timeout"), Outcome(True),
+        ]  # fmt: skip
+
+
+def test_law_a_pause_takes_no_time_and_a_wrong_one_is_an_error(cells: Sandbox) -> None:
+    assert cells.run(call(body("import time", "time.sleep(60)"), limits=BRIEF)) == Outcome(True)
+    assert cells.run(call(body("import time", "time.sleep(-1)"), limits=BRIEF)).reason == "raised ValueError"
+    assert cells.run(call(body("import time", "time.sleep('1')"), limits=BRIEF)).reason == "raised TypeError"
+
+
+def test_law_what_is_warm_is_imported_once_and_is_no_reason_to_fail(cells: Sandbox) -> None:
+    shows = (Example("import sys, tomllib", ""), Example("'colorsys' in sys.modules", "True\n"))
+    task = Doctest(None, "heapq", "merge", shows, asks_loaded=True)
+    assert cells.run(task) == Outcome(False, "wrong-answer")
+    assert cells.run(replace(task, warm=("no.such.module", "colorsys"))) == Outcome(True)
+    told = cells.run(replace(task, examples=(Example("import sys, zipapp", ""), Example("1", "1\n")))).loaded
+    assert "zipapp" in told
+    assert "sys" not in told
+    assert cells.run(replace(task, warm=told, examples=(Example("1", "1\n"),))).loaded == ()
+
+
 def test_example_the_order_of_a_set_is_fixed_by_the_seed() -> None:
     shown = "def f(x):\n    return list({'alpha', 'beta', 'gamma', 'delta', 'epsilon', 'zeta'})"
     test = "assert f(0) == {}"
@@ -340,14 +370,14 @@ def test_law_nothing_is_run_twice(tmp_path: Path) -> None:
 
 
 def test_law_what_depends_on_the_machine_is_not_remembered(tmp_path: Path) -> None:
-    sleeper = call(ATTACKS["sleeps"], limits=Limits(cpu_ms=200, wall_ms=200))
+    waiting = call(ATTACKS["waits"], limits=Limits(cpu_ms=200, wall_ms=200))
     memory = tmp_path / "known.sqlite"
     with Sandbox(1) as cells:
-        (outcome,) = labels.run_all(cells, [sleeper], memory)
+        (outcome,) = labels.run_all(cells, [waiting], memory)
     assert outcome == Outcome(False, "stalled")
     assert outcome.is_doubtful
     with sqlite3.connect(memory) as store:
-        assert store.execute("SELECT count(*) FROM outcomes").fetchone() == (0,)
+        assert store.execute("SELECT count(*) FROM labels").fetchone() == (0,)
 
 
 def test_example_a_damaged_memory_is_named(tmp_path: Path) -> None:

@@ -195,6 +195,20 @@ def test_example_doctests_of_a_module_that_changes_with_the_hash_seed(tmp_path: 
     assert {"solution not-reached": 1, "solution not-stable": 1}.items() <= report["dropped"].items()
 
 
+def test_law_what_an_example_finds_imported_does_not_depend_on_the_cell_it_comes_to() -> None:
+    """Modules of a distribution share cells: one that imports another must do so for all of them, or for none."""
+    asks = (Example("import sys\n", ""), Example("'tabnanny' in sys.modules\n", "True\n"))
+    root = Path(sysconfig.get_path("stdlib"))
+    problem = doctests.problems(functions(Distribution("python", "3", "PSF-2.0", root, (root / "statistics.py",))))[0]
+    assert isinstance(problem.template, Doctest)
+    first = replace(problem, problem="python:first", template=replace(problem.template, examples=asks))
+    other = replace(first, problem="python:other", template=replace(first.template, module="tabnanny"))
+    for cells in (1, 3):
+        _, report = programs.label([first, other], replace(PLAN, cells=cells, memory=None))
+        # both see it imported; neither is about its own function
+        assert report["dropped"] == {"solution not-reached": 1, "solution unready": 1}
+
+
 def _order() -> str:
     return subprocess.run(
         [sys.executable, "-c", "print({'a', 'b', 'c', 'd'})"],

@@ -13,9 +13,9 @@ def built(tmp_path, monkeypatch):
     monkeypatch.setenv("ASSAY_DATA", str(tmp_path))
     monkeypatch.setattr(suite, "default_root", lambda: tmp_path)
     parquet(tmp_path / "code_contests/train-00000.parquet", [CONTEST_ROW])
-    for side in suite.SIDES:
+    for side in suite.programs.SIDES:
         (tmp_path / f"{side}.jsonl").write_text("")
-    none = dict.fromkeys(suite.SIDES, 0)
+    none = dict.fromkeys(suite.programs.SIDES, 0)
     suite.build_programs(tmp_path, str(tmp_path), none, none, {**none, "train": 2}, seed=0, rewrites=1, mutants=2)
     return programs.read(tmp_path / "train.jsonl")
 

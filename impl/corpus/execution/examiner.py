@@ -27,6 +27,8 @@ _LONGEST_OUTPUT: Final = 16 * 2**20  # bytes of stdout of one script
 _FLAGS: Final = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 _TOLERANCE: Final = 1e-6
 
+_MOST_MODULES: Final = 5_000
+
 Verdict = tuple[bool, str]
 
 
@@ -41,7 +43,8 @@ def run(program: Channel, verdict: Channel) -> None:
         os.dup2(null, descriptor)
     sys.stdout, sys.stderr = open(1, "w"), open(2, "w")  # noqa: SIM115
     tests = verdict.receive()
-    verdict.send(_KINDS[tests["kind"]](tests, program))
+    passed, reason = _KINDS[tests["kind"]](tests, program)
+    verdict.send([passed, reason, _loaded(program) if passed and tests.get("asks_loaded") else []])
 
 
 # -- a function against assertions -----------------------------------------------------------------
@@ -180,6 +183,19 @@ def _doctest(tests: Mapping[str, Any], program: Channel) -> Verdict:
         elif error is not None or not checker.check_output(want, got, flags | _FLAGS):
             return False, "wrong-answer"
     return (True, "") if shown else (False, LEAST)
+
+
+def _loaded(program: Channel) -> list[str]:
+    """Modules that the program says to have imported since it began."""
+    try:
+        program.send(None)
+        answer = program.receive()
+    except Closed:
+        return []
+    match answer:
+        case ["loaded", [*names]] if len(names) <= _MOST_MODULES and all(isinstance(name, str) for name in names):
+            return sorted(names)
+    return []
 
 
 # -- scripts ---------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from corpus.execution.sandbox import Limits, Outcome, Sandbox, Task
 _BATCH: Final = 200  # outcomes between two writes: what a killed run loses at most
 _BUSY_SECONDS: Final = 60.0
 _SCHEMA: Final = (
-    "CREATE TABLE IF NOT EXISTS outcomes (digest TEXT PRIMARY KEY, passed INTEGER, reason TEXT, cpu_ms REAL)"
+    "CREATE TABLE IF NOT EXISTS labels (digest TEXT PRIMARY KEY, passed INTEGER, reason TEXT, cpu_ms REAL, loaded TEXT)"
 )
 
 
@@ -76,18 +76,22 @@ def _open(memory: Path | None) -> Iterator[sqlite3.Connection]:
 def _known(store: sqlite3.Connection, keys: Sequence[str]) -> dict[str, Outcome]:
     found = {}
     for key in set(keys):
-        row = store.execute("SELECT passed, reason, cpu_ms FROM outcomes WHERE digest = ?", (key,)).fetchone()
+        row = store.execute("SELECT passed, reason, cpu_ms, loaded FROM labels WHERE digest = ?", (key,)).fetchone()
         if row is not None:
-            found[key] = Outcome(bool(row[0]), row[1], row[2])
+            found[key] = Outcome(bool(row[0]), row[1], row[2], tuple(row[3].split()))
     return found
 
 
 def _remember(store: sqlite3.Connection, outcomes: dict[str, Outcome]) -> None:
-    rows = [(key, each.passed, each.reason, each.cpu_ms) for key, each in outcomes.items() if not each.is_doubtful]
+    rows = [
+        (key, each.passed, each.reason, each.cpu_ms, " ".join(each.loaded))
+        for key, each in outcomes.items()
+        if not each.is_doubtful
+    ]
     for attempt in range(5):
         try:
             with store:
-                store.executemany("INSERT OR IGNORE INTO outcomes VALUES (?, ?, ?, ?)", rows)
+                store.executemany("INSERT OR IGNORE INTO labels VALUES (?, ?, ?, ?, ?)", rows)
             return
         except sqlite3.OperationalError:  # another run writes
             time.sleep(attempt)

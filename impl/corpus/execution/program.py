@@ -82,11 +82,14 @@ def _function(task: Mapping[str, Any]) -> Callable[[str], list[str]]:
 
 def _examples(task: Mapping[str, Any]) -> Callable[[str], list[str]]:
     module = importlib.import_module(task["module"])
+    before = set(sys.modules)
     if task["source"] is not None:
         replace(module, task["qualname"], task["source"])
     namespace = {**_at_hand(task["module"]), **vars(module), "__name__": "__main__"}
 
-    def show(request: str) -> list[str]:
+    def show(request: str | None) -> list[Any]:
+        if request is None:
+            return ["loaded", [name for name in sys.modules if name not in before and _is_importable(name)]]
         out = io.StringIO()
         raised = ""
         with contextlib.redirect_stdout(out):
@@ -98,6 +101,12 @@ def _examples(task: Mapping[str, Any]) -> Callable[[str], list[str]]:
         return ["shown", out.getvalue(), raised]
 
     return show
+
+
+def _is_importable(name: str) -> bool:
+    """Whether it came from a file of this name: what others put into `sys.modules` cannot be imported again."""
+    spec = getattr(sys.modules[name], "__spec__", None)
+    return spec is not None and spec.name == name and bool(spec.has_location)
 
 
 def _at_hand(module: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +31,9 @@ _END_SECONDS: Final = 3.0
 _KILLED: Final = "killed"
 _EXITED: Final = "exited"
 _STALLED: Final = "stalled"
+_TIMEOUT: Final = "timeout"
+AGAIN: Final = 4
+"""Times the CPU limit that a program gets which the limit cut off once."""
 _ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -46,6 +49,10 @@ class Limits:
     wall_ms: int = 15_000
     memory: int = 512 * 2**20
     file_bytes: int = 16 * 2**20
+
+    def again(self) -> "Limits":
+        """Those of the second run of what they cut off."""
+        return replace(self, cpu_ms=AGAIN * self.cpu_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +70,7 @@ class Call:
     limits: Limits = Limits()
 
     def steps(self) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-        program = {"kind": "call", "source": self.source, "entry": self.entry, "preload": ()}
+        program = {"kind": "call", "source": self.source, "entry": self.entry, "preload": (), "warm": ()}
         yield program, {"kind": "call", "entry": self.entry, "context": self.context, "test": self.test}
 
 
@@ -81,7 +88,9 @@ class Example:
 class Doctest:
     """A function of an installed module against the examples of its docstring; `source` None is the module's own.
 
-    `version` is that of its distribution: an outcome is known for this version only.
+    `version` is that of its distribution: an outcome is known for this version only. `preload` are modules that
+    the cell must be able to import first, `warm` others that it imports before them where it can, so that not every
+    program does it anew. `asks_loaded` has the outcome tell what running the examples imported.
     """
 
     source: str | None
@@ -90,6 +99,8 @@ class Doctest:
     examples: tuple[Example, ...]
     version: str = ""
     preload: tuple[str, ...] = ()
+    warm: tuple[str, ...] = ()
+    asks_loaded: bool = False
     limits: Limits = Limits()
 
     def steps(self) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
@@ -100,9 +111,10 @@ class Doctest:
             "qualname": self.qualname,
             "version": self.version,
             "preload": self.preload,
+            "warm": self.warm,
         }
         examples = [(each.source, each.want, each.error, each.flags) for each in self.examples]
-        yield program, {"kind": "doctest", "examples": examples}
+        yield program, {"kind": "doctest", "examples": examples, "asks_loaded": self.asks_loaded}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +127,7 @@ class Script:
 
     def steps(self) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
         for stdin, stdout in self.cases:
-            program = {"kind": "script", "source": self.source, "stdin": stdin, "preload": ()}
+            program = {"kind": "script", "source": self.source, "stdin": stdin, "preload": (), "warm": ()}
             yield program, {"kind": "script", "stdout": stdout}
 
 
@@ -129,17 +141,23 @@ class Outcome:
     `reason` is empty where it passed, else one of: wrong-answer, raised NAME, misfit NAME (the tests could not use
     the answer), unready NAME (it failed before it could be asked), exited, timeout (of CPU), no-value, output,
     arguments (the tests ask with what is no plain data), untested, import NAME, stalled (by the wall clock), killed
-    (it took its cell down). `cpu_ms` is the program's own.
+    (it took its cell down). `cpu_ms` is the program's own, `loaded` what it says to have imported where it was asked.
     """
 
     passed: bool
     reason: str = ""
     cpu_ms: float = field(default=0.0, compare=False)
+    loaded: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def is_doubtful(self) -> bool:
         """No verdict was reached: another machine, or a quieter day, may give one."""
         return self.reason in (_KILLED, _STALLED)
+
+    @property
+    def is_cut_off(self) -> bool:
+        """It was ended from outside: what it would have come to is not known."""
+        return self.reason in (_KILLED, _STALLED, _TIMEOUT)
 
 
 class Sandbox:
@@ -191,14 +209,16 @@ class Sandbox:
     def run(self, task: Task) -> Outcome:
         """Run one task; it waits for a free cell."""
         spent = 0.0
+        loaded: tuple[str, ...] = ()
         for program, tests in task.steps():
             outcome = self._step(program, tests, task.limits)
             if outcome.reason == _KILLED:  # not on the word of one cell: it may have been an earlier program's doing
                 outcome = self._step(program, tests, task.limits)
             spent += outcome.cpu_ms
+            loaded += outcome.loaded
             if not outcome.passed:
-                return Outcome(False, outcome.reason, spent)
-        return Outcome(True, "", spent)
+                return Outcome(False, outcome.reason, spent, loaded)
+        return Outcome(True, "", spent, loaded)
 
     def _step(self, program: dict[str, Any], tests: dict[str, Any], limits: Limits) -> Outcome:
         cell = self._free.get()
@@ -214,13 +234,21 @@ class Sandbox:
             self._free.put(cell)
 
     def run_all(self, tasks: Sequence[Task]) -> list[Outcome]:
-        """Outcomes in the order of the tasks, as many at a time as there are cells."""
+        """Outcomes in the order of the tasks, as many at a time as there are cells.
+
+        What a limit cut off is run once more, alone and with AGAIN times the CPU time: a program that comes to an end
+        has the outcome of its end, and that a busy machine made it slower changes nothing.
+        """
         with ThreadPoolExecutor(self._cells) as pool:
             try:
-                return list(pool.map(self.run, tasks))
+                outcomes = list(pool.map(self.run, tasks))
             except BaseException:  # an interrupted run does not wait for what has not begun
                 pool.shutdown(cancel_futures=True)
                 raise
+        for place, task in enumerate(tasks):
+            if outcomes[place].is_cut_off:
+                outcomes[place] = self.run(replace(task, limits=task.limits.again()))
+        return outcomes
 
     def _start(self) -> "_Cell":
         try:
@@ -293,12 +321,12 @@ class _Cell:
             if report["reason"] not in ("", _EXITED):
                 return Outcome(False, report["reason"], spent)
             try:
-                passed, reason = verdict.receive()
-            except Closed:
+                passed, reason, loaded = verdict.receive()
+            except (Closed, ValueError):
                 return Outcome(False, _KILLED, spent)
             # A script whose output is right has to end well, too.
             reason = str(reason) or report["reason"]
-            return Outcome(passed is True and not reason, reason, spent)
+            return Outcome(passed is True and not reason, reason, spent, tuple(loaded))
 
     def close(self) -> None:
         """End the cell and whatever runs in it, and wait until it has gone: nothing is left to be reaped."""
