@@ -121,6 +121,20 @@ def test_ignores_need_a_reason_and_a_finding(tree: Path) -> None:
     assert rules_in(tree, 'x = "# assay: ignore[AS303] a text, no comment"\n') == set()
 
 
+def test_files_named_one_by_one_are_judged_with_their_project_around_them(tree: Path) -> None:
+    """A pre-commit hook names what changed; the key of a configuration is read elsewhere, and findings there stay there."""
+    (tree / "settings.py").write_text(
+        "from dataclasses import dataclass\n\n\n@dataclass\nclass Config:\n    rate: float = 1\n    drop: float = 0\n"
+    )
+    (tree / "fit.py").write_text("def fit(config):\n    return config.rate\n")
+    (tree / "model.py").write_text("def build(config):\n    return config.drop\n")
+    (tree / "pyproject.toml").write_text("")
+    assert run("settings.py", "fit.py") == (0, "")
+    (tree / "model.py").unlink()
+    assert "`drop`" in run("settings.py", "fit.py")[1]
+    assert "best.pt" not in run("settings.py")[1]
+
+
 def test_baseline_holds_what_was_there_and_nothing_new(tree: Path) -> None:
     assert run("--write-baseline", "lint.json")[0] == 0
     (tree / "train.py").write_text("import os\n\n\n\n" + DROPPED.format(""))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from assay.errors import LintError, did_you_mean
 from assay.lint import baseline as baselines
-from assay.lint import catalogue, engine
+from assay.lint import catalogue, discovery, engine
 from assay.lint.cache import Cache
 from assay.lint.finding import CONFIDENCES, Finding, at_least
 from assay.lint.formats import FORMATS
@@ -41,7 +41,7 @@ def run(
     chosen = _codes("--select", select) if select else set(RULES)
     chosen -= _codes("--ignore", ignore)
     result = engine.run(
-        paths, exclude=[*exclude, *_configured()], selected=chosen, cache=Cache.of(paths) if use_cache else None
+        paths, exclude=[*exclude, *_configured()], selected=chosen, cache=Cache.of(_trees(paths)) if use_cache else None
     )
     findings = [finding for finding in result.findings if at_least(finding.confidence, floor)]
     if baseline is not None:
@@ -59,6 +59,11 @@ def run(
     if output_format == "text":
         print(_summary(findings, result), file=sys.stderr)
     return 2 if result.broken else int(bool(findings))
+
+
+def _trees(paths: Sequence[Path]) -> list[Path]:
+    """The folders that are read: those of files named one by one are their projects."""
+    return [path for path in paths if path.is_dir()] + discovery.around(paths) or list(paths)
 
 
 def explain(name: str | None) -> str:

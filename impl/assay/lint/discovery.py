@@ -17,6 +17,29 @@ SKIPPED = {
 """Folders that hold no one's own code. One that is named on the command line is read all the same."""
 
 
+ROOTS = (".git", ".hg", "pyproject.toml", "setup.py", "setup.cfg")
+"""What lies in the topmost folder of a project."""
+
+
+def around(paths: Sequence[Path]) -> list[Path]:
+    """The projects of files that are named one by one, as a pre-commit hook names them: who reads a key may lie there.
+
+    None for a file that no walk from the top of its project would reach.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        if path.is_dir():
+            continue
+        whole = path.absolute()
+        for folder in whole.parents:
+            if folder.name in SKIPPED or (folder / "pyvenv.cfg").is_file():
+                break
+            if any((folder / name).exists() for name in ROOTS):
+                found[folder] = None
+                break
+    return list(found)
+
+
 def files(paths: Sequence[Path], exclude: Sequence[str] = ()) -> Iterator[tuple[str, Path]]:
     """(path as it is reported, path to open) of every file of a known kind.
 

@@ -57,15 +57,20 @@ def run(
     """Lint files and folders.
 
     Args:
-        paths: must exist.
+        paths: must exist. Files named one by one are judged with their project around them: its facts count, its
+            findings are not reported.
         exclude: globs of what is left out.
         selected: codes of rules to report; all by default. Every rule runs, so that the cache holds for any selection.
         cache: where facts are kept between runs.
         workers: processes.
     """
     chosen = set(RULES) if selected is None else set(selected)
-    every = _facts(list(discovery.files(paths, exclude)), cache, workers)
-    project = Project(every)
+    listed = list(discovery.files(paths, exclude))
+    named = {shown for shown, _ in listed}
+    around = discovery.around(paths)
+    known = _facts(list(discovery.files([*paths, *around], exclude)) if around else listed, cache, workers)
+    project = Project(known)
+    every = [file for file in known if file.path in named]
     findings = [
         Finding(file.path, line, code, confidence, message)  # type: ignore[arg-type]
         for file in every
@@ -78,7 +83,8 @@ def run(
         if rule.across is None:
             continue
         try:
-            findings += [Finding(h.path, h.line, code, h.confidence, h.message) for h in rule.across(project)]
+            hits = [hit for hit in rule.across(project) if hit.path in named]
+            findings += [Finding(h.path, h.line, code, h.confidence, h.message) for h in hits]
         except Exception as error:
             broken.append(f"{code} over all files: {type(error).__name__}: {error}")
     findings = ignores.apply(set(findings), every, chosen)
