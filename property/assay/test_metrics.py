@@ -97,9 +97,12 @@ def test_a_needed_option_must_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_registered_metric_is_found_and_guarded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry_module, "_metrics", dict(registry_module._metrics))
-    own = metrics.register(
-        Metric("own.wrong", "higher", (0, 1), "test", lambda predictions, gold: 2.13 * sum(predictions))
-    )
+    policies = metrics.get("classification.accuracy").policy_form
+
+    def doubled(predictions, gold):
+        return 2.13 * sum(predictions)
+
+    own = metrics.register(Metric("own.wrong", "higher", (0, 1), "test", doubled, policy_form=policies))
     assert metrics.get("own.wrong") is own
     assert own.module == __name__
     with pytest.raises(MetricError, match=r"gave 2.13, outside its range \[0, 1\]"):
@@ -107,7 +110,9 @@ def test_a_registered_metric_is_found_and_guarded(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(metrics.UndefinedMetricError):
         Metric("own.nan", "higher", (0, 1), "test", lambda predictions, gold: math.nan).compute([1.0], [1])
     with pytest.raises(MetricError, match="already registered"):
-        metrics.register(Metric("own.wrong", "higher", (0, 1), "test", lambda predictions, gold: 0.0))
+        metrics.register(Metric("own.wrong", "higher", (0, 1), "test", doubled, policy_form=policies))
+    with pytest.raises(MetricError, match="names no policy_form"):
+        metrics.register(Metric("own.other", "higher", (0, 1), "test", lambda predictions, gold: 1.0))
 
 
 @pytest.mark.parametrize("name", ["auroc", "Own.x", "own.", ".x", "own. x"])

@@ -12,13 +12,20 @@ def register(metric: Metric) -> Metric:
     """Make a metric known under its name.
 
     Raises:
-        MetricError: when the name is taken, or is not "family.metric".
+        MetricError: when the name is taken, is not "family.metric", or belongs to a metric of predictions that an
+            acceptance suite brings along without policies: nothing could tell it from `return 1.0`.
     """
     family, dot, rest = metric.name.partition(".")
     if not dot or not family or not rest or metric.name != metric.name.lower() or " " in metric.name:
         raise MetricError(f'metric "{metric.name}": a name is lower case and reads "family.metric"')
     if metric.name in _metrics:
         raise MetricError(f'metric "{metric.name}" is already registered by {_metrics[metric.name].module}')
+    if metric.consumes == "predictions" and metric.policy_form is None and not metric.module.startswith("assay."):
+        raise MetricError(
+            f'metric "{metric.name}" names no policy_form, so nothing could tell it from `return 1.0`: give it that of '
+            'a metric with the same gold, policy_form=get("classification.accuracy").policy_form, or one of its own '
+            "(gold, rng -> oracle, inverted, shuffled, constant and random predictions)"
+        )
     _metrics[metric.name] = metric
     return metric
 
