@@ -352,6 +352,8 @@ def _parser(module: Module, facts: Facts) -> str:
     if any(name.startswith("click.") or name == "click" for name in names):
         return "click"
     if any(name.startswith("typer.") or name == "typer" for name in names):
+        if any(map(_is_registering, module.calls)):
+            return "opaque"
         facts.options = sorted(
             set(facts.options)
             | {
@@ -363,6 +365,12 @@ def _parser(module: Module, facts: Facts) -> str:
         )
         return "typer"
     return ""
+
+
+def _is_registering(call: ast.Call) -> bool:
+    """`app.command()(score)`, `app.add_typer(other)`: parameters of functions that lie elsewhere are the options."""
+    maker = call.func.func if isinstance(call.func, ast.Call) else None
+    return name_of(maker).endswith(".command") or name_of(call.func).endswith(".add_typer")
 
 
 def _is_computed(call: ast.Call) -> bool:

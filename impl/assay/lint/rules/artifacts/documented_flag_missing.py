@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from assay.lint.facts import Facts
 from assay.lint.finding import Confidence
 from assay.lint.project import Project
 from assay.lint.rule import Hit, Rule
@@ -26,6 +27,8 @@ RULE = Rule(
         'parser.add_argument("--epochs", type=int)\nprint(parser.parse_args().epochs)\n',
     },
 )
+
+
 _IMPLIED = frozenset({"--help", "--version", "--password", "--yes", "--install-completion", "--show-completion"})
 """What argparse, click and typer add themselves."""
 
@@ -38,7 +41,7 @@ def check(project: Project) -> Iterator[Hit]:
             if script is None or script.test or not script.parser:
                 continue
             files = project.closure(script)
-            if any(file.parser == "opaque" for file in files):
+            if any(file.parser == "opaque" or _is_extended(file) for file in files):
                 continue
             known = {option for file in files for option in file.options} | _IMPLIED
             beside = (PurePosixPath(facts.path).parent / command.script).as_posix() == script.path
@@ -48,3 +51,8 @@ def check(project: Project) -> Iterator[Hit]:
                 negated = flag.replace("--no-", "--", 1)
                 if not any(option.startswith((flag, negated)) for option in known):
                     yield Hit(command.line, confidence, f"`{command.script}` has no option `{flag}`", facts.path)
+
+
+def _is_extended(facts: Facts) -> bool:
+    """Does something add options that no text of the project holds: click_log, typer_config?"""
+    return any(name.startswith(("click_", "typer_")) for name in facts.imports)

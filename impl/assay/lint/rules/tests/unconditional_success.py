@@ -111,9 +111,13 @@ def _was_checked(module: Module, scope: Scope, call: ast.Call) -> bool:
             return True
         if isinstance(node, ast.Call) and not _is_unwatched(module, node):
             name = module.called(node) or getattr(node.func, "attr", "")
-            if _looks(name) and not _is_harmless(module, name, set()):
+            if (_looks(name) or _is_own(module, name)) and not _is_harmless(module, name, set()):
                 return True
     return False
+
+
+def _is_own(module: Module, name: str) -> bool:
+    return any(function.name == name for function in module.functions)
 
 
 def _looks(name: str) -> bool:
@@ -136,7 +140,8 @@ def _is_harmless(module: Module, name: str, seen: set[str]) -> bool:
             return False
         if isinstance(node, ast.Call) and not _is_unwatched(module, node):
             inner = module.called(node) or getattr(node.func, "attr", "")
-            if _looks(inner) and inner not in seen and not _is_harmless(module, inner, seen):
+            looks = _looks(inner) or _is_own(module, inner)
+            if looks and inner not in seen and not _is_harmless(module, inner, seen):
                 return False
     return bool(own)
 

@@ -80,7 +80,8 @@ def _handed_back(module: Module) -> Iterator[Hit]:
         target = targets.elts[makers[maker]]
         name = name_of(target)
         trains = any(isinstance(n, ast.Call) and _TRAINS.search(name_of(n.func)) for n in module.scope_of(assign).own)
-        if not name or name.startswith("_") or not trains:
+        given_up = any(name == name_of(t) for node in module.nodes(ast.Delete) for t in node.targets)
+        if not name or name.startswith("_") or not trains or given_up:
             continue
         used = usage.of(module, target)
         if not (used.escapes or used.attributes & _STEPS):
