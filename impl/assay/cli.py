@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 not done, 2 the question itself was wrong.
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import sys
@@ -181,6 +182,9 @@ def spec_check() -> None:
         taken = locked == lock.tightened(spec, locked) and kept == lock.kept_tables(spec, kept)
         if not taken and not problems:
             problems.append(f"{spec.path}: stricter than {lock.NAME}; run `assay spec lock`")
+        days = project.locked.since.get(name, {})
+        if not problems and days != lock.seen(spec, locked, kept, days, ""):
+            problems.append(f"{spec.path}: goalposts moved or came back since {lock.NAME}; run `assay spec lock`")
     project.check_claims(project.specs)
     if problems:
         raise AssayError("\n".join(problems))
@@ -195,11 +199,13 @@ def spec_lock() -> None:
     from assay.project import SPEC_FOLDER
 
     project = _project()
-    entries, tables = dict(project.locked), dict(project.locked.tables)
+    entries, tables, since = dict(project.locked), dict(project.locked.tables), dict(project.locked.since)
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
     for name, spec in project.specs.items():
         entries[name] = lock.tightened(spec, project.locked.get(name, {}))
         tables[name] = lock.kept_tables(spec, tables.get(name, {}))
-    lock.write(project.root / SPEC_FOLDER, entries, tables)
+        since[name] = lock.seen(spec, entries[name], tables[name], since.get(name, {}), today)
+    lock.write(project.root / SPEC_FOLDER, entries, tables, since)
     print(f"{project.root / SPEC_FOLDER / lock.NAME}: {sum(map(len, entries.values()))} requirements")
 
 

@@ -28,6 +28,9 @@ Entry = dict[str, Any]
 Tables = dict[str, dict[str, Any]]
 """`[data.X]` -> its keys, as first taken in."""
 
+Days = dict[str, str]
+"""A moved goalpost, as `_place` names it -> the day on which `assay spec lock` first saw it, YYYY-MM-DD."""
+
 
 class _Row(Frozen):
     """The form of an entry."""
@@ -53,16 +56,24 @@ class _File(Frozen):
     version: Literal[1]
     systems: dict[str, dict[str, _Row]]
     tables: dict[str, Tables] = {}
+    since: dict[str, Days] = {}
 
 
 class Locked(dict[str, dict[str, Entry]]):
-    """System -> requirement -> entry; beside it the data tables of each system."""
+    """System -> requirement -> entry; beside it the data tables of each system, and since when its goalposts moved."""
 
     tables: dict[str, Tables]
+    since: dict[str, Days]
 
-    def __init__(self, systems: Mapping[str, dict[str, Entry]], tables: Mapping[str, Tables] | None = None) -> None:
+    def __init__(
+        self,
+        systems: Mapping[str, dict[str, Entry]],
+        tables: Mapping[str, Tables] | None = None,
+        since: Mapping[str, Days] | None = None,
+    ) -> None:
         super().__init__(systems)
         self.tables = dict(tables or {})
+        self.since = dict(since or {})
 
 
 def read(folder: Path) -> Locked:
@@ -77,7 +88,7 @@ def read(folder: Path) -> Locked:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         _File.model_validate(content)
-        return Locked(content["systems"], content.get("tables"))
+        return Locked(content["systems"], content.get("tables"), content.get("since"))
     except ValidationError as error:
         first = error.errors()[0]
         reason = f"{'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}"
@@ -89,10 +100,17 @@ def read(folder: Path) -> Locked:
     )
 
 
-def write(folder: Path, entries: Mapping[str, Mapping[str, Entry]], tables: Mapping[str, Tables] | None = None) -> None:
+def write(
+    folder: Path,
+    entries: Mapping[str, Mapping[str, Entry]],
+    tables: Mapping[str, Tables] | None = None,
+    since: Mapping[str, Days] | None = None,
+) -> None:
     """Write the lock, atomically and with stable bytes."""
     path = folder / NAME
     content = {"version": 1, "systems": entries, "tables": tables or {}}
+    if since and any(since.values()):
+        content["since"] = {system: days for system, days in since.items() if days}
     text = json.dumps(content, indent=1, sort_keys=True) + "\n"
     temporary = path.with_suffix(f".{os.getpid()}")
     temporary.write_text(text, encoding="utf-8")
@@ -201,17 +219,32 @@ def remembered(
     return Goalposts(strictest=strictest, since={key: last.since.get(key, now) for key in sorted(every)})
 
 
-def moved(requirement: Requirement, locked: Entry | None, known: Goalposts | None) -> tuple[Move, ...]:
+def moved(
+    requirement: Requirement, locked: Entry | None, known: Goalposts | None, noted: Days | None = None
+) -> tuple[Move, ...]:
     """Everything in which the requirement is looser than its lock or than the ledger remembers it, and since when."""
     known = known or Goalposts()
     found = {move.field: move for move in moves(requirement, known.strictest or None)}
     found |= {move.field: move for move in moves(requirement, locked)}
-    return dated(found.values(), known)
+    return dated(found.values(), known, noted, requirement.id)
 
 
-def dated(found: Iterable[Move], known: Goalposts) -> tuple[Move, ...]:
-    """The moves with the day on which each was first measured; none for those not measured yet."""
-    return tuple(move.model_copy(update={"when": _day(known.since.get(_key(move)))}) for move in found)
+def dated(found: Iterable[Move], known: Goalposts, noted: Days | None = None, name: str = "") -> tuple[Move, ...]:
+    """The moves with the day on which each was first measured or locked; none for those of which neither knows.
+
+    Args:
+        noted: the days that the lock knows.
+        name: of the requirement; "" for data tables.
+    """
+    days = {move: [_day(known.since.get(_key(move))), (noted or {}).get(_place(name, move), "")] for move in found}
+    return tuple(move.model_copy(update={"when": min(filter(None, told), default="")}) for move, told in days.items())
+
+
+def seen(spec: Spec, locked: Mapping[str, Entry], kept: Tables, before: Days, today: str) -> Days:
+    """The moved goalposts of a system, each with the day that the lock knows, or else today."""
+    places = [_place(row.id, move) for row in spec for move in moves(row, locked.get(row.id))]
+    places += [_place("", move) for move in table_moves(spec, kept)]
+    return {place: before.get(place, today) for place in places}
 
 
 def tables(spec: Spec) -> Tables:
@@ -239,6 +272,10 @@ def table_moves(spec: Spec, locked: Tables) -> tuple[Move, ...]:
 
 def _key(move: Move) -> str:
     return f"{move.field}: {move.before} -> {move.after}"
+
+
+def _place(name: str, move: Move) -> str:
+    return f"{name}: {_key(move)}" if name else _key(move)
 
 
 def _day(seconds: float | None) -> str:

@@ -322,6 +322,7 @@ class Project:
                 requirement,
                 self.locked.get(spec.name, {}).get(requirement.id),
                 evidence.goalposts if evidence else None,
+                self.locked.since.get(spec.name),
             ),
         )
 
@@ -357,7 +358,12 @@ class Project:
             code=code,
             changed_data=self._changed_data(here, known_data),
             changed_weights=self._changed_weights(evidence) if has_weights else "",
-            moves=lock.moved(requirement, self.locked.get(spec.name, {}).get(requirement.id), evidence.goalposts),
+            moves=lock.moved(
+                requirement,
+                self.locked.get(spec.name, {}).get(requirement.id),
+                evidence.goalposts,
+                self.locked.since.get(spec.name),
+            ),
         )
 
     def _moved_pins(self, statement: Statement) -> set[str]:
@@ -372,7 +378,7 @@ class Project:
             for key, seconds in row.goalposts.since.items():
                 since[key] = min(seconds, since.get(key, seconds))
         found = lock.table_moves(spec, self.locked.tables.get(spec.name, {}))
-        return tuple(str(move) for move in lock.dated(found, Goalposts(since=since)))
+        return tuple(str(move) for move in lock.dated(found, Goalposts(since=since), self.locked.since.get(spec.name)))
 
     def _statements(self, spec: Spec) -> tuple[list[Statement], tuple[str, ...]]:
         """The committed statements on a system, and the faults of those that contradict themselves."""

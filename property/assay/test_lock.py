@@ -375,6 +375,25 @@ def test_a_clone_without_history_dates_the_move_by_its_own_first_measurement() -
     assert move.when == "1970-01-02"
 
 
+def test_the_lock_knows_since_when_in_every_clone(tmp_path: Path) -> None:
+    """`spec lock` dates a move when it first sees it; a later measurement does not make it younger, a return ends it."""
+    system = {"name": "demo", "title": "A demonstration", "targets": ["cpu"]}
+    kept, loose = {"row": lock.entry(at_least(0.9))}, at_least(0.85)
+    spec = Spec.model_validate({"system": system, "requirement": [loose.model_copy(update={"id": "row"}).model_dump()]})
+    days = lock.seen(spec, kept, {}, {}, "1970-01-02")
+    assert lock.seen(spec, kept, {}, days, "1970-01-09") == days
+    lock.write(tmp_path, {"demo": kept}, {}, {"demo": days, "other": {}})
+    assert lock.read(tmp_path).since == {"demo": days}
+    measured = lock.remembered(loose, kept["row"], (), None, 86_400.0 * 30)
+    for known in (None, measured):
+        (move,) = lock.moved(spec.requirement[0], kept["row"], known, days)
+        assert str(move) == "goalpost moved >= 0.9 -> >= 0.85, since 1970-01-02"
+    back = Spec.model_validate(
+        {"system": system, "requirement": [at_least(0.9).model_copy(update={"id": "row"}).model_dump()]}
+    )
+    assert lock.seen(back, kept, {}, days, "1970-01-09") == {}
+
+
 @given(st.lists(st.sampled_from([0.5, 0.6, 0.7, 0.8, 0.9]), min_size=1, max_size=8))
 def test_the_ledger_holds_the_strictest_bound_it_ever_saw(bounds: list[float]) -> None:
     """Law: after any history, the move shown is from the largest bound to the last, and from the day it last became so."""
