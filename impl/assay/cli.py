@@ -242,7 +242,10 @@ def mutants(
     ] = None,
     only: Annotated[list[str] | None, typer.Option("--only", help="Run these mutants alone; may be repeated.")] = None,
     full: Annotated[
-        bool, typer.Option("--full", help="The generic mutants on every system that trains, too (smoke profile).")
+        bool,
+        typer.Option(
+            "--full", help="The generic mutants on every system that trains, too: in smoke, or where it learns."
+        ),
     ] = False,
     smoke: Annotated[bool, typer.Option("--smoke", help="With --subject: tiny data, mechanics only.")] = False,
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Judgements at a time; one a core.")] = None,
@@ -261,7 +264,7 @@ def mutants(
         else:
             found = [matrices.run(project.root, only or (), honest=not only, jobs=jobs, on_result=step)]
             for name in [spec.name for spec in project.specs.values() if full and SMOKE in spec.profile]:
-                found.append(matrices.run_subject(project.root, name, SMOKE, "system", on_result=step))
+                found.append(matrices.run_system(project.root, name, on_result=step))
     matrix = matrices.joined(found)
     if as_json:
         print(json.dumps(matrix.as_json(), indent=1))

@@ -24,6 +24,7 @@ from assay import checks, sabotage, scratch
 from assay.errors import AssayError, did_you_mean
 from assay.evidence import Evidence
 from assay.nursery import ENVIRONMENT, Nursery, fork
+from assay.spec import SMOKE
 from assay.subject import USE_TORCH
 
 Tier = Literal["twin", "system", "subject"]
@@ -134,6 +135,8 @@ class Row:
     ok: bool
     detail: str = ""
     seconds: float = 0.0
+    unlearnt: bool = False
+    """Whether it survived where the honest run trips the same checks: a profile that learns can tell the two apart."""
 
     @property
     def killed(self) -> bool:
@@ -499,7 +502,7 @@ def run_subject(
             fresh = sorted({name for row, name in found - honest})
             killers = checks.tripped(fresh)
             named = [check for check in killers if check in one.killed_by]
-            ok, detail = bool(named) and not failure, failure
+            ok, detail, unlearnt = bool(named) and not failure, failure, False
             if not bitten and not failure:
                 ok, detail = not named, "not applicable: it found nothing to break"
                 if named:  # two honest runs that do not say the same
@@ -507,13 +510,30 @@ def run_subject(
             elif not ok and not failure:
                 detail = f"survived: {', '.join(fresh) or 'nothing new'} tripped"
                 before = [check for check in checks.tripped(name for _, name in honest) if check in one.killed_by]
+                unlearnt = bool(before)
                 if before:  # a smoke run that learns nothing looks like random weights without any
                     detail += f"; the honest run trips {', '.join(before)} itself: judge a profile that learns"
             expected = named[0] if named else one.killed_by[0]
             seconds = time.monotonic() - begun
-            rows.append(Row(f"{system}/{one.id}", tier, one.defect, expected, tuple(killers), ok, detail, seconds))
+            row = Row(f"{system}/{one.id}", tier, one.defect, expected, tuple(killers), ok, detail, seconds, unlearnt)
+            rows.append(row)
             on_result(one.id, done, len(chosen))
     return Matrix(tuple(rows), 1, (), time.monotonic() - start)
+
+
+def run_system(
+    root: Path, system: str, on_result: Callable[[str, int, int], None] = lambda name, done, total: None
+) -> Matrix:
+    """The generic mutants in the smoke profile of a system; one that looks there like the honest run, which learns next
+    to nothing, in the profile of the hardware."""
+    quick = run_subject(root, system, SMOKE, "system", on_result=on_result)
+    open_ = [row.id.partition("/")[2] for row in quick.mutants if row.unlearnt]
+    if not open_:
+        return quick
+    slow = run_subject(root, system, None, "system", open_, on_result)
+    settled = {row.id: row for row in slow.mutants}
+    rows = tuple(settled.get(row.id, row) for row in quick.mutants)
+    return Matrix(rows, quick.honest_runs + slow.honest_runs, (), quick.seconds + slow.seconds)
 
 
 def _subject_trial(

@@ -145,6 +145,31 @@ def test_a_survivor_that_the_honest_run_already_looks_like_is_told_as_that(
         assert ("the honest run trips weights-digest itself" in row.detail) == told
 
 
+def test_what_smoke_cannot_tell_is_judged_where_the_system_learns(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(mutants, "Nursery", lambda modules: contextlib.nullcontext())
+    monkeypatch.setattr(mutants, "_imports", lambda root, system: [])
+    asked = []
+
+    def trial(_nursery, _folder, _root, _system, profile, sabotaged=None, _honest=frozenset()):
+        asked.append((profile, sabotaged.id if sabotaged else ""))
+        told = {"constant": {("auroc", "varied")}, "random-weights": {("auroc", "weights-matter")}}
+        honest = told["random-weights"] if profile == "smoke" else set()
+        return honest | (told.get(sabotaged.id, set()) if sabotaged else set()), True, ""
+
+    monkeypatch.setattr(mutants, "_subject_trial", trial)
+    rows = {row.id: row for row in mutants.run_system(tmp_path, "toy").mutants}
+    assert len(rows) == len(mutants.sabotage.GENERIC)
+    assert rows["toy/constant"].killed
+    assert rows["toy/random-weights"].killed
+    assert not rows["toy/amp-off"].ok  # a survivor that has nothing in common with the honest run stays one
+    assert [name for profile, name in asked if profile is None] == [
+        "",
+        "random-weights",
+        "frozen-weights",
+        "shuffled-labels",
+    ]
+
+
 def test_what_found_nothing_to_break_is_not_applicable_and_must_trip_nothing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
