@@ -255,6 +255,10 @@ def mutants(
     from assay.report import matrix as shown
     from assay.spec import SMOKE
 
+    if smoke and subject is None:
+        raise AssayError("--smoke: which subject? the twin has no other profile (--subject NAME)")
+    if full and subject is not None:
+        raise AssayError("--full: is the twin and all systems; leave --subject out")
     project = _project()
     with shown.progress() as step:
         if subject is not None:
