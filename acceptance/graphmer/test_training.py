@@ -8,6 +8,26 @@ from pathlib import Path
 import pytest
 
 
+@pytest.fixture(scope="session")
+def declared(graphmer, chains, dev_chains, pairs):
+    """What specification and data say of the run; read once for all rows."""
+    profile = graphmer.profile
+    rows = {side: pairs.rows(f"{side}_pairs.jsonl") for side in ("train", "dev")}
+    ids = {side: [row["record_id"] for row in found] for side, found in rows.items()}
+    updates = int(graphmer.flight.record["updates"])
+    return {
+        "records": [*seen_chains(graphmer, chains), *ids["train"]],
+        "dev_records": [*widest(dev_chains, profile), *ids["dev"]],
+        "test_records": [],
+        "updates": declared_updates(graphmer, rows["train"]),
+        "learning_rate": [profile["embedding_learning_rate"], *[profile["learning_rate"]] * 2],
+        "schedule": "cosine",
+        "warmup_updates": round(profile["warmup_share"] * updates),
+        "active_labels": ["mlm_labels", "mnm_labels", "labels"],
+        "precision": native_precision() if profile["precision"] == "native" else profile["precision"],
+    }
+
+
 @pytest.mark.requirement(
     "graphmer/training.finite",
     "graphmer/training.updates",
@@ -25,24 +45,8 @@ import pytest
     "graphmer/cost.data",
     "graphmer/cost.memory",
 )
-def test_was_trained_as_declared(judge, graphmer, chains, dev_chains, pairs):
-    profile = graphmer.profile
-    ids = {side: [row["record_id"] for row in pairs.rows(f"{side}_pairs.jsonl")] for side in ("train", "dev")}
-    updates = int(graphmer.flight.record["updates"])
-    judge(
-        graphmer.flight,
-        declared={
-            "records": [*seen_chains(graphmer, chains), *ids["train"]],
-            "dev_records": [*widest(dev_chains, profile), *ids["dev"]],
-            "test_records": [],
-            "updates": declared_updates(graphmer, ids["train"], pairs),
-            "learning_rate": [profile["embedding_learning_rate"], *[profile["learning_rate"]] * 2],
-            "schedule": "cosine",
-            "warmup_updates": round(profile["warmup_share"] * updates),
-            "active_labels": ["mlm_labels", "mnm_labels", "labels"],
-            "precision": native_precision() if profile["precision"] == "native" else profile["precision"],
-        },
-    )
+def test_was_trained_as_declared(judge, graphmer, declared):
+    judge(graphmer.flight, declared=declared)
 
 
 def widest(chains, profile):
@@ -64,11 +68,11 @@ def seen_chains(graphmer, chains):
     return found
 
 
-def declared_updates(graphmer, trained_pairs, pairs):
+def declared_updates(graphmer, trained_pairs):
     """Batches of chains, which the packing decides, and of pairs of each kind, which arithmetic decides."""
     profile = graphmer.profile
     kinds: dict[str, int] = {}
-    for row in pairs.rows("train_pairs.jsonl"):
+    for row in trained_pairs:
         kinds[row["kind"]] = kinds.get(row["kind"], 0) + 1
     of_pairs = 0
     for name in ("align", "word"):

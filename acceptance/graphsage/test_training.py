@@ -9,6 +9,25 @@ import pytest
 from acceptance import precision
 
 
+@pytest.fixture(scope="session")
+def declared(graphsage, functions, program_data):
+    """What specification and data say of the run; read once for all rows."""
+    profile = graphsage.profile
+    ids = {side: [row["record_id"] for row in functions.rows(f"{side}.jsonl")] for side in ("train", "dev", "test")}
+    solved = {side: solved_problems(program_data.rows(f"{side}.jsonl")) for side in ids}
+    visits = len(ids["train"]) + profile["program_visits"] * len(solved["train"])
+    return {
+        "records": ids["train"] + solved["train"],
+        "dev_records": ids["dev"] + solved["dev"],
+        "test_records": ids["test"] + solved["test"],
+        "updates": profile["epochs"] * math.ceil(visits / profile["functions_per_update"]),
+        "schedule": "plateau",
+        "active_labels": ["bug_labels"],
+        "precision": precision.declared(profile),
+        "constant_losses": constant_losses(profile),
+    }
+
+
 @pytest.mark.requirement(
     "graphsage/training.finite",
     "graphsage/training.updates",
@@ -26,24 +45,8 @@ from acceptance import precision
     "graphsage/training.learns_embedding",
     "graphsage/training.precision",
 )
-def test_was_trained_as_declared(judge, graphsage, functions, program_data):
-    profile = graphsage.profile
-    ids = {side: [row["record_id"] for row in functions.rows(f"{side}.jsonl")] for side in ("train", "dev", "test")}
-    solved = {side: solved_problems(program_data.rows(f"{side}.jsonl")) for side in ids}
-    visits = len(ids["train"]) + profile["program_visits"] * len(solved["train"])
-    judge(
-        graphsage.flight,
-        declared={
-            "records": ids["train"] + solved["train"],
-            "dev_records": ids["dev"] + solved["dev"],
-            "test_records": ids["test"] + solved["test"],
-            "updates": profile["epochs"] * math.ceil(visits / profile["functions_per_update"]),
-            "schedule": "plateau",
-            "active_labels": ["bug_labels"],
-            "precision": precision.declared(profile),
-            "constant_losses": constant_losses(profile),
-        },
-    )
+def test_was_trained_as_declared(judge, graphsage, declared):
+    judge(graphsage.flight, declared=declared)
 
 
 def solved_problems(rows) -> list[str]:

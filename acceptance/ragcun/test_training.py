@@ -9,6 +9,29 @@ from acceptance.ragcun import baselines
 from assay import artifacts
 
 
+@pytest.fixture(scope="session")
+def declared(ragcun, pair_data, commands):
+    """What specification and data say of the run; read once for all rows."""
+    profile = ragcun.profile
+    records = {side: [row["record_id"] for row in pair_data.rows(f"{side}.jsonl")] for side in ("train", "dev", "test")}
+    if commands is not None:
+        records["train"] += [row["record_id"] for row in commands.rows("train.jsonl")]
+    updates = profile["epochs"] * -(-len(records["train"]) // (profile["batch"] * profile["accumulation"]))
+    return {
+        "records": records["train"],
+        "dev_records": records["dev"],
+        "test_records": records["test"],
+        "batch_size": profile["batch"],
+        "learning_rate": [profile["base_learning_rate"], profile["projection_learning_rate"]],
+        "schedule": "cosine",
+        "warmup_updates": round(profile["warmup_share"] * updates),
+        "active_labels": ["labels"],
+        "precision": precision.declared(profile),
+        "vocabulary": rows(ragcun.artifact.folder),
+        "parameters": ragcun.artifact.parameters - fitted(profile),
+    }
+
+
 @pytest.mark.requirement(
     "ragcun/training.finite",
     "ragcun/training.updates",
@@ -22,28 +45,8 @@ from assay import artifacts
     "ragcun/training.learns",
     "ragcun/training.precision",
 )
-def test_was_trained_as_declared(judge, ragcun, pair_data, commands):
-    profile = ragcun.profile
-    records = {side: [row["record_id"] for row in pair_data.rows(f"{side}.jsonl")] for side in ("train", "dev", "test")}
-    if commands is not None:
-        records["train"] += [row["record_id"] for row in commands.rows("train.jsonl")]
-    updates = profile["epochs"] * -(-len(records["train"]) // (profile["batch"] * profile["accumulation"]))
-    judge(
-        ragcun.flight,
-        declared={
-            "records": records["train"],
-            "dev_records": records["dev"],
-            "test_records": records["test"],
-            "batch_size": profile["batch"],
-            "learning_rate": [profile["base_learning_rate"], profile["projection_learning_rate"]],
-            "schedule": "cosine",
-            "warmup_updates": round(profile["warmup_share"] * updates),
-            "active_labels": ["labels"],
-            "precision": precision.declared(profile),
-            "vocabulary": rows(ragcun.artifact.folder),
-            "parameters": ragcun.artifact.parameters - fitted(profile),
-        },
-    )
+def test_was_trained_as_declared(judge, ragcun, declared):
+    judge(ragcun.flight, declared=declared)
 
 
 def rows(folder) -> int:
