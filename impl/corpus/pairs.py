@@ -96,18 +96,18 @@ class _Near:
     """Passages seen so far, by MinHash of their token 4-grams (Broder 1997)."""
 
     def __init__(self) -> None:
-        from datasketch import MinHashLSH
-
-        self._index = MinHashLSH(threshold=NEAR, num_perm=PERMUTATIONS)
-
-    def is_new(self, key: str, text: str) -> bool:
-        from datasketch import MinHash
+        from datasketch import MinHash, MinHashLSH
         from xxhash import xxh32_intdigest
 
+        self._index = MinHashLSH(threshold=NEAR, num_perm=PERMUTATIONS)
+        self._blank = MinHash(num_perm=PERMUTATIONS, hashfunc=xxh32_intdigest)
+
+    def is_new(self, key: str, text: str) -> bool:
         tokens = _TOKEN.findall(text)
-        grams = {" ".join(tokens[i : i + 4]).encode() for i in range(max(1, len(tokens) - 3))}
-        sketch = MinHash(num_perm=PERMUTATIONS, hashfunc=xxh32_intdigest)
-        sketch.update_batch(grams)
+        shifted = [tokens[place:] for place in range(4)] if len(tokens) > 4 else [[" ".join(tokens)]]
+        grams = set(map(" ".join, zip(*shifted, strict=False)))
+        sketch = self._blank.copy()  # drawing the permutations takes as long as hashing a passage
+        sketch.update_batch([gram.encode() for gram in grams])
         if self._index.query(sketch):
             return False
         self._index.insert(key, sketch, check_duplication=False)
