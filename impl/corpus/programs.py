@@ -33,7 +33,7 @@ SIDES: Final = ("train", "dev", "test")
 
 _SHARES: Final = {"train": 0.70, "dev": 0.15, "test": 0.15}
 _PATIENCE: Final = 20  # times the CPU time of the known solution, before a version of it counts as endless
-_LEAST_MS: Final = 500
+_LEAST_MS: Final = 250
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,11 +154,6 @@ class Outcome:
         """No verdict was reached: another machine, or a quieter day, may give one."""
         return self.reason in (_KILLED, _STALLED)
 
-    @property
-    def is_cut_off(self) -> bool:
-        """It was ended from outside: what it would have come to is not known."""
-        return self.reason in (_KILLED, _STALLED, _TIMEOUT)
-
 
 class Sandbox:
     """Cells that run programs, `cells` at a time. Use as a context manager, or call `close`; safe to use by threads.
@@ -236,19 +231,27 @@ class Sandbox:
     def run_all(self, tasks: Sequence[Task]) -> list[Outcome]:
         """Outcomes in the order of the tasks, as many at a time as there are cells.
 
-        What a limit cut off is run once more, alone and with AGAIN times the CPU time: a program that comes to an end
-        has the outcome of its end, and that a busy machine made it slower changes nothing.
+        What a limit cut off is run once more, with AGAIN times the CPU time: a program that comes to an end has the
+        outcome of its end, and that a busy machine made it slower changes nothing. What the wall clock ended, or what
+        took its cell down, is alone then.
         """
+        outcomes = self._at_once(tasks)
+        cut = [place for place, each in enumerate(outcomes) if each.reason == _TIMEOUT]
+        again = self._at_once([replace(tasks[place], limits=tasks[place].limits.again()) for place in cut])
+        for place, outcome in zip(cut, again, strict=True):
+            outcomes[place] = outcome
+        for place, task in enumerate(tasks):
+            if outcomes[place].is_doubtful:
+                outcomes[place] = self.run(replace(task, limits=task.limits.again()))
+        return outcomes
+
+    def _at_once(self, tasks: Sequence[Task]) -> list[Outcome]:
         with ThreadPoolExecutor(self._cells) as pool:
             try:
-                outcomes = list(pool.map(self.run, tasks))
+                return list(pool.map(self.run, tasks))
             except BaseException:  # an interrupted run does not wait for what has not begun
                 pool.shutdown(cancel_futures=True)
                 raise
-        for place, task in enumerate(tasks):
-            if outcomes[place].is_cut_off:
-                outcomes[place] = self.run(replace(task, limits=task.limits.again()))
-        return outcomes
 
     def _start(self) -> "_Cell":
         try:
