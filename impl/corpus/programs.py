@@ -34,6 +34,7 @@ SIDES: Final = ("train", "dev", "test")
 _SHARES: Final = {"train": 0.70, "dev": 0.15, "test": 0.15}
 _PATIENCE: Final = 20  # times the CPU time of the known solution, before a version of it counts as endless
 _LEAST_MS: Final = 250
+_FEWEST_WARM: Final = 8  # problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,9 +265,11 @@ def _warmed(right: Mapping[Problem, Outcome]) -> dict[Problem, Outcome]:
     """The same; where known solutions imported something on their way, with all of that imported beforehand.
 
     It costs ten times what their answers do. These problems have cells of their own: forks of a process that has
-    imported much cost more than others.
+    imported much cost more than others. For a few problems more cells cost more than they save.
     """
     loaded = sorted({name for outcome in right.values() for name in outcome.loaded})
+    if sum(bool(outcome.loaded) for outcome in right.values()) < _FEWEST_WARM:
+        return {problem: replace(outcome, loaded=()) for problem, outcome in right.items()}
     found = {}
     for problem, outcome in right.items():
         known = problem.template.warm if isinstance(problem.template, Doctest) else ()
