@@ -103,6 +103,7 @@ def _is_served(module: Module, name: str, value: ast.expr, scope: Scope) -> bool
         and function.name == "__getitem__"
         and any(
             isinstance(returned, ast.Tuple)
+            and returned.elts
             and name_of(returned.elts[-1]) == name
             and origin.GIVEN in origin.of(module, returned.elts[0], scope)
             for returned in scope.returns()
