@@ -135,6 +135,13 @@ def test_files_named_one_by_one_are_judged_with_their_project_around_them(tree: 
     assert "best.pt" not in run("settings.py")[1]
 
 
+def test_what_is_excluded_is_so_by_name_as_well(tree: Path) -> None:
+    (tree / "samples").mkdir()
+    (tree / "train.py").rename(tree / "samples" / "train.py")
+    (tree / "pyproject.toml").write_text('[tool.assay.lint]\nexclude = ["samples", "*.pt"]\n')
+    assert run("samples/train.py", "best.pt") == run() == (0, "")
+
+
 def test_baseline_holds_what_was_there_and_nothing_new(tree: Path) -> None:
     assert run("--write-baseline", "lint.json")[0] == 0
     (tree / "train.py").write_text("import os\n\n\n\n" + DROPPED.format(""))

@@ -45,13 +45,14 @@ def files(paths: Sequence[Path], exclude: Sequence[str] = ()) -> Iterator[tuple[
 
     Args:
         paths: files, taken whatever they are called, and folders.
-        exclude: globs over the reported path, or over the name of a file or folder.
+        exclude: globs over the reported path, or over the name of a file or folder; they hold for files that are named
+            one by one, too, as a pre-commit hook names them.
     """
     seen: set[tuple[int, int]] = set()
     for path in paths:
         if path.is_dir():
             yield from _walk(path, seen, exclude)
-        elif _is_new(path, seen):
+        elif not any(_excluded(place, exclude) for place in (path, *path.parents)) and _is_new(path, seen):
             yield shown(path), path
 
 
