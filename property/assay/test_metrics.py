@@ -256,6 +256,21 @@ def test_nan_is_found_anywhere(value: object, expected: bool) -> None:
     assert has_nan(value) is expected
 
 
+@given(
+    st.recursive(
+        st.floats() | st.integers() | st.text() | st.none() | st.sampled_from([np.float32("nan"), np.arange(2.0)]),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner, inner),
+    )
+)
+def test_law_nan_is_found_level_by_level_as_it_is_one_by_one(value: object) -> None:
+    def one_by_one(x: object) -> bool:
+        if isinstance(x, dict | list | tuple):
+            return any(map(one_by_one, x.values() if isinstance(x, dict) else x))
+        return isinstance(x, float | np.floating | np.ndarray) and bool(np.isnan(x).any())
+
+    assert has_nan(value) is one_by_one(value)
+
+
 def test_numbers_become_arrays_and_nothing_else_does() -> None:
     made = arrays({"a": [1, 2.5], "b": ["x"], "c": [[1], [2, 3]], "d": []})
     assert isinstance(made["a"], np.ndarray)

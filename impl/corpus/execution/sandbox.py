@@ -42,7 +42,7 @@ class Limits:
     """What one program may use: CPU and wall clock in milliseconds, memory beyond the interpreter, bytes of a file.
 
     CPU time is what cuts off an endless loop, since it does not depend on what else the machine does; the wall clock
-    is for those who sleep. Threads and processes: none.
+    is for those who wait. Threads and processes: none.
     """
 
     cpu_ms: int = 1_000
