@@ -143,7 +143,8 @@ class Chain:
         return chatter, tokens.masked(self.tokenizer, spoken, disguise.values(rows))
 
     def _disguised(self, name: str, share: float) -> Rows:
-        return disguise.disguised(self.files[name], disguise.values(self.files["train"]), share, self.settings.seed)
+        known = disguise.values(self.files["train"])
+        return disguise.loosened(disguise.disguised(self.files[name], known, share, self.settings.seed))
 
     def _done(self, name: str, model: Any, log: dict[str, Any]) -> None:
         policy.save_adapters(model, name, self.out)

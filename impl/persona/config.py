@@ -43,10 +43,10 @@ class Pretrain:
     """Random sequences said twice, then dialogue without a persona with some of them in between."""
 
     drills: int = 60  # updates
-    dialogues: int = 600  # updates
-    spoken: float = 0.5  # share of them that are training dialogues without their personas
+    dialogues: int = 2400  # updates
+    spoken: float = 0.15  # share of them that are training dialogues without their personas
     tokens: int = 2048  # an update
-    drill_share: float = 0.4  # of the later updates
+    drill_share: float = 0.15  # of the later updates
     learning_rate: float = 3e-3
     warmup: int = 20  # updates
 
@@ -62,7 +62,7 @@ class Lora:
 
 @dataclass(frozen=True, slots=True)
 class Sft:
-    epochs: int = 4
+    epochs: int = 1
     batch: int = 24
     learning_rate: float = 3e-3
     warmup_share: float = 0.05

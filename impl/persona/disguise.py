@@ -2,7 +2,8 @@
 
 A value is replaced by the same word wherever it stands in a row: in the persona, in what is said, in the response. The
 words are other values of the training rows, of whatever kind, or made up, none from anywhere else: no value of another
-split can get in.
+split can get in. And what the speaker reads, the persona and the partner's turns, is put a little otherwise: with small
+words more or less, so that a sentence is known by what it is about.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import random
 import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+
+from persona.world import WORLD, World
 
 Rows = Sequence[Mapping[str, Any]]
 Row = Mapping[str, Any]
@@ -38,6 +41,25 @@ def disguised(rows: Rows, known: Collection[str], share: float, seed: int) -> li
     for row in rows:
         draw = random.Random(f"{seed} {row['record_id']}")
         found.append(replaced(row, known, pool, draw) if draw.random() < share else dict(row))
+    return found
+
+
+def loosened(rows: Rows, world: World = WORLD) -> list[dict[str, Any]]:
+    """The rows with what the speaker reads loosened: small words more or less, in both personas of a twin the same."""
+
+    def loose(row: Row, sentences: Sequence[str]) -> list[str]:
+        draws = [random.Random(f"{row['record_id']} {place}") for place in range(len(sentences))]
+        return [world.loosened(each, draw) for each, draw in zip(sentences, draws, strict=True)]
+
+    found = []
+    for row in rows:
+        partner = loose(row, row["dialogue"])[::2]
+        turns = [partner[place // 2] if place % 2 == 0 else turn for place, turn in enumerate(row["dialogue"])]
+        if "personas" in row:
+            read = {"personas": [loose(row, persona) for persona in row["personas"]]}
+        else:
+            read = {"persona": loose(row, row["persona"])}
+        found.append({**row, **read, "dialogue": turns})
     return found
 
 

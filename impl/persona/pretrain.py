@@ -25,6 +25,7 @@ _FIRST_PIECE = 5  # those before are padding, end and markers
 _SHORTEST, _LONGEST = 8, 32  # pieces of a random sequence, at first and at last
 _NARROW, _WIDE = 32, 96  # tokens of a drill, at first and at last
 _HELD_BACK = 64  # dialogues that are evaluated on and not trained on
+_CHOICE = 8  # times as many dialogues are drawn as a batch holds, so that there are some of like length
 _SAVE_EVERY = 100
 
 Examples = Sequence[Mapping[str, list[int]]]
@@ -41,7 +42,7 @@ class Corpus:
         self.held, self.chatter, self.spoken = chatter[:held], chatter[held:], spoken
         self.vocabulary, self.settings, self.seed = vocabulary, settings, seed
         mean = sum(len(one["input_ids"]) for one in self.chatter) / len(self.chatter)
-        self.dialogues = max(1, round(settings.tokens / mean))  # of an update
+        self.dialogues = max(1, round(settings.tokens / mean))  # of an update, were all of one length
 
     def batch(self, update: int) -> dict[str, Tensor]:
         """What update `update` (from 0) is trained on."""
@@ -50,9 +51,15 @@ class Corpus:
             return self.drill(draw, (update / settings.drills) ** 2)
         if draw.random() < settings.drill_share:
             return self.drill(draw, 1.0)
-        spoken = round(self.dialogues * settings.spoken) if self.spoken else 0
-        found = [*draw.choices(self.chatter, k=self.dialogues - spoken), *draw.choices(self.spoken, k=spoken)]
-        return padded(found or draw.choices(self.chatter, k=1))
+        pool = self.spoken if self.spoken and draw.random() < settings.spoken else self.chatter
+        return padded(self.alike(draw, pool))
+
+    def alike(self, draw: random.Random, pool: Examples) -> Examples:
+        """Dialogues of like length out of `pool`, as many as the tokens of an update hold with their padding."""
+        found = sorted(draw.choices(pool, k=_CHOICE * self.dialogues), key=lambda one: len(one["input_ids"]))
+        last = draw.randrange(len(found)) + 1  # the longest of them
+        fitting = max(1, self.settings.tokens // len(found[last - 1]["input_ids"]))
+        return found[max(0, last - fitting) : last]
 
     def drill(self, draw: random.Random, grown: float) -> dict[str, Tensor]:
         """Rows of random pieces repeated to the end; lengths are `grown` in [0, 1] between least and most."""

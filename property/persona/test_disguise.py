@@ -70,3 +70,32 @@ def test_a_share_is_disguised_and_the_same_at_each_call():
     for before, after in zip(pairs, disguise.disguised(pairs, known, 1.0, 0), strict=True):
         assert after["responses"] != before["responses"]
         assert after["personas"][0] != after["personas"][1]
+
+
+def test_what_is_read_is_loosened_and_what_is_said_is_not():
+    """Words that stay keep their order; only small words go, and only small words come."""
+    from dataclasses import asdict
+
+    from persona.world import WORLD, generate, twins
+
+    gone, come = (set(WORLD.talk["loose"][name]) for name in ("left_out", "put_in"))
+    rows = [asdict(row) for row in generate("train", 60, 0)]
+    changed = 0
+    for before, after in zip(rows, disguise.loosened(rows), strict=True):
+        assert after["response"] == before["response"]
+        assert list(after["dialogue"][1::2]) == list(before["dialogue"][1::2])
+        for old, new in zip(
+            [*before["persona"], *before["dialogue"]], [*after["persona"], *after["dialogue"]], strict=True
+        ):
+            was, now = (re.findall(r"[a-z']+", text) for text in (old, new))
+            assert set(was) - set(now) <= gone
+            assert set(now) - set(was) <= come
+            kept = [word for word in was if word not in gone | come]
+            assert kept == [word for word in now if word not in gone | come]
+            changed += old != new
+    assert changed > 100
+    for before, after in zip(
+        pairs := [asdict(twin) for twin in twins("train", 30, 0)], disguise.loosened(pairs), strict=True
+    ):
+        for one, other, old, new in zip(*after["personas"], *before["personas"], strict=False):
+            assert (one == other) == (old == new)

@@ -13,6 +13,7 @@ from persona.config import Settings, get_default_config
 from persona.errors import PersonaError
 from persona.format import render
 from persona.world import WORLD, chatter, generate, twins
+from persona.world.chatter import mirrored
 from persona.world.grammar import SIDES, filled, held_out, lines
 
 WORD = re.compile(r"[a-z']+")
@@ -245,17 +246,44 @@ def test_an_unknown_name_is_refused(wrong):
 # ------------------------------------------------------------------------------ dialogue without a persona
 
 
-def test_chatter_states_no_fact():
-    frames = [
-        re.compile(re.escape(line).replace(r"\{a\}", "an?").replace(r"\{v\}", "[a-z]+"))
-        for found in WORLD.slots.values()
-        for side in found.facts.values()
-        for line in side
-    ]
-    for row in chatter(600, 1):
-        assert row.persona == ()
-        for text in spoken(row):
-            assert not any(frame.search(text) for frame in frames), text
+def test_nobody_in_chatter_has_a_persona():
+    assert all(row.persona == () and row.facts == {} for row in chatter(600, 1))
+
+
+def test_chatter_holds_facts_of_training_alone():
+    """Test values are words there and never what somebody tells of himself; sentences are those of training."""
+    facts = {
+        side: [
+            re.compile(rf"^{re.escape(line).replace(re.escape('{a}'), 'an?').replace(re.escape('{v}'), '([a-z]+)')}$")
+            for slot in WORLD.slots.values()
+            for line in slot.facts.get(side, ())
+        ]
+        for side in SIDES
+    }
+    told = set()
+    for row in chatter(1200, 1):
+        for sentence in re.split(r"(?<=[.?!])\s+", row.dialogue[0])[:-1]:
+            found = {side: [match[1] for frame in facts[side] if (match := frame.match(sentence))] for side in SIDES}
+            assert found["train"] or not (found["dev"] or found["test"]), sentence
+            told.update(found["train"])
+    assert len(told & values("train")) > 0.9 * len(values("train"))
+    assert told & (values("dev") | values("test") | values("novel")) == set()
+
+
+@pytest.mark.parametrize(
+    ("said", "back"),
+    [
+        ("i am a baker.", "you are a baker."),
+        ("what do you do for a living?", "what do i do for a living?"),
+        ("where were you born?", "where was i born?"),
+        ("your sister is called anna", "my sister is called anna"),
+        ("what makes you nervous?", "what makes me nervous?"),
+        ("if i visit you at home, where must i go?", "if you visit me at home, where must you go?"),
+        ("you can write to me at my address in rome.", "i can write to you at your address in rome."),
+    ],
+)
+def test_what_is_mirrored_is_said_of_the_other_one(said, back):
+    assert mirrored(said) == back
 
 
 # ------------------------------------------------------------------------------ twins

@@ -1,27 +1,39 @@
-"""Dialogue without a persona, for pre-training: small talk, and exercises in saying again and recalling.
+"""Dialogue without a persona, for pre-training: small talk, and exercises in saying again, recalling and reading.
 
 Its words are all words of the world but the "novel" ones, and made-up ones: a language model knows words before it
-meets a persona. Nobody states anything about himself here. It must never hold a novel value, a sentence of the dev or
-test side, or a fact.
+meets a persona. The speaker states nothing about himself here. In reading it is the partner who tells of himself and
+wants to hear it again, so that the language model knows what the sentences of training ask and say; what he tells is
+mostly absurd. It must never hold a novel value, a sentence of the dev or test side, or a dev or test value as a fact.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from persona.world.dialogues import Probe, Row
-from persona.world.grammar import SIDES, WORLD, World
+from persona.world.grammar import SIDES, WORLD, Slot, World, filled
 
 KINDS: Final[Mapping[str, float]] = {"small": 0.15, "echo": 0.30, "recall": 0.55}
+READ: Final = 0.75
+"""Share of rows that are reading; in the others each exchange is of one of KINDS."""
 MADE_UP: Final = 0.15
 """Share of words that are made up of syllables, so that copying does not need a known word."""
 EXCHANGES: Final = (1, 2, 2, 3)
 HELD: Final = (2, 3, 4, 5)
 """Things that something is put into before it is asked for."""
 NOTHING, CLAIMED, RIGHT = 0.2, 0.2, 0.4
+TOLD: Final = (4, 5, 6, 7)
+"""Things that the partner tells of himself."""
+KEPT: Final = (1, 2)
+"""Things among those asked for that he did not tell."""
+ASKED: Final = 5
+"""Things that he asks for, at most."""
+LIKELY: Final = 0.3
+"""Share of what he tells that could be true."""
 
 _ONSETS: Final = (
     "b",
@@ -57,8 +69,8 @@ def chatter(count: int, seed: int, world: World = WORLD) -> list[Row]:
 
 def _row(world: World, words: _Words, seed: int, place: int) -> Row:
     draw = random.Random(f"chatter {seed} {place}")
-    turns: list[str] = []
-    for _ in range(draw.choice(EXCHANGES)):
+    turns = _read(world, words, draw) if draw.random() < READ else []
+    for _ in range(0 if turns else draw.choice(EXCHANGES)):
         kind = draw.choices(list(KINDS), list(KINDS.values()))[0]
         turns += {"small": _small, "echo": _echo, "recall": _recall}[kind](world, words, draw)
     return Row(
@@ -77,17 +89,30 @@ def _row(world: World, words: _Words, seed: int, place: int) -> Row:
 @dataclass(frozen=True, slots=True)
 class _Words:
     known: tuple[str, ...]
+    facts: tuple[str, ...]
+    """What may be told as a fact: no value of another side than training."""
 
     def __init__(self, world: World) -> None:
-        values = [value for domain in world.values.values() for side in SIDES for value in domain[side]]
-        object.__setattr__(self, "known", tuple(dict.fromkeys([*values, *world.talk["words"]["plain"]])))
+        def all_of(*sides: str) -> tuple[str, ...]:
+            values = [value for domain in world.values.values() for side in sides for value in domain[side]]
+            return tuple(dict.fromkeys([*values, *world.talk["words"]["plain"]]))
+
+        object.__setattr__(self, "known", all_of(*SIDES))
+        object.__setattr__(self, "facts", all_of("train"))
 
     def draw(self, draw: random.Random, count: int) -> list[str]:
         """Different words, some of them made up."""
         found: dict[str, None] = {}
         while len(found) < count:
-            found[self._made_up(draw) if draw.random() < MADE_UP else draw.choice(self.known)] = None
+            found[self._one(draw, self.known)] = None
         return list(found)
+
+    def fact(self, draw: random.Random) -> str:
+        """A word that may be told as a fact, of whatever kind."""
+        return self._one(draw, self.facts)
+
+    def _one(self, draw: random.Random, known: tuple[str, ...]) -> str:
+        return self._made_up(draw) if draw.random() < MADE_UP else draw.choice(known)
 
     def _made_up(self, draw: random.Random) -> str:
         syllables = draw.choice((1, 2, 2, 3))
@@ -125,6 +150,64 @@ def _recall(world: World, words: _Words, draw: random.Random) -> list[str]:
     else:
         question = _say(draw.choice(recall["asks"]), asked, "")
     return [" ".join([*told, question]), answer]
+
+
+def _read(world: World, words: _Words, draw: random.Random) -> list[str]:
+    """The partner tells of himself, and asks or claims one thing after the other about it."""
+    told: dict[str, str] = {}
+    for name in draw.sample(list(world.slots), draw.choice(TOLD)):
+        likely = draw.random() < LIKELY
+        value = draw.choice(world.values[world.slots[name].domain]["train"]) if likely else words.fact(draw)
+        if value not in told.values():
+            told[name] = value
+    kept = draw.sample([name for name in world.slots if name not in told], draw.choice(KEPT))
+    asked = [*draw.sample(list(told), min(len(told), ASKED - len(kept))), *kept]
+    draw.shuffle(asked)
+    turns = [turn for name in asked for turn in _asked(world, words, draw, world.slots[name], told.get(name))]
+    facts = [filled(draw.choice(world.slots[name].facts["train"]), value) for name, value in told.items()]
+    return [" ".join([*(world.loosened(fact, draw) for fact in facts), turns[0]]), *turns[1:]]
+
+
+def _asked(world: World, words: _Words, draw: random.Random, slot: Slot, value: str | None) -> list[str]:
+    """A question or claim of the partner about himself, and the answer: the sentences of training, mirrored."""
+
+    def said(lines: Sequence[str], word: str = "") -> str:
+        line = mirrored(draw.choice(lines))
+        return filled(line, word) if word else line
+
+    def framed(name: str, sentence: str) -> str:
+        return world.frame(name, "train", draw, sentence)
+
+    claimed = None
+    if draw.random() < CLAIMED:
+        claimed = value if value and draw.random() < RIGHT else words.fact(draw)
+        turn = framed("tags", said(slot.assertions["train"], claimed))
+    else:
+        turn = framed("openers", said(slot.questions["train"]))
+    turn = world.loosened(turn, draw)
+    if value is None:
+        return [turn, framed("refusals", said(slot.denials["train"]))]
+    reply = said(slot.replies["train"], value)
+    if claimed is None:
+        return [turn, reply]
+    return [turn, framed("agreements" if claimed == value else "corrections", reply)]
+
+
+_OBJECT = re.compile(
+    r"\b(for|to|with|find|visit|see|hear|tell|call|pay|brings?|train|told|takes?|makes?|keeps|puts|gives|scares|frightens?|disgust)"
+    r" you\b"
+)
+_TURNED: Final[Mapping[str, str]] = {
+    "i am": "you are", "am i": "are you", "i was": "you were", "was i": "were you", "i": "you", "me": "you",
+    "my": "your", "mine": "yours", "myself": "yourself", "you are": "i am", "are you": "am i", "you were": "i was",
+    "were you": "was i", "you": "i", "your": "my", "yours": "mine", "yourself": "myself", "@": "me",
+}  # fmt: skip
+_PERSON = re.compile("|".join(rf"\b{words}\b" if words != "@" else "@" for words in sorted(_TURNED, key=len)[::-1]))
+
+
+def mirrored(sentence: str) -> str:
+    """What is said of the one who speaks, said of the one who is spoken to, and the other way round."""
+    return _PERSON.sub(lambda found: _TURNED[found[0]], _OBJECT.sub(r"\1 @", sentence))
 
 
 def _say(template: str, thing: str, word: str) -> str:

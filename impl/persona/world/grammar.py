@@ -16,6 +16,8 @@ from importlib.resources import files
 from typing import Any, Final
 
 SIDES: Final = ("train", "dev", "test")
+LEFT_OUT, PUT_IN, LOOSE = 0.15, 0.12, 0.5
+"""Share of the words that may be left out, of places where one is put in, and of sentences that this is done to."""
 HELD_OUT: Final = 10
 """One pair of facts in so many is kept out of the personas of the training and dev splits."""
 
@@ -48,6 +50,18 @@ class World:
     def frame(self, name: str, side: str, draw: random.Random, sentence: str) -> str:
         """`sentence` in one of the frames that talk.toml has under `name`."""
         return draw.choice(lines(self.talk[name], side)).replace("{x}", sentence)
+
+    def loosened(self, sentence: str, draw: random.Random) -> str:
+        """The sentence, or one that lacks small words and has others: what it is about is in the words that stay."""
+        if draw.random() >= LOOSE:
+            return sentence
+        words: list[str] = []
+        for word in sentence.split(" "):
+            left, put = draw.random() < LEFT_OUT, draw.random() < PUT_IN
+            if left and words and word.strip(".,?!") in self.talk["loose"]["left_out"]:
+                continue
+            words += [draw.choice(self.talk["loose"]["put_in"]), word] if put else [word]
+        return " ".join(words)
 
 
 def lines(by_side: Mapping[str, Sequence[str]], side: str) -> Sequence[str]:
