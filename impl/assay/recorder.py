@@ -616,7 +616,8 @@ class FlightRecorder:
     Args:
         out: folder of the artifact, made if absent.
         sample_every: updates between two close looks (dtypes, gradients, token samples); 0, 1, 2, 4 ... besides.
-        on_progress: called with `{"updates", "skipped", "loss", "seconds"}` whenever the journal is written.
+        on_progress: called with `{"updates", "skipped", "loss", "seconds"}` whenever the journal is written, the
+            updates of all optimizers together, so that stages that follow each other count on.
     """
 
     def __init__(
@@ -1489,7 +1490,7 @@ class FlightRecorder:
         if self._on_progress is not None:
             self._on_progress(
                 {
-                    "updates": max(self._counts, default=0),
+                    "updates": sum(self._counts),
                     "skipped": self._skipped,
                     "loss": self._last_loss,
                     "seconds": now - self._start,

@@ -934,6 +934,17 @@ def test_progress_is_told(tmp_path: Path) -> None:
     json.dumps(told)
 
 
+def test_progress_counts_on_from_stage_to_stage(tmp_path: Path) -> None:
+    told: list[dict[str, Any]] = []
+
+    def stages() -> None:
+        for count in (3, 2):
+            fit(Net(), [batch_of(n) for n in range(count)])
+
+    record(stages, tmp_path, on_progress=told.append)
+    assert told[-1]["updates"] == 5
+
+
 def test_flight_can_be_asked_for_in_flight(tmp_path: Path) -> None:
     with FlightRecorder(tmp_path) as recorder:
         fit(Net(), [batch_of(n) for n in range(2)])
