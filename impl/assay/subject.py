@@ -588,8 +588,12 @@ def _same(values: Any, again: Any, chosen: Sequence[int], total: int) -> bool:
 def _slack(values: Any) -> Any:
     """How far each number of an answer may lie from its repetition: (D,) where answers are vectors, else a number.
 
-    By column, so that a random one does not hide behind the spread of its neighbours; 0 where answers are no numbers.
+    By column, so that a random one does not hide behind the spread of its neighbours, and by name where answers are
+    tables; 0 where they are no numbers.
     """
+    if len(values) and all(isinstance(one, Mapping) for one in values):
+        names = {name for one in values for name in one}
+        return {name: _slack([one[name] for one in values if name in one]) for name in names}
     try:
         table = np.asarray(values, dtype=float)
     except (TypeError, ValueError):
@@ -608,7 +612,10 @@ def _close(first: Any, second: Any, slack: Any) -> bool:
         return (
             isinstance(second, Mapping)
             and first.keys() == second.keys()
-            and all(_close(first[name], second[name], slack) for name in first)
+            and all(
+                _close(first[name], second[name], slack[name] if isinstance(slack, Mapping) else slack)
+                for name in first
+            )
         )
     if isinstance(first, np.ndarray | np.generic) or isinstance(second, np.ndarray | np.generic):
         a, b = np.asarray(first), np.asarray(second)

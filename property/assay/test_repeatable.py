@@ -26,6 +26,28 @@ def test_rounding_of_other_batch_shapes_passes(form):
     assert _same(form(TABLE), form(noisy), CHOSEN, 80)
 
 
+TABLES = {
+    "scores": lambda table: [{"score": float(row[3])} for row in table],
+    "lists": lambda table: [{"scores": row.tolist()} for row in table],
+    "columns": lambda table: {"score": table[:, 3].tolist()},
+}
+
+
+@pytest.mark.parametrize("form", TABLES.values(), ids=TABLES)
+def test_answers_by_name_have_the_slack_of_plain_ones(form):
+    """A score near zero is rounded like its neighbours: the spread of the column is the measure, not the score."""
+    table = TABLE - TABLE[CHOSEN[0]] * (1 - 1e-6)
+    noisy = table[CHOSEN] + 1e-3 * table.std(axis=0)
+    assert _same(form(table), form(noisy), CHOSEN, 80)
+    noisy[:, 3] = RNG.random(len(CHOSEN)) * 20
+    assert not _same(form(table), form(noisy), CHOSEN, 80)
+
+
+def test_a_random_name_does_not_hide_behind_a_wide_one():
+    rows, again = ([{"wide": 1e6 * n, "narrow": float(RNG.random())} for n in range(80)] for _ in range(2))
+    assert not _same(rows, [again[n] for n in CHOSEN], CHOSEN, 80)
+
+
 def test_labels_and_texts_must_be_equal():
     assert _same(["a", "b", "c"], ["c", "a"], [2, 0], 3)
     assert not _same(["a", "b", "c"], ["c", "b"], [2, 0], 3)
