@@ -1,9 +1,10 @@
 """Three ways of fine-tuning one base on one data set, in slices, so that a clock outside can take them in turns.
 
 `full` trains every weight on whole padded batches, as SFT does by default. `lora` is the same with adapters on all
-linear layers. `ours` keeps the lower layers frozen, computes what they make of every row once and keeps it, trains
-adapters above them, and computes the last layer and the output only where a response is: nothing else reaches the loss,
-so its loss is the same number. Rows of like length share a batch. No arm knows a clock, nor what another arm reached.
+linear layers. `ours` keeps the lower layers frozen, computes what they make of a row when it is first met and keeps
+it, trains adapters above them, and computes the last layer and the output only where a response is: nothing else
+reaches the loss, so its loss is the same number. Rows of like length share a batch. No arm knows a clock, nor what
+another arm reached.
 """
 
 from __future__ import annotations
@@ -167,7 +168,7 @@ class LoraArm(Arm):
 
 
 class CachedArm(LoraArm):
-    """Frozen lower layers computed once, adapters above, the last layer only where a response is."""
+    """Frozen lower layers computed once a row, adapters above, the last layer only where a response is."""
 
     def __init__(self, model: Any, rows: Examples, plan: Plan) -> None:
         count = model.config.num_hidden_layers
@@ -177,7 +178,7 @@ class CachedArm(LoraArm):
         super().__init__(model, rows, plan)
         body = self.model.get_base_model()
         self.body, self.head = body.model, body.lm_head
-        self.below: list[Tensor] = []  # (T, D) of each row, once it is computed
+        self.below: dict[int, Tensor] = {}  # (T, D) of each row that was met
 
     def batches(self) -> Iterator[list[int]]:
         """Rows of like length together, so that little is filled up; the batches in random order."""
@@ -189,15 +190,12 @@ class CachedArm(LoraArm):
             yield from draw.sample(found, len(found))
 
     def kept(self) -> Sequence[Tensor]:
-        return self.below
-
-    def train(self, updates: int) -> float:
-        if not self.below:
-            self.model.eval()
-            self.below = frozen_states(self.body, self.rows, self.plan.frozen)
-        return super().train(updates)
+        return list(self.below.values())
 
     def loss(self, chosen: Sequence[int]) -> Tensor:
+        new = [place for place in chosen if place not in self.below]
+        found = frozen_states(self.body, [self.rows[place] for place in new], self.plan.frozen)
+        self.below.update(zip(new, found, strict=True))
         hidden = torch.nn.utils.rnn.pad_sequence([self.below[place] for place in chosen], batch_first=True)
         labels = padded([self.rows[place] for place in chosen])["labels"]  # (N, T)
         embedded = rotary(self.body, hidden)
