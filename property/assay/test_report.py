@@ -840,6 +840,12 @@ json_values = st.recursive(
 )
 
 
+def test_a_curve_of_one_point_beyond_the_whole_floats_is_drawn():
+    """2**53 + 1 is 2**53: a margin of one around it is none."""
+    assert "<svg" in picture.curves({"x": [2.0**53], "y": [0.5]}, "p")
+    assert picture.Scale(3.0, 3.0, 10, 20).x(3.0) == 15
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.dictionaries(st.sampled_from(["samples", "curve", "percentiles", "reliability", "other"]), json_values))
 def test_law_details_of_any_shape_are_shown(details: dict[str, Any]) -> None:

@@ -38,7 +38,9 @@ class Scale(NamedTuple):
     right: float = WIDTH - MARGIN
 
     def x(self, value: float) -> float:
-        """The pixel of a value; what lies outside is drawn at the edge."""
+        """The pixel of a value; what lies outside is drawn at the edge, and all of no width in the middle."""
+        if self.high <= self.low:  # where floats lie wider apart than the margin around one of them
+            return (self.left + self.right) / 2
         inside = min(self.high, max(self.low, value))
         return self.left + (inside - self.low) / (self.high - self.low) * (self.right - self.left)
 
