@@ -46,6 +46,13 @@ def test_an_update_is_a_function_of_seed_and_update(corpus):
     assert len(drawn) == 8
 
 
+def test_an_update_holds_no_more_tokens_than_declared(corpus):
+    """Padding counts; one dialogue is taken however long."""
+    for update in range(SETTINGS.drills, 60):
+        rows, width = corpus.batch(update)["input_ids"].shape
+        assert rows == 1 or rows * width <= SETTINGS.tokens
+
+
 def test_what_is_held_back_is_not_drawn(corpus):
     assert len(corpus.held) == 8
     assert len(corpus.chatter) == 72

@@ -200,14 +200,14 @@ _OBJECT = re.compile(
 _TURNED: Final[Mapping[str, str]] = {
     "i am": "you are", "am i": "are you", "i was": "you were", "was i": "were you", "i": "you", "me": "you",
     "my": "your", "mine": "yours", "myself": "yourself", "you are": "i am", "are you": "am i", "you were": "i was",
-    "were you": "was i", "you": "i", "your": "my", "yours": "mine", "yourself": "myself", "@": "me",
+    "were you": "was i", "you": "i", "your": "my", "yours": "mine", "yourself": "myself",
 }  # fmt: skip
-_PERSON = re.compile("|".join(rf"\b{words}\b" if words != "@" else "@" for words in sorted(_TURNED, key=len)[::-1]))
+_PERSON = re.compile(rf"\b(?:{'|'.join(sorted(_TURNED, key=len, reverse=True))})\b")
 
 
 def mirrored(sentence: str) -> str:
     """What is said of the one who speaks, said of the one who is spoken to, and the other way round."""
-    return _PERSON.sub(lambda found: _TURNED[found[0]], _OBJECT.sub(r"\1 @", sentence))
+    return _PERSON.sub(lambda found: _TURNED[found[0]], _OBJECT.sub(r"\1 @", sentence)).replace("@", "me")
 
 
 def _say(template: str, thing: str, word: str) -> str:
