@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from graphsage.graph import KIND, KINDS, LITERAL, LITERALS, OPERATORS, SLOT, SLO
 Hashes = NDArray[np.uint64]
 #: What a block contributes: (rows, columns inside the block, values or None for ones).
 Entries = tuple[Ints, Ints, NDArray[np.float32] | None]
+#: What a hashed block contributes: (rows, keys); `extract` turns the keys of all such blocks into buckets at once.
+Keys = tuple[Ints, Hashes]
 
 CATEGORIES = {
     "identity": 50,
@@ -33,6 +36,7 @@ CATEGORIES = {
     "language": 4,
 }
 WIDTH = 978
+_ROW = 1024  # a key is the row times this, plus the column
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +82,22 @@ def mix(first: Hashes, *rest: Hashes | Ints) -> Hashes:
     return out ^ (out >> _S29)
 
 
-def _bucket(value: Ints, edges: Sequence[int]) -> Ints:
+def _bucket(value: Ints, edges: tuple[int, ...]) -> Ints:
     """Index of the half-open bucket: below edges[0], [edges[0], edges[1]), ..., from edges[-1] on."""
-    return np.searchsorted(np.asarray(edges), value, side="right")
+    return _array(edges).searchsorted(value, side="right")
 
 
 @cache
-def _among(items: tuple[str, ...], names: tuple[str, ...]) -> NDArray[np.bool_]:
-    """Table over the items: True for those named."""
-    return np.isin(items, names)
+def _array(values: tuple[int, ...]) -> Ints:
+    return np.array(values, dtype=np.int64)
+
+
+def _table(items: tuple[str, ...]) -> Callable[[tuple[str, ...]], NDArray[np.bool_]]:
+    """Names -> table over the items, True for those named."""
+    return cache(lambda names: np.isin(items, names))
+
+
+_KINDS, _SLOTS, _OPERATORS = _table(KINDS), _table(SLOTS), _table(OPERATORS)
 
 
 _OPERATIONS = np.isin(
@@ -139,8 +150,14 @@ class View:
         return np.bincount(self.g.parent[~self.is_root], minlength=self.n)
 
     @cached_property
+    def ends(self) -> Ints:
+        """(N,) one past the last node of each subtree."""
+        return self.nodes + self.g.size
+
+    @cached_property
     def depth(self) -> Ints:
-        return self.inherited_count(~self.is_root)
+        """How many nodes are above each: of those that begin before it, the ones that have not ended."""
+        return self.nodes - np.bincount(self.ends, minlength=self.n + 1)[: self.n].cumsum()
 
     def inherited(self, own: Ints) -> Ints:
         """Bit masks with those of all ancestors added."""
@@ -153,12 +170,7 @@ class View:
 
     def inherited_count(self, flag: NDArray[np.bool_]) -> Ints:
         """How many of the node and its ancestors carry the flag."""
-        count = np.where(self.is_root, 0, flag).astype(np.int64)
-        above = self.up
-        while not self.is_root[above].all():
-            count = count + count[above]
-            above = above[above]
-        return count + flag[self.root]
+        return flag.cumsum() - np.bincount(self.ends[flag], minlength=self.n + 1)[: self.n].cumsum()
 
     @cached_property
     def is_statement(self) -> NDArray[np.bool_]:
@@ -174,22 +186,35 @@ class View:
                 return target
             target = further
 
-    def below(self, flag: NDArray[np.bool_]) -> Ints:
-        """How many nodes of each subtree (itself left out) carry the flag."""
-        total = np.concatenate([[0], np.cumsum(flag)])
-        return total[self.nodes + self.g.size] - total[self.nodes + 1]
+    def below(self, flags: Sequence[NDArray[np.bool_]], rows: Ints) -> Ints:
+        """(flags, rows) how many nodes of the subtrees of the rows (the row left out) carry each flag."""
+        total = np.zeros((len(flags), self.n + 1), dtype=np.int64)
+        np.cumsum(flags, axis=1, out=total[:, 1:])
+        return total[:, self.ends[rows]] - total[:, rows + 1]
 
     def kinds(self, *names: str) -> NDArray[np.bool_]:
-        return _among(KINDS, names).take(self.g.kind)
+        return _KINDS(names).take(self.g.kind)
 
     def slots(self, *names: str) -> NDArray[np.bool_]:
-        return _among(SLOTS, names).take(self.g.slot)
+        return _SLOTS(names).take(self.g.slot)
 
     def operators(self, *names: str) -> NDArray[np.bool_]:
-        return _among(OPERATORS, names).take(self.g.operator)
+        return _OPERATORS(names).take(self.g.operator)
 
     def flag(self, mask: int) -> NDArray[np.bool_]:
-        return (self.g.flags & mask) > 0
+        return (self.g.flags & mask).astype(bool)
+
+    @cached_property
+    def is_variable(self) -> NDArray[np.bool_]:
+        return self.flag(g.VARIABLE)
+
+    @cached_property
+    def is_write(self) -> NDArray[np.bool_]:
+        return self.flag(g.STORE | g.DELETE)
+
+    @cached_property
+    def variables(self) -> Ints:
+        return self.is_variable.nonzero()[0]
 
     @cached_property
     def operations(self) -> tuple[Ints, Hashes]:
@@ -214,8 +239,7 @@ class View:
             if np.array_equal(further, first):
                 break
             first = further
-        variable = self.flag(g.VARIABLE)
-        write = self.flag(g.STORE | g.DELETE)
+        variable, write = self.is_variable, self.is_write
         reads = np.bincount(first[variable & ~write], minlength=self.n)[first]
         writes = np.bincount(first[variable & write], minlength=self.n)[first]
         return reads, writes, first
@@ -228,25 +252,38 @@ class View:
 @dataclass(frozen=True, slots=True)
 class _Block:
     columns: tuple[Column, ...]
-    compute: Callable[[View], Entries]
+    compute: Callable[[View], Any]  # Entries, or Keys where it is hashed
+    buckets: int = 0  # that a key of a hashed block falls into
 
 
 _BLOCKS: list[_Block] = []
 
 
+_Compute = TypeVar("_Compute", bound=Callable[[View], Any])
+
+
 def _block(
-    category: str, name: str, items: Sequence[str], formula: str, lexical: bool = False
-) -> Callable[[Callable[[View], Entries]], Callable[[View], Entries]]:
+    category: str, name: str, items: Sequence[str], formula: str, lexical: bool = False, buckets: int = 0
+) -> Callable[[_Compute], _Compute]:
     """Register the columns `category.name.item`; '{}' in the formula stands for the item."""
 
-    def register(compute: Callable[[View], Entries]) -> Callable[[View], Entries]:
+    def register(compute: _Compute) -> _Compute:
         columns = tuple(
             Column(f"{category}.{name}.{item}", category, formula.replace("{}", item), lexical) for item in items
         )
-        _BLOCKS.append(_Block(columns, compute))
+        _BLOCKS.append(_Block(columns, compute, buckets))
         return compute
 
     return register
+
+
+def _hashed(
+    category: str, name: str, width: int, key: str, buckets: int = 2, lexical: bool = False
+) -> Callable[[Callable[[View], Keys]], Callable[[View], Keys]]:
+    """Register `width` signed hash buckets; a pair of buckets names a key far less ambiguously than one does."""
+    told = "sum over the keys that fall there of +1 or -1; " + ("two buckets a key; " if buckets == 2 else "")
+    formula = f"signed hash bucket {{}}: {told}{key}"
+    return _block(category, name, [f"{index:02d}" for index in range(width)], formula, lexical, buckets)
 
 
 def _buckets(edges: Sequence[int]) -> list[str]:
@@ -262,38 +299,12 @@ def _one(rows: Ints, columns: Ints) -> Entries:
 
 def _where(flags: Sequence[NDArray[np.bool_]]) -> Entries:
     """One column per flag."""
-    columns, rows = np.nonzero(np.stack(flags))
+    columns, rows = np.divmod(np.concatenate(flags).nonzero()[0], len(flags[0]))
     return rows, columns, None
 
 
 def _join(*parts: tuple[Ints, Ints]) -> Entries:
     return np.concatenate([rows for rows, _ in parts]), np.concatenate([columns for _, columns in parts]), None
-
-
-def _twice(rows: Ints, key: Hashes, width: int) -> Entries:
-    """Two signed entries a key: a pair of buckets names a key far less ambiguously than one does."""
-    first = (key % np.uint64(width)).astype(np.int64)
-    second = ((key >> np.uint64(24)) % np.uint64(width)).astype(np.int64)
-    sign = 1.0 - 2.0 * ((key >> np.uint64(61)) & np.uint64(1)).astype(np.float32)
-    other = 1.0 - 2.0 * ((key >> np.uint64(62)) & np.uint64(1)).astype(np.float32)
-    return np.concatenate([rows, rows]), np.concatenate([first, second]), np.concatenate([sign, other])
-
-
-def _once(rows: Ints, key: Hashes, width: int) -> Entries:
-    sign = 1.0 - 2.0 * ((key >> np.uint64(61)) & np.uint64(1)).astype(np.float32)
-    return rows, (key % np.uint64(width)).astype(np.int64), sign
-
-
-def _stack(*parts: Entries) -> Entries:
-    values = [np.ones(len(rows), np.float32) if value is None else value for rows, _, value in parts]
-    return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts]), np.concatenate(values)
-
-
-def _numbers(count: int) -> list[str]:
-    return [f"{index:02d}" for index in range(count)]
-
-
-_SIGNED = "signed hash bucket {}: sum over the keys that fall there of +1 or -1; two buckets a key; key = "
 
 
 @_block("identity", "kind", KINDS, "1 if the node is a {}")
@@ -328,12 +339,12 @@ def _from_end(v: View) -> Entries:
 @_block("structural", "children", ["1", "2", "3", "4", "5_to_8", "9_up"], "1 if the node has {} children")
 def _children(v: View) -> Entries:
     rows = np.flatnonzero(v.children)
-    return _one(rows, _bucket(v.children[rows], [2, 3, 4, 5, 9]))
+    return _one(rows, _bucket(v.children[rows], (2, 3, 4, 5, 9)))
 
 
 @_block("structural", "depth", _buckets([1, 2, 3, 4, 5, 7, 10]), "1 if {} nodes are above it")
 def _depth(v: View) -> Entries:
-    return _one(v.nodes, _bucket(v.depth, [1, 2, 3, 4, 5, 7, 10]))
+    return _one(v.nodes, _bucket(v.depth, (1, 2, 3, 4, 5, 7, 10)))
 
 
 @_block(
@@ -344,28 +355,24 @@ def _depth(v: View) -> Entries:
 )
 def _size(v: View) -> Entries:
     rows = np.flatnonzero(~v.leaf)
-    return _one(rows, _bucket(v.g.size[rows], [4, 7, 13, 26, 61]))
+    return _one(rows, _bucket(v.g.size[rows], (4, 7, 13, 26, 61)))
 
 
-@_block("structural", "path_hash", _numbers(10), _SIGNED + "kinds and slots of node, parent and grandparent")
-def _path(v: View) -> Entries:
+@_hashed("structural", "path_hash", 10, "key = kinds and slots of node, parent and grandparent", buckets=1)
+def _path(v: View) -> Keys:
     kind, slot = v.g.kind, v.g.slot
-    key = mix(kind.astype(np.uint64), slot, kind[v.up], slot[v.up], kind[v.up2])
-    return _once(v.nodes, key, 10)
+    return v.nodes, mix(kind.astype(np.uint64), slot, kind[v.up], slot[v.up], kind[v.up2])
 
 
-@_block(
-    "structural",
-    "following_hash",
-    _numbers(30),
-    _SIGNED + "operator or kind of the node, its slot, and the kind of its next sibling",
+@_hashed(
+    "structural", "following_hash", 30, "key = operator or kind of the node, its slot, and the kind of its next sibling"
 )
-def _following(v: View) -> Entries:
+def _following(v: View) -> Keys:
     rows, what = v.operations
-    return _twice(rows, mix(what, v.g.slot[rows], v.g.kind[v.siblings[0][rows]]), 30)
+    return rows, mix(what, v.g.slot[rows], v.g.kind[v.siblings[0][rows]])
 
 
-_COUNT_EDGES = [1, 3, 7]
+_COUNT_EDGES = (1, 3, 7)
 _MEASURES = ("decisions", "calls", "returns", "operators", "reads", "writes")
 
 
@@ -379,27 +386,26 @@ def _below(v: View) -> Entries:
     rows = np.flatnonzero(
         v.kinds("FunctionDef", "ClassDef", "Module", "For", "While", "If", "With", "Match", "Try", "Lambda")
     )
-    write = v.flag(g.STORE | g.DELETE)
     flags = (
         v.kinds("If", "For", "While", "IfExp", "ExceptHandler", "BoolOp", "comprehension", "Match"),
         v.kinds("Call"),
         v.kinds("Return"),
         v.g.operator > 0,
-        v.flag(g.VARIABLE) & ~write,
-        write,
+        v.is_variable & ~v.is_write,
+        v.is_write,
     )
-    parts = [(rows, 4 * index + _bucket(v.below(flag)[rows], _COUNT_EDGES)) for index, flag in enumerate(flags)]
-    return _join(*parts)
+    buckets = _bucket(v.below(flags, rows), _COUNT_EDGES) + 4 * np.arange(len(flags))[:, None]
+    return np.tile(rows, len(flags)), buckets.ravel(), None
 
 
-@_block(
+@_hashed(
     "complexity",
     "operation_hash",
-    _numbers(76),
-    _SIGNED + "what is computed from what: kind and operator of the node, kind and literal class of its first two "
+    76,
+    "key = what is computed from what: kind and operator of the node, kind and literal class of its first two "
     "children, kind and slot of its parent",
 )
-def _operation(v: View) -> Entries:
+def _operation(v: View) -> Keys:
     rows = np.flatnonzero(~v.leaf)
     shape = v.g.kind * 32 + v.g.literal
     key = mix(
@@ -408,7 +414,7 @@ def _operation(v: View) -> Entries:
         shape[v.second[rows]],
         (v.g.kind[v.up] * 64 + v.g.slot)[rows],
     )
-    return _twice(rows, key, 76)
+    return rows, key
 
 
 _BINDINGS = (
@@ -419,7 +425,7 @@ _BINDINGS = (
 
 @_block("dependency", "bound_by", _BINDINGS, "variable: 1 if its most recent write is made by {}", lexical=True)
 def _bound_by(v: View) -> Entries:
-    rows = np.flatnonzero(v.flag(g.VARIABLE))
+    rows = v.variables
     table = np.full(len(KINDS), _BINDINGS.index("walrus_or_pattern"), dtype=np.int64)
     for kind, binding in {
         "arg": "parameter",
@@ -454,14 +460,14 @@ def _bound_by(v: View) -> Entries:
 
 @_block("dependency", "writes", _buckets([1, 2, 3]), "variable: 1 if the source writes it {} times")
 def _writes(v: View) -> Entries:
-    rows = np.flatnonzero(v.flag(g.VARIABLE))
+    rows = v.variables
     return _one(rows, np.minimum(v.chain[1][rows], 3))
 
 
 @_block("dependency", "reads", _buckets([1, 2, 3, 4, 7]), "variable: 1 if the source reads it {} times")
 def _reads(v: View) -> Entries:
-    rows = np.flatnonzero(v.flag(g.VARIABLE))
-    return _one(rows, _bucket(v.chain[0][rows], [1, 2, 3, 4, 7]))
+    rows = v.variables
+    return _one(rows, _bucket(v.chain[0][rows], (1, 2, 3, 4, 7)))
 
 
 @_block("dependency", "arguments", _buckets([1, 2, 3, 4, 5]), "call: 1 if it passes {} positional arguments")
@@ -523,33 +529,33 @@ def _is(v: View) -> Entries:
     return _where([known & ~definition, definition, optional, argument & ~v.leaf])
 
 
-@_block(
+@_hashed(
     "dependency",
     "parent_hash",
-    _numbers(51),
-    _SIGNED + "last word of the node's name and of its parent's name (operator, literal or kind where there is none), "
+    51,
+    "key = last word of the node's name and of its parent's name (operator, literal or kind where there is none), "
     "and the slot between them",
     lexical=True,
 )
-def _parent(v: View) -> Entries:
+def _parent(v: View) -> Keys:
     rows = np.flatnonzero(~v.is_root)
-    return _twice(rows, mix(v.noun[rows], v.noun[v.up[rows]], v.g.slot[rows]), 51)
+    return rows, mix(v.noun[rows], v.noun[v.up[rows]], v.g.slot[rows])
 
 
-@_block(
+@_hashed(
     "dependency",
     "argument_hash",
-    _numbers(48),
-    _SIGNED + "argument of a call: whole name of the callee, place or keyword, last word of the argument",
+    48,
+    "key = argument of a call: whole name of the callee, place or keyword, last word of the argument",
     lexical=True,
 )
-def _argument(v: View) -> Entries:
+def _argument(v: View) -> Keys:
     plain = v.g.slot == SLOT["argument"]
     named = (v.g.slot == SLOT["value"]) & (v.g.kind[v.up] == KIND["keyword"])
     rows = np.flatnonzero(plain | named)
     call = np.where(plain, v.up, v.up2)[rows]
     place = np.where(plain, v.g.position.astype(np.uint64), v.g.symbol[v.up])[rows]
-    return _twice(rows, mix(v.g.symbol[call], place, v.noun[rows]), 48)
+    return rows, mix(v.g.symbol[call], place, v.noun[rows])
 
 
 _SURROUNDINGS = (
@@ -562,13 +568,12 @@ _SURROUNDINGS = (
 
 @_block("context", "inside", _SURROUNDINGS, "1 if the node or an ancestor is in the place '{}'")
 def _inside(v: View) -> Entries:
-    bit = {name: np.int64(1 << index) for index, name in enumerate(_SURROUNDINGS)}
     above = np.where(v.is_root, KIND["Module"], v.g.kind[v.up])
     own = _PLACE[above, v.g.slot]
     nested = v.kinds("FunctionDef") & ~v.is_root
-    own = own | np.where(nested, bit["nested_function"], np.int64(0))
+    own = own | (nested.astype(np.int64) << _SURROUNDINGS.index("nested_function"))
     mask = v.inherited(own)
-    return _where([(mask & bit[name]) > 0 for name in _SURROUNDINGS])
+    return _where(mask & _BITS != 0)
 
 
 def _places() -> Ints:
@@ -606,6 +611,7 @@ def _places() -> Ints:
 
 
 _PLACE = _places()
+_BITS = 1 << np.arange(len(_SURROUNDINGS), dtype=np.int64)[:, None]
 #: Statements that hold other nodes come first among the kinds; an expression statement takes the module's place.
 _STATEMENTS = tuple("Expr" if name == "Module" else name for name in KINDS[: KIND["Import"]])
 
@@ -618,17 +624,17 @@ def _statement(v: View) -> Entries:
     return _one(rows, np.where(kind < KIND["Import"], kind, KIND["Module"])[rows])
 
 
-@_block(
+@_hashed(
     "context",
     "sibling_hash",
-    _numbers(60),
-    _SIGNED + "last words of the previous sibling and of the node, kind of the parent",
+    60,
+    "key = last words of the previous sibling and of the node, kind of the parent",
     lexical=True,
 )
-def _sibling(v: View) -> Entries:
+def _sibling(v: View) -> Keys:
     previous = v.siblings[1]
     rows = np.flatnonzero(previous != v.nodes)
-    return _twice(rows, mix(v.noun[previous[rows]], v.noun[rows], v.g.kind[v.up[rows]]), 60)
+    return rows, mix(v.noun[previous[rows]], v.noun[rows], v.g.kind[v.up[rows]])
 
 
 @_block("semantic", "operator", OPERATORS[1:], "1 if the node's operator is {}")
@@ -649,39 +655,29 @@ def _name(v: View) -> Entries:
     return _one(rows, v.g.known[rows])
 
 
-@_block(
+@_hashed(
     "semantic",
     "word_hash",
-    _numbers(34),
-    _SIGNED + "each of the last four words (camelCase and snake_case parts) of the node's identifier",
+    34,
+    "key = each of the last four words (camelCase and snake_case parts) of the node's identifier",
     lexical=True,
 )
-def _word(v: View) -> Entries:
-    return _twice(v.g.word_node, mix(v.g.word), 34)
+def _word(v: View) -> Keys:
+    return v.g.word_node, mix(v.g.word)
 
 
-@_block(
-    "semantic",
-    "left_hash",
-    _numbers(45),
-    _SIGNED + "operator or kind of the node, last word of its first child",
-    lexical=True,
-)
-def _left(v: View) -> Entries:
+@_hashed("semantic", "left_hash", 45, "key = operator or kind of the node, last word of its first child", lexical=True)
+def _left(v: View) -> Keys:
     rows, what = v.operations
-    return _twice(rows, mix(what, v.noun[v.first[rows]]), 45)
+    return rows, mix(what, v.noun[v.first[rows]])
 
 
-@_block(
-    "semantic",
-    "right_hash",
-    _numbers(45),
-    _SIGNED + "operator or kind of the node, last word of its second child",
-    lexical=True,
+@_hashed(
+    "semantic", "right_hash", 45, "key = operator or kind of the node, last word of its second child", lexical=True
 )
-def _right(v: View) -> Entries:
+def _right(v: View) -> Keys:
     rows, what = v.operations
-    return _twice(rows, mix(what, v.noun[v.second[rows]]), 45)
+    return rows, mix(what, v.noun[v.second[rows]])
 
 
 _FLAWS = {
@@ -741,7 +737,7 @@ def _flaws(v: View) -> Entries:
     operation = compare | binary
     name = v.kinds("Name")
     statement = v.flag(g.STATEMENT)
-    variable, write = v.flag(g.VARIABLE), v.flag(g.STORE | g.DELETE)
+    variable, write = v.is_variable, v.is_write
     plain_name = variable & ~v.kinds("Attribute")
     two_leaves = ~v.leaf & v.leaf[first] & v.leaf[second] & (first != second)
     same = two_leaves & (symbol[first] == symbol[second]) & (kind[first] == kind[second])
@@ -756,8 +752,11 @@ def _flaws(v: View) -> Entries:
     alone = in_block & ((following == v.nodes) | (gs.slot[following] != gs.slot)) & (gs.position == 0)
     handler = v.kinds("ExceptHandler")
     returns = v.kinds("Return")
-    with_value = v.below(returns & ~v.leaf)
     function = v.kinds("FunctionDef")
+    functions = function.nonzero()[0]
+    with_value, without = np.zeros((2, v.n), dtype=bool)
+    found = v.below([returns & ~v.leaf, returns & v.leaf], functions) > 0
+    with_value[functions], without[functions] = found
     # the last node of a function's children is the last of its body
     last = (following == v.nodes) & ~v.is_root
     plain_last = last & in_block & ~v.kinds("Return", "Raise", "If", "Try", "With", "While", "For", "Match")
@@ -773,8 +772,10 @@ def _flaws(v: View) -> Entries:
     repeated = np.zeros(v.n, dtype=bool)
     rows = np.flatnonzero(argument)
     if len(rows):
-        _, where, count = np.unique(mix(symbol[rows], gs.parent[rows]), return_inverse=True, return_counts=True)
-        repeated[rows] = count[where] > 1
+        key = mix(symbol[rows], gs.parent[rows])
+        order = key.argsort()
+        twins = key[order[1:]] == key[order[:-1]]
+        repeated[rows[order[1:][twins]]] = repeated[rows[order[:-1][twins]]] = True
     equality = v.operators("Eq", "NotEq")
     identity = v.operators("Is", "IsNot")
     number = (literal >= LITERAL["int_power_of_two"]) & (literal <= LITERAL["int_large"])
@@ -807,9 +808,9 @@ def _flaws(v: View) -> Entries:
         "negated_condition": in_condition & (v.operators("Not")),
         "truth_returned": returns & (literal[first] >= LITERAL["True"]) & (literal[first] <= LITERAL["False"]),
         "none_returned": returns & (v.leaf | (literal[first] == none)),
-        "no_value_returned": function & (with_value == 0),
-        "returns_mixed": function & (with_value > 0) & (v.below(returns & v.leaf) > 0),
-        "falls_off_the_end": function & (with_value > 0) & ends_plain,
+        "no_value_returned": function & ~with_value,
+        "returns_mixed": with_value & without,
+        "falls_off_the_end": with_value & ends_plain,
         "unreachable": in_block & (previous != v.nodes) & jump[previous] & (gs.slot[previous] == gs.slot),
         "one_statement": one_statement,
         "only_branch_in_branch": v.kinds("If") & alone & v.kinds("If")[v.up],
@@ -827,19 +828,15 @@ def _flaws(v: View) -> Entries:
     return _where([flags[flaw] for flaw in _FLAWS])
 
 
-@_block(
-    "quality",
-    "pair_hash",
-    _numbers(56),
-    _SIGNED + "operator or kind of the node, last words of its first two children",
-    lexical=True,
+@_hashed(
+    "quality", "pair_hash", 56, "key = operator or kind of the node, last words of its first two children", lexical=True
 )
-def _pair(v: View) -> Entries:
+def _pair(v: View) -> Keys:
     rows, what = v.operations
-    return _twice(rows, mix(what, v.noun[v.first[rows]], v.noun[v.second[rows]]), 56)
+    return rows, mix(what, v.noun[v.first[rows]], v.noun[v.second[rows]])
 
 
-_DISTANCE = [3, 6, 11, 21, 51]
+_DISTANCE = (3, 6, 11, 21, 51)
 _DISTANCES = ["none", "1_to_2", "3_to_5", "6_to_10", "11_to_20", "21_to_50", "51_up"]
 
 
@@ -849,19 +846,19 @@ def _distance(rows: Ints, other: Ints) -> Ints:
 
 @_block("temporal", "since_use", _DISTANCES, "variable: 1 if its previous occurrence is {} nodes back", lexical=True)
 def _since_use(v: View) -> Entries:
-    rows = np.flatnonzero(v.flag(g.VARIABLE))
+    rows = v.variables
     return _one(rows, _distance(rows, v.g.last_use[rows]))
 
 
 @_block("temporal", "since_write", _DISTANCES, "variable: 1 if its most recent write is {} nodes back", lexical=True)
 def _since_write(v: View) -> Entries:
-    rows = np.flatnonzero(v.flag(g.VARIABLE))
+    rows = v.variables
     return _one(rows, _distance(rows, v.g.last_write[rows]))
 
 
 @_block("temporal", "until_use", _DISTANCES, "variable: 1 if its next occurrence is {} nodes ahead", lexical=True)
 def _until_use(v: View) -> Entries:
-    rows = np.flatnonzero(v.flag(g.VARIABLE))
+    rows = v.variables
     return _one(rows, _distance(rows, v.next_use[rows]))
 
 
@@ -873,14 +870,14 @@ def _until_use(v: View) -> Entries:
     lexical=True,
 )
 def _statements_since_write(v: View) -> Entries:
-    rows = np.flatnonzero(v.flag(g.VARIABLE) & (v.g.last_write >= 0))
+    rows = np.flatnonzero(v.is_variable & (v.g.last_write >= 0))
     begun = np.cumsum(v.is_statement)
-    return _one(rows, _bucket(begun[rows] - begun[v.g.last_write[rows]], [1, 2, 3, 5]))
+    return _one(rows, _bucket(begun[rows] - begun[v.g.last_write[rows]], (1, 2, 3, 5)))
 
 
 @_block("temporal", "occurrence", ["only", "first", "second", "last"], "variable: 1 at its {} occurrence", lexical=True)
 def _occurrence(v: View) -> Entries:
-    variable = v.flag(g.VARIABLE)
+    variable = v.is_variable
     first, last = v.g.last_use < 0, v.next_use < 0
     second = ~first & (v.g.last_use[np.maximum(v.g.last_use, 0)] < 0)
     return _where([variable & first & last, variable & first & ~last, variable & second, variable & last & ~first])
@@ -894,7 +891,7 @@ def _occurrence(v: View) -> Entries:
     lexical=True,
 )
 def _previous(v: View) -> Entries:
-    has = v.flag(g.VARIABLE) & (v.g.last_use >= 0)
+    has = v.is_variable & (v.g.last_use >= 0)
     before = np.maximum(v.g.last_use, 0)
     return _where(
         [
@@ -907,7 +904,12 @@ def _previous(v: View) -> Entries:
     )
 
 
-@_block("temporal", "tenth", _numbers(10), "statement: 1 if it begins in tenth {} of its function's nodes")
+@_block(
+    "temporal",
+    "tenth",
+    [f"{index:02d}" for index in range(10)],
+    "statement: 1 if it begins in tenth {} of its function's nodes",
+)
 def _tenth(v: View) -> Entries:
     rows = np.flatnonzero(v.is_statement & ~v.is_root)
     root = v.root[rows]
@@ -952,25 +954,23 @@ def _share(v: View) -> Entries:
     return rows, _COUNTED_AT[at % len(KINDS)], np.log1p(count[at]).astype(np.float32)
 
 
-@_block(
+@_hashed(
     "statistical",
     "ngram_hash",
-    _numbers(98),
-    "signed hash bucket {}: sum over the keys of +1 or -1; keys = the node's token with the one before it in the text, "
-    "and with those before and after it",
+    98,
+    "keys = the node's token with the one before it in the text, and with those before and after it",
+    buckets=1,
     lexical=True,
 )
-def _ngram(v: View) -> Entries:
-    order = g.token_order(v.g.kind, v.g.span, v.g.start)
+def _ngram(v: View) -> Keys:
+    order = v.g.order
     same = v.graph[order[1:]] == v.graph[order[:-1]]
     before = np.zeros(v.n, dtype=np.uint64)
     after = np.zeros(v.n, dtype=np.uint64)
     before[order[1:][same]] = v.noun[order[:-1][same]]
     after[order[:-1][same]] = v.noun[order[1:][same]]
-    return _stack(
-        _once(v.nodes, mix(before, v.noun), 98),
-        _once(v.nodes, mix(before, v.noun, after), 98),
-    )
+    keys = mix(before, v.noun), mix(before, v.noun, after)
+    return np.concatenate([v.nodes, v.nodes]), np.concatenate(keys)
 
 
 @_block(
@@ -997,27 +997,43 @@ CONSTANT_ON_PYTHON = {
 }
 
 
+_PLAIN = [number for number, block in enumerate(_BLOCKS) if not block.buckets]
+_HASHED = [number for buckets in (2, 1) for number, block in enumerate(_BLOCKS) if block.buckets == buckets]
+_OF_TWO = sum(block.buckets == 2 for block in _BLOCKS)  # blocks, the first of the hashed ones
+_WIDTHS = np.array([len(block.columns) for block in _BLOCKS])
+_BASES = _WIDTHS.cumsum() - _WIDTHS
+
+
 def extract(graphs: CodeGraphs) -> SparseRows:
     """Features of all nodes of the graphs: (N, 978), sparse."""
     view = View(graphs)
-    keys: list[NDArray[np.int64]] = []
-    values: list[NDArray[np.float32]] = []
-    base = 0
-    for block in _BLOCKS:
-        rows, columns, value = block.compute(view)
-        keys.append(rows * 1024 + columns + base)
-        values.append(np.ones(len(rows), dtype=np.float32) if value is None else value)
-        base += len(block.columns)
-    key = np.concatenate(keys)
-    value = np.concatenate(values)
-    order = np.argsort(key, kind="stable")
-    key, value = key[order], value[order]
-    # keys of a hashed block may meet in one bucket: add them up, and drop what cancels
+    found = [block.compute(view) for block in _BLOCKS]
+    plain, hashed = [found[number] for number in _PLAIN], [found[number] for number in _HASHED]
+
+    counts = [len(rows) for rows, _, _ in plain]
+    place = np.concatenate([rows for rows, _, _ in plain]) * _ROW + _BASES[_PLAIN].repeat(counts)
+    keys = [place + np.concatenate([columns for _, columns, _ in plain])]
+    values = [np.ones(len(rows), dtype=np.float32) if value is None else value for rows, _, value in plain]
+    counts = [len(rows) for rows, _ in hashed]
+    place = np.concatenate([rows for rows, _ in hashed]) * _ROW + _BASES[_HASHED].repeat(counts)
+    width = _WIDTHS[_HASHED].astype(np.uint64).repeat(counts)
+    hashes = np.concatenate([each for _, each in hashed])
+    for part, shift, sign in ((slice(None), 0, 61), (slice(sum(counts[:_OF_TWO])), 24, 62)):
+        bucket = (hashes[part] >> np.uint64(shift)) % width[part]
+        keys.append(place[part] + bucket.astype(np.int64))
+        values.append(1 - 2 * (hashes[part] >> np.uint64(sign) & np.uint64(1)).astype(np.float32))
+    key, value = _summed(np.concatenate(keys), np.concatenate(values))
+    count = np.bincount(key // _ROW, minlength=view.n)
+    return SparseRows(np.concatenate([[0], np.cumsum(count)]), (key % _ROW).astype(np.int16), value)
+
+
+def _summed(key: Ints, value: NDArray[np.float32]) -> tuple[Ints, NDArray[np.float32]]:
+    """Sorted distinct keys with the sums of their values, those that cancel dropped."""
+    bits = len(key).bit_length()
+    both = (key << bits) | np.arange(len(key))  # sorting numbers is ten times as fast as sorting their places
+    both.sort()
+    key, value = both >> bits, value[both & ((1 << bits) - 1)]
     first = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))
     value = np.add.reduceat(value, first)
-    key = key[first]
     kept = value != 0
-    key, value = key[kept], value[kept]
-    count = np.bincount(key >> 10, minlength=view.n)
-    indptr = np.concatenate([[0], np.cumsum(count)])
-    return SparseRows(indptr, (key & 1023).astype(np.int16), value.astype(np.float32))
+    return key[first][kept], value[kept]

@@ -99,6 +99,7 @@ class CodeGraphs:
     start: Ints  # (G + 1,) first node of each graph
     edges: Ints  # (2, E) each edge once: child -> parent, token -> next token, use -> earlier use, ...
     edge_type: Ints  # (E,) index into EDGE_TYPES
+    order: Ints  # (N,) nodes in the order of their own token in the text, graph by graph
     name: tuple[str, ...]  # (G,) name of the definition at the root, "" where there is none
 
     def __len__(self) -> int:
@@ -366,21 +367,25 @@ _DOCUMENTED = 3  # kinds below may begin with a docstring
 _BODY = SLOT["body"]
 
 
+_TOP = ast.Pass(lineno=1, col_offset=0)  # where a module begins
+
+
 def _is_text(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+#: kind, parent, slot, position, flags, operator, literal, arity, known, symbol, noun, span, last use and write, callee
+_WIDTH = 18
 
 
 class _Walk:
     """Columns of the nodes met so far; one instance per call of `build`."""
 
     def __init__(self) -> None:
-        self.rows: list[tuple[int, ...]] = []  # kind, parent, slot, position, flags, operator, literal, arity, known
-        self.spans: list[tuple[int, int, int, int]] = []
-        self.symbols: list[int] = []
-        self.nouns: list[int] = []
+        self.cells: list[int] = []  # _WIDTH a node; one flat list, since the collector would look at every tuple
+        self.parents: list[int] = []
         self.word_nodes: list[int] = []
         self.words: list[int] = []
-        self.links: list[tuple[int, int, int]] = []  # last use, last write, callee
         self.sizes: list[int] = []
         self.starts = [0]
         self.names: list[str] = []
@@ -388,14 +393,13 @@ class _Walk:
     def add(self, root: ast.AST) -> None:
         """Append the graph under one root."""
         self.names.append(getattr(root, "name", ""))
-        rows, spans, symbols, nouns, links = self.rows, self.spans, self.symbols, self.nouns, self.links
-        word_nodes, words = self.word_nodes, self.words
+        cells, parents, word_nodes, words = self.cells, self.parents, self.word_nodes, self.words
         last_use: dict[str, int] = {}
         last_write: dict[str, int] = {}
         definitions: dict[str, int] = {}
         calls: dict[str, int] = {}
         load, store = ast.Load, ast.Store
-        here = len(rows) - 1
+        here = len(parents) - 1
         stack: list[tuple[Any, int, int, int, int]] = [(root, -1, SLOT["root"], 0, 0)]
         while stack:
             node, parent, slot, position, flags = stack.pop()
@@ -474,33 +478,30 @@ class _Walk:
             elif node.name:  # _CAPTURE
                 name = variable = node.name
                 flags |= STORE
+            used = written = -1
             if variable is not None:
                 flags |= VARIABLE
-                links.append((last_use.get(variable, -1), last_write.get(variable, -1), -1))
+                used, written = last_use.get(variable, -1), last_write.get(variable, -1)
                 last_use[variable] = here
                 if flags & (STORE | DELETE):
                     last_write[variable] = here
-            else:
-                links.append((-1, -1, target))
             noun = symbol
             if name is not None:
                 symbol, noun, parts, known, spelling = _IDENTIFIERS.get(name) or _identifier(name)
                 flags |= spelling
-                for part in parts:
-                    word_nodes.append(here)
-                    words.append(part)
-            symbols.append(symbol)
-            nouns.append(noun)
+                words += parts
+                word_nodes += [here] * len(parts)
+            begin = end = node
             if cls is ast.comprehension:
                 own_flags = ASYNC * bool(node.is_async)
-                last = node.ifs[-1] if node.ifs else node.iter
-                spans.append((node.target.lineno, node.target.col_offset, last.end_lineno, last.end_col_offset))
+                begin, end = node.target, node.ifs[-1] if node.ifs else node.iter
             elif cls is ast.Module:
-                last = node.body[-1]
-                spans.append((1, 0, last.end_lineno, last.end_col_offset))
-            else:
-                spans.append((node.lineno, node.col_offset, node.end_lineno, node.end_col_offset))
-            rows.append((kind, parent, slot, position, flags | own_flags, operator, literal, arity, known))
+                begin, end = _TOP, node.body[-1]
+            parents.append(parent)
+            cells += (
+                kind, parent, slot, position, flags | own_flags, operator, literal, arity, known, symbol, noun,
+                begin.lineno, begin.col_offset, end.end_lineno, end.end_col_offset, used, written, target,
+            )  # fmt: skip
             first = len(stack)
             if container:
                 for inner, inner_slot, place, inner_flags in _folded(node):
@@ -519,12 +520,12 @@ class _Walk:
                     stack.append((child, here, child_slot, 0, 0))
             if len(stack) > first + 1:
                 stack[first:] = stack[: first - 1 : -1] if first else stack[::-1]
-        begin = self.starts[-1]
-        size = [1] * (len(rows) - begin)
-        for index in range(len(rows) - 1, begin, -1):
-            size[rows[index][1] - begin] += size[index - begin]
+        first = self.starts[-1]
+        size = [1] * (len(parents) - first)
+        for index in range(len(parents) - 1, first, -1):
+            size[parents[index] - first] += size[index - first]
         self.sizes += size
-        self.starts.append(len(rows))
+        self.starts.append(len(parents))
 
 
 _PARSER = threading.Lock()
@@ -563,12 +564,12 @@ def build_trees(roots: Sequence[ast.AST]) -> CodeGraphs:
     walk = _Walk()
     for root in roots:
         walk.add(root)
-    rows = np.array(walk.rows, dtype=np.int64).reshape(-1, 9).T
-    kind, parent, slot, position, flags, operator, literal, arity, known = np.ascontiguousarray(rows)
-    span = np.array(walk.spans, dtype=np.int64).reshape(-1, 4)
-    last_use, last_write, callee = np.ascontiguousarray(np.array(walk.links, dtype=np.int64).reshape(-1, 3).T)
+    table = np.ascontiguousarray(np.array(walk.cells, dtype=np.int64).reshape(-1, _WIDTH).T)
+    kind, parent, slot, position, flags, operator, literal, arity, known, symbol, noun = table[:11]
+    span, (last_use, last_write, callee) = np.ascontiguousarray(table[11:15].T), table[15:]
     start = np.array(walk.starts, dtype=np.int64)
-    edges, edge_type = _edges(kind, parent, span, last_use, last_write, callee, start)
+    order = _token_order(kind, span, start)
+    edges, edge_type = _edges(order, parent, last_use, last_write, callee, start)
     return CodeGraphs(
         kind=kind,
         parent=parent,
@@ -579,8 +580,8 @@ def build_trees(roots: Sequence[ast.AST]) -> CodeGraphs:
         literal=literal,
         arity=arity,
         size=np.array(walk.sizes, dtype=np.int64),
-        symbol=np.array(walk.symbols, dtype=np.uint64),
-        noun=np.array(walk.nouns, dtype=np.uint64),
+        symbol=symbol.view(np.uint64),
+        noun=noun.view(np.uint64),
         word_node=np.array(walk.word_nodes, dtype=np.int64),
         word=np.array(walk.words, dtype=np.uint64),
         known=known,
@@ -591,11 +592,12 @@ def build_trees(roots: Sequence[ast.AST]) -> CodeGraphs:
         start=start,
         edges=edges,
         edge_type=edge_type,
+        order=order,
         name=tuple(walk.names),
     )
 
 
-def token_order(kind: Ints, span: Ints, start: Ints) -> Ints:
+def _token_order(kind: Ints, span: Ints, start: Ints) -> Ints:
     """Nodes in the order of their own token in the text: an operator, dot or bracket stands after its first child."""
     at = span[:, :2].copy()
     inner = np.flatnonzero(_TOKEN_AFTER_FIRST_CHILD[kind])
@@ -605,13 +607,10 @@ def token_order(kind: Ints, span: Ints, start: Ints) -> Ints:
     return np.argsort(key, kind="stable")
 
 
-def _edges(
-    kind: Ints, parent: Ints, span: Ints, last_use: Ints, last_write: Ints, callee: Ints, start: Ints
-) -> tuple[Ints, Ints]:
-    order = token_order(kind, span, start)
-    inside = np.ones(max(len(kind) - 1, 0), dtype=bool)
+def _edges(order: Ints, parent: Ints, last_use: Ints, last_write: Ints, callee: Ints, start: Ints) -> tuple[Ints, Ints]:
+    inside = np.ones(max(len(parent) - 1, 0), dtype=bool)
     inside[start[1:-1] - 1] = False
-    nodes = np.arange(len(kind), dtype=np.int64)
+    nodes = np.arange(len(parent), dtype=np.int64)
     pairs = [
         (nodes[parent >= 0], parent[parent >= 0]),
         (order[:-1][inside], order[1:][inside]),

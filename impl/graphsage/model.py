@@ -87,8 +87,7 @@ class SparseInputSage(SAGEConv):
         if self.frozen is not None:
             left, right = (features @ weight for weight in self.frozen)
             return right.add_(neighbours @ left).to(self.lin_l.bias.dtype).add_(self.lin_l.bias)
-        both = torch.cat([self.lin_l.weight, self.lin_r.weight]).t()  # (C, 2H)
-        left, right = (features @ both).chunk(2, dim=1)  # (N, H) each
+        left, right = (features @ each.weight.t() for each in (self.lin_l, self.lin_r))  # (N, H) each
         return neighbours @ left + right + self.lin_l.bias.to(left.dtype)  # (N, H)
 
 

@@ -357,6 +357,7 @@ def train(config: Mapping[str, Any], data: Mapping[str, Path], out: Path) -> Non
     settings = Settings.read(config)
     torch.set_num_threads(settings.threads)
     torch.use_deterministic_algorithms(settings.device == "cpu")
+    torch.utils.deterministic.fill_uninitialized_memory = False  # of no use where nothing is read before it is written
     out.mkdir(parents=True, exist_ok=True)
     functions = [records.read(Path(data[side])) for side in ("train", "dev")]
     labelled = [records.read(Path(data[f"{side}_programs"]), Program) for side in ("train", "dev")]
