@@ -13,8 +13,10 @@ import hashlib
 import json
 import random
 import sys
+import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -190,20 +192,13 @@ def label(found: Sequence[Problem], plan: Plan, balance: bool = True) -> tuple[l
     executed: list[tuple[_Version, Outcome]] = []
     dropped: Counter[str] = Counter()
     missing: dict[str, str] = {}
-    used: Counter[str] = Counter()
     by_cell: dict[str, list[Problem]] = defaultdict(list)
     for problem in found:
         by_cell[_cell(problem)].append(problem)
-    for name, group in by_cell.items():
-        with Sandbox(plan.cells) as sandbox, Sandbox(plan.cells) as warm:
-            right = _warmed(_confirmed(_preloaded(group), sandbox, plan, dropped))
-            cells = {problem: warm if outcome.loaded else sandbox for problem, outcome in right.items()}
-            outcomes = _execute([*_written(right, plan)], right, cells, plan, f"{name} rewrites")
-            passing = [version for version, outcome in outcomes if outcome.passed]
-            outcomes += _execute([*_mutated(passing, plan, used)], right, cells, plan, f"{name} mutants")
-            executed += outcomes
-            if sandbox.is_used:
-                missing |= sandbox.missing
+    for group in _side_by_side(by_cell, plan):
+        executed += group.executed
+        dropped += group.dropped
+        missing |= group.missing
     order = {problem.problem: place for place, problem in enumerate(found)}
     executed.sort(key=lambda each: order[each[0].problem.problem])
     seen: set[str] = set()
@@ -225,6 +220,55 @@ def label(found: Sequence[Problem], plan: Plan, balance: bool = True) -> tuple[l
         "reasons": dict(Counter(outcome.reason.split()[0] for _, outcome in executed if outcome.reason)),
     }
     return (balanced(rows, plan.seed) if balance else rows), report
+
+
+class _Group:
+    """Problems that share cells: what became of their versions."""
+
+    def __init__(self, name: str, problems: Sequence[Problem], plan: Plan, of: int) -> None:
+        self.name, self._problems = name, problems
+        # Each cell imports a distribution anew: such a group has one, and other groups run beside it, unless it is
+        # larger than its share of all problems.
+        is_one_of_many = isinstance(problems[0].template, Doctest) and len(problems) * plan.cells <= of
+        self._plan = replace(plan, cells=1) if is_one_of_many else plan
+        self.executed: list[tuple[_Version, Outcome]] = []
+        self.dropped: Counter[str] = Counter()
+        self.missing: dict[str, str] = {}
+        self.has_mutants = threading.Event()
+
+    def run(self, before: "_Group | None", used: Counter[str]) -> None:
+        """Execute everything; mutants are made after those of the group `before`, since `used` balances them."""
+        plan = self._plan
+        try:
+            with Sandbox(plan.cells) as sandbox, Sandbox(plan.cells) as warm:
+                right = _warmed(_confirmed(_preloaded(self._problems), sandbox, plan, self.dropped))
+                cells = {problem: warm if outcome.loaded else sandbox for problem, outcome in right.items()}
+                outcomes = _execute([*_written(right, plan)], right, cells, plan, f"{self.name} rewrites")
+                passing = [version for version, outcome in outcomes if outcome.passed]
+                if before is not None:
+                    before.has_mutants.wait()
+                mutants = [*_mutated(passing, plan, used)]
+                self.has_mutants.set()
+                self.executed = outcomes + _execute(mutants, right, cells, plan, f"{self.name} mutants")
+                if sandbox.is_used:
+                    self.missing = sandbox.missing
+        finally:
+            self.has_mutants.set()  # else an error here would leave the next group waiting
+
+
+def _side_by_side(by_cell: Mapping[str, Sequence[Problem]], plan: Plan) -> list[_Group]:
+    """All groups, in their order, as many at a time as the plan has cells."""
+    total = sum(map(len, by_cell.values()))
+    groups = [_Group(name, group, plan, total) for name, group in by_cell.items()]
+    used: Counter[str] = Counter()
+    with ThreadPoolExecutor(plan.cells) as pool:
+        try:
+            # They begin in order: the one that another waits for has begun.
+            list(pool.map(lambda group, before: group.run(before, used), groups, [None, *groups]))
+        except BaseException:  # an interrupted run does not wait for what has not begun
+            pool.shutdown(cancel_futures=True)
+            raise
+    return groups
 
 
 def balanced(rows: Iterable[Program], seed: int) -> list[Program]:
