@@ -6,9 +6,11 @@ The imports are read here and nowhere else; a module's own package is no depende
 from __future__ import annotations
 
 import ast
+import multiprocessing
 import random
 import re
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -52,17 +54,27 @@ def build_dependencies(
 
     Training leaves out files beyond `largest` bytes, to keep the data small; dev and test leave out none.
     """
-    for side, names in (("train", train), ("dev", dev), ("test", test)):
-        limit = largest if side == "train" else 1 << 30
-        rows = [
-            row for one in distributions.find(names) for row in _rows(one, files.get(one.name, files["*"]), limit, seed)
-        ]
-        if side == "train":
-            rows = [{name: value for name, value in row.items() if name != "masked"} for row in rows]
-        jsonl.write(out / f"{side}.jsonl", ({**row, "fit": row["group"] in fit} for row in rows))
+    sides = {"train": train, "dev": dev, "test": test}
+    jobs = [
+        (side, one, files.get(one.name, files["*"]), largest if side == "train" else 1 << 30, seed)
+        for side, names in sides.items()
+        for one in distributions.find(names)
+    ]
+    rows: dict[str, list[dict[str, Any]]] = {side: [] for side in sides}
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for (side, *_), found in zip(jobs, pool.map(_read, jobs), strict=True):
+            rows[side] += found
+    for side, found in rows.items():
+        jsonl.write(out / f"{side}.jsonl", ({**row, "fit": row["group"] in fit} for row in found))
 
 
-def _rows(distribution: Distribution, files: int, largest: int, seed: int) -> Iterator[dict[str, Any]]:
+def _read(job: tuple[str, Distribution, int, int, int]) -> list[dict[str, Any]]:
+    side, *asked = job
+    return list(_rows(*asked, masked=side != "train"))
+
+
+def _rows(distribution: Distribution, files: int, largest: int, seed: int, masked: bool) -> Iterator[dict[str, Any]]:
+    """`masked` adds the code with every name that an import bound hidden."""
     chosen = [file for file in distribution.files if LEAST_BYTES <= file.stat().st_size <= largest]
     random.Random(seed).shuffle(chosen)
     own = {distribution.relative(file).partition("/")[0].removesuffix(".py") for file in distribution.files}
@@ -73,15 +85,16 @@ def _rows(distribution: Distribution, files: int, largest: int, seed: int) -> It
         relative = distribution.relative(file)
         try:
             text = content_of(file).decode("utf-8")
-            modules = sorted(imported(parse(text)) - own - {relative.partition("/")[0].removesuffix(".py")})
+            tree = parse(text)
+            modules = sorted(imported(tree) - own - {relative.partition("/")[0].removesuffix(".py")})
             code = code_alone(text) if modules else ""
         except UNREADABLE:
             continue
         if not modules:
             continue
-        bound = bound_names(parse(text))
+        bound = bound_names(tree) if masked else {}
         yield {
-            "masked": _NAME.sub(lambda found, bound=bound: bound.get(found[0], found[0]), code),
+            **({"masked": _NAME.sub(lambda found, bound=bound: bound.get(found[0], found[0]), code)} if masked else {}),
             "record_id": f"{distribution.name}/{relative}",
             "group": distribution.name,
             "text": code,

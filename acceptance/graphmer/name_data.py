@@ -9,6 +9,7 @@ import random
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -45,17 +46,20 @@ def build_names(
     roots = {each.name: each.root for each in found}
     entities = list(triples.read_entities(built.entities))
     test_files = {f"{each.name}/{each.relative(path)}" for each in found for path in each.tests}
-    needs = _needs(built.triples)
     by_name: dict[str, list[triples.Entity]] = defaultdict(list)
     for one in entities:
         if one.type not in ("File", "Repository", "Test", "BuildTarget"):
             by_name[short(one.name)].append(one)
     mentions: dict[tuple[str, str, str], dict[str, tuple[int, int]]] = defaultdict(dict)
+    demanded: list[triples.Triple] = []
     for edge in triples.read_triples(built.triples):
+        if edge.relation == "depends_on":
+            demanded.append(edge)
         at = edge.provenance
         file = f"{at.distribution}/{at.file}"
         if edge.relation in MENTIONED and edge.head_type in HEADS and file not in test_files and file.endswith(".py"):
             mentions[file, edge.head, short(edge.tail)].setdefault(edge.tail, at.span[:2])
+    needs = _needs(demanded)
     discovered = _discovered(mentions, entities)
     sides = {name: side for side, names in (("train", train), ("dev", dev), ("test", test)) for name in names}
     rows: dict[str, list[dict[str, Any]]] = {side: [] for side in ("train", "dev", "test")}
@@ -71,11 +75,10 @@ def build_names(
             "record_id": f"{file}\t{head}\t{name}", "group": file.partition("/")[0], "file": file, "head": head,
             "name": name, "line": line, "candidates": sorted(seen), "gold": gold,
         })  # fmt: skip
-    texts: dict[str, str] = {}
+    texts = Texts(roots)
     for side, limit in items.items():
         random.Random(seed).shuffle(rows[side])
-        kept = [row for row in rows[side] if _text(row["file"], roots, texts)]
-        kept = [row for row in kept if _written(row, texts)][:limit]
+        kept = list(islice((row for row in rows[side] if _written(row, texts)), limit))
         for row in kept:
             row["kind"] = _kind(row, texts)
             row["code"] = "\n".join(_around(row, texts, AROUND, AROUND))
@@ -84,10 +87,10 @@ def build_names(
     for side, limit in pieces.items():
         own = [row for row in discovered if sides.get(row["group"]) == side]
         random.Random(seed).shuffle(own)
-        jsonl.write(out / f"{side}-pieces.jsonl", list(_pieces(own[: 2 * limit], roots, texts))[:limit])
+        jsonl.write(out / f"{side}-pieces.jsonl", list(_pieces(own[: 2 * limit], texts))[:limit])
     for name, chosen in (("files", rows), ("train-files", {"train": rows["train"]})):
         used = sorted({row["file"] for side in chosen.values() for row in side})
-        jsonl.write(out / f"{name}.jsonl", ({"file": file, "text": texts[file]} for file in used))
+        jsonl.write(out / f"{name}.jsonl", ({"file": file, "text": texts.of(file)} for file in used))
     known = [_entity(one) for one in entities if one.type not in ("File", "Repository")]
     jsonl.write(out / "entities.jsonl", known)
     jsonl.write(out / "train-entities.jsonl", (row for row in known if row["distribution"] in ("", *train)))
@@ -110,11 +113,9 @@ def _discovered(
     ]  # fmt: skip
 
 
-def _pieces(
-    rows: Iterable[Mapping[str, Any]], roots: Mapping[str, Path], texts: dict[str, str]
-) -> Iterator[dict[str, Any]]:
+def _pieces(rows: Iterable[Mapping[str, Any]], texts: Texts) -> Iterator[dict[str, Any]]:
     for row in rows:
-        lines = _text(f"{row['group']}/{row['file']}", roots, texts).split("\n")[row["line"] - 1 : row["end_line"]]
+        lines = texts.lines(f"{row['group']}/{row['file']}")[row["line"] - 1 : row["end_line"]]
         code = "\n".join(line for line in lines if line.strip() != "pass")
         names = set(_NAME.findall(code))
         entities = [name for name in row["entities"] if name in names]
@@ -127,12 +128,11 @@ def _entity(one: triples.Entity) -> dict[str, str]:
     return {"name": one.name, "type": one.type, "distribution": at.distribution if at else ""}
 
 
-def _needs(path: Path) -> dict[str, set[str]]:
+def _needs(demanded: Iterable[triples.Triple]) -> dict[str, set[str]]:
     """Distribution -> those that its metadata demand, with what these demand."""
     direct: dict[str, set[str]] = defaultdict(set)
-    for edge in triples.read_triples(path):
-        if edge.relation == "depends_on":
-            direct[edge.head.removeprefix("repo:")].add(edge.tail.removeprefix("repo:"))
+    for edge in demanded:
+        direct[edge.head.removeprefix("repo:")].add(edge.tail.removeprefix("repo:"))
     return {name: needed | {far for near in needed for far in direct.get(near, ())} for name, needed in direct.items()}
 
 
@@ -142,27 +142,37 @@ def _visible(entities: list[triples.Entity], distribution: str, needs: Mapping[s
     return {one.name for one in entities if one.definition is None or one.definition.distribution in reach}
 
 
-def _text(file: str, roots: Mapping[str, Path], texts: dict[str, str]) -> str:
-    if file not in texts:
-        distribution, _, relative = file.partition("/")
-        try:
-            texts[file] = without_imports(content_of(roots[distribution] / relative).decode("utf-8"))
-        except UNREADABLE:
-            texts[file] = ""
-    return texts[file]
+class Texts:
+    """Files without their imports, each read once; "" for what cannot be read."""
+
+    def __init__(self, roots: Mapping[str, Path]) -> None:
+        self._roots = roots
+        self._lines: dict[str, list[str]] = {}
+
+    def lines(self, file: str) -> list[str]:
+        if file not in self._lines:
+            distribution, _, relative = file.partition("/")
+            try:
+                text = without_imports(content_of(self._roots[distribution] / relative).decode("utf-8"))
+            except UNREADABLE:
+                text = ""
+            self._lines[file] = text.split("\n")
+        return self._lines[file]
+
+    def of(self, file: str) -> str:
+        return "\n".join(self.lines(file))
 
 
-def _written(row: Mapping[str, Any], texts: Mapping[str, str]) -> bool:
+def _written(row: Mapping[str, Any], texts: Texts) -> bool:
     """Whether the name still stands near the place of its use, imports hidden: an alias is no mention of it."""
     return any(row["name"] in line for line in _around(row, texts))
 
 
-def _around(row: Mapping[str, Any], texts: Mapping[str, str], before: int = 0, after: int = 2) -> Iterator[str]:
-    lines = texts[row["file"]].split("\n")
-    yield from lines[max(0, row["line"] - 1 - before) : row["line"] + after]
+def _around(row: Mapping[str, Any], texts: Texts, before: int = 0, after: int = 2) -> list[str]:
+    return texts.lines(row["file"])[max(0, row["line"] - 1 - before) : row["line"] + after]
 
 
-def _kind(row: Mapping[str, Any], texts: Mapping[str, str]) -> str:
+def _kind(row: Mapping[str, Any], texts: Texts) -> str:
     """same-module, attribute or imported: how the mention is written and where what it means lies."""
     module = row["file"].partition("/")[2].removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     if row["gold"].startswith(module + ".") or row["gold"].startswith(module + ":"):
