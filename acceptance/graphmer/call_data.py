@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,10 +33,12 @@ def build_calls(out: Path, names: Sequence[str], tests: Mapping[str, int], basel
     """
     rows: list[dict[str, Any]] = []
     every: list[dict[str, Any]] = []
-    for name in names:
-        suite = {**TRAINING, **SUITES}[name][: tests.get(name, tests["*"])]
-        one = replace(distributions.find([name])[0], tests=())
-        trace = tracing.trace(one, suite, cache=archives.cache_folder())
+    cache = archives.cache_folder()
+    suites = [{**TRAINING, **SUITES}[name][: tests.get(name, tests["*"])] for name in names]
+    ones = [replace(distributions.find([name])[0], tests=()) for name in names]
+    with ThreadPoolExecutor(2) as pool:  # a suite runs in a process of its own, and some of them sleep
+        traces = list(pool.map(lambda one, suite: tracing.trace(one, suite, cache=cache), ones, suites))
+    for name, one, trace in zip(names, ones, traces, strict=True):
         scope = Scope(one, trace)
         found = list(callgraph.sites([one]))
         ran = [site for site in found if scope.ran(site)]
