@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from corpus import callgraph, distributions
@@ -29,10 +29,11 @@ more."""
 class Static:
     """One distribution as resolution sees it."""
 
-    def __init__(self, distribution: Distribution) -> None:
+    def __init__(self, distribution: Distribution, asked: Collection[str]) -> None:
+        """`asked` are the files whose call expressions will be asked about."""
         self._tops = {distribution.relative(file).partition("/")[0].removesuffix(".py") for file in distribution.files}
         self._sites: dict[tuple[Any, ...], Site] = {
-            (site.file, *site.span): site for site in callgraph.sites([distribution])
+            (site.file, *site.span): site for site in callgraph.sites([distribution], asked)
         }
         self._written: dict[tuple[Any, ...], str] = {}
         self._named: dict[str, list[str]] = defaultdict(list)
@@ -74,9 +75,10 @@ class Static:
 
 def answers(callers: Sequence[Mapping[str, Any]]) -> dict[str, list[list[str]]]:
     """Policy -> callees of each caller."""
-    worlds = {
-        name: Static(distributions.find([name])[0]) for name in dict.fromkeys(row["distribution"] for row in callers)
-    }
+    files: dict[str, set[str]] = defaultdict(set)
+    for row in callers:
+        files[row["distribution"]].update(file for file, *_ in row["sites"])
+    worlds = {name: Static(distributions.find([name])[0], asked) for name, asked in files.items()}
     return {
         name: [worlds[row["distribution"]].callees(row["sites"], most) for row in callers]
         for name, most in POLICIES.items()

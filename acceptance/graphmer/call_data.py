@@ -40,7 +40,7 @@ def build_calls(out: Path, names: Sequence[str], tests: Mapping[str, int], basel
         traces = list(pool.map(lambda one, suite: tracing.trace(one, suite, cache=cache), ones, suites))
     for name, one, trace in zip(names, ones, traces, strict=True):
         scope = Scope(one, trace)
-        found = list(callgraph.sites([one]))
+        found = list(callgraph.sites([one], files={each.file for each in trace.functions}))
         ran = [site for site in found if scope.ran(site)]
         sites: dict[str, list[Any]] = defaultdict(list)
         for site in ran:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from acceptance.graphmer import auxiliary_data
+from acceptance.graphmer.stated import diagram
 
 
 @pytest.mark.requirement("graphmer/aux.entity_discovery")
@@ -15,6 +16,7 @@ def test_tells_entities_from_other_names(judge, graphmer, names):
     """A name counts from a probability of one half on: nothing is chosen by dev or test."""
     train, test = names.rows("train-pieces.jsonl"), names.rows("test-pieces.jsonl")
     found = graphmer.predictions("discover", [row["code"] for row in test])
+    told = [(p, name in row["entities"]) for row, answer in zip(test, found.values, strict=True) for name, p in answer]
     judge(
         found.map(lambda answers: {"sets": [[name for name, p in answer if p >= 0.5] for answer in answers]}),
         gold={"sets": [row["entities"] for row in test]},
@@ -22,6 +24,17 @@ def test_tells_entities_from_other_names(judge, graphmer, names):
         baselines=auxiliary_data.discovered(test, train),
         slices={"distribution": [row["group"] for row in test]},
         datasets=[names],
+        details={
+            "reliability": diagram([p for p, _ in told], [true for _, true in told]),
+            "samples": [
+                {
+                    "function": row["record_id"],
+                    "gold": ", ".join(row["entities"]),
+                    "answer": ", ".join(name for name, p in answer if p >= 0.5),
+                }
+                for row, answer in list(zip(test, found.values, strict=True))[:20]
+            ],
+        },
     )
 
 
@@ -47,6 +60,13 @@ def test_knows_which_relations_hold(judge, graphmer, relations, links, known):
         },
         slices={"relation": [row["relation"] for row in test]},
         datasets=[relations, known],
+        details={
+            "reliability": diagram(found.values, [row["holds"] for row in test]),
+            "samples": [
+                {"head": row["head"], "relation": row["relation"], "gold": bool(row["holds"]), "answer": f"{p:.2f}"}
+                for row, p in list(zip(test, found.values, strict=True))[:20]
+            ],
+        },
     )
 
 
@@ -63,10 +83,17 @@ def test_gives_names_in_full(judge, answers, held, links, known):
             for i, row in zip(chosen, rows, strict=True)
         ]
 
+    full = answers.map(composed, items=rows)
     judge(
-        answers.map(composed, items=rows),
+        full,
         gold=[row["tail"] for row in rows],
         groups=[row["distribution"] for row in rows],
         baselines=auxiliary_data.composed(rows, held.world.known, held.world.names),
         datasets=[links, known],
+        details={
+            "samples": [
+                {"head": row["head"], "name": row["name"], "gold": row["tail"], "answer": answer}
+                for row, answer in list(zip(rows, full.values, strict=True))[:20]
+            ]
+        },
     )

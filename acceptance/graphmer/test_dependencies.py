@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from acceptance.graphmer import dependency_baselines as baselines
+from acceptance.graphmer.stated import diagram
 from assay.subject import Dataset, Subject
 
 
@@ -65,6 +66,7 @@ def test_infers_imports_from_the_code(judge, graphmer: Subject, modules, cheap, 
         datasets=[dependencies],
         details={
             "labels out of vocabulary": f"{sum(name not in known for name in labels)} of {len(labels)}",
+            "reliability": stated(test, found[True].values),
             "samples": samples(test, predictions.values["sets"]),
         },
     )
@@ -81,6 +83,12 @@ def test_infers_imports_when_bound_names_are_masked(judge, graphmer: Subject, mo
         groups=[row["group"] for row in test],
         datasets=[dependencies],
     )
+
+
+def stated(rows: Sequence[dict[str, Any]], found: Sequence[Sequence[tuple[str, float]]]) -> dict[str, Any]:
+    """Of every module that was thought of, the probability that it was given and whether the file imports it."""
+    told = [(p, name in row["modules"]) for row, answer in zip(rows, found, strict=True) for name, p in answer]
+    return diagram([p for p, _ in told], [true for _, true in told])
 
 
 def samples(rows: Sequence[dict[str, Any]], found: Sequence[Sequence[str]]) -> list[dict[str, object]]:

@@ -5,7 +5,7 @@ Only what resolution knows is an edge. Invoked functions (constructors, getters,
 
 import marshal
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -32,8 +32,9 @@ class Site:
     classes: tuple[str, ...]
 
 
-def sites(distributions: Sequence[Distribution]) -> Iterator[Site]:
-    """Every call expression of the distributions' Python files, resolved over all of them."""
+def sites(distributions: Sequence[Distribution], files: Collection[str] | None = None) -> Iterator[Site]:
+    """Every call expression of the distributions' Python files, resolved over all of them; of some `files` only, if
+    they are given as paths within a distribution: to resolve is half of the work."""
     sources, _ = graph.sources_of(distributions)
     by_module = {source.module: source for source in sources}
     with tempfile.TemporaryDirectory(prefix="corpus-sites-") as folder:
@@ -44,9 +45,11 @@ def sites(distributions: Sequence[Distribution]) -> Iterator[Site]:
         )
         with facts.open("rb") as file:
             for module, _, _, at, size in read.files:
+                source = by_module[module]
+                if files is not None and source.file not in files:
+                    continue
                 file.seek(at)
                 events, _ = marshal.loads(file.read(size))
-                source = by_module[module]
                 for caller, span, callees, classes in extraction.calls(source, events, modules):
                     yield Site(caller, source.file, span, callees, classes)
 

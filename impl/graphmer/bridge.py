@@ -123,12 +123,13 @@ class Bridge(Tasks):
         relations = torch.tensor([self.relations[item["relation"]] for item in items], device=model.device)
         heads = torch.arange(len(places), len(table), device=model.device)
         queries = model.graph.queries(table, heads, relations) + model.graph.context(self._contexts(items))
+        tails = model.graph.tail(table[: len(places)])
         of_kind = np.array([kind for _, kind in entities])
         kinds = {str(kind): torch.from_numpy(of_kind == kind) for kind in np.unique(of_kind)}
         answers: list[list[tuple[str, float]]] = []
         for row, item in enumerate(items):
             own_relation = relations[row : row + 1]
-            scores = model.graph.against(queries[row : row + 1], table[: len(places)], own_relation)[0].cpu()
+            scores = model.graph.scores(queries[row : row + 1], tails, own_relation)[0].cpu()
             range_ = ontology.relations[item["relation"]].range
             for kind, those in kinds.items():
                 if kind not in range_:

@@ -74,7 +74,10 @@ class GraphHead(nn.Module):
 
     def against(self, queries: Tensor, names: Tensor, relations: Tensor) -> Tensor:  # -> (M, E)
         """Scores of queries against all entities."""
-        tails = self.tail(names)
+        return self.scores(queries, self.tail(names), relations)
+
+    def scores(self, queries: Tensor, tails: Tensor, relations: Tensor) -> Tensor:  # -> (M, E)
+        """The same of (E, D) entities as tails."""
         return queries @ tails.T / tails.shape[1] ** 0.5 + self.bias[relations].unsqueeze(1)
 
     def link(self, names: Tensor, facts: Tensor, asked: Tensor, context: Tensor, allowed: Tensor) -> Tensor:

@@ -109,6 +109,9 @@ def train(config: Mapping[str, Any], data: Mapping[str, Path], out: Path) -> Non
     settings = Settings.read(config)
     torch.set_num_threads(settings.threads)
     torch.use_deterministic_algorithms(True, warn_only=settings.device != "cpu")
+    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing reads it, and to fill it takes a twentieth
+    os.environ["TOKENIZERS_PARALLELISM"] = str(settings.threads > 1).lower()
+    os.environ.setdefault("RAYON_NUM_THREADS", str(settings.threads))
     out.mkdir(parents=True, exist_ok=True)
     trainer = start(settings, data, out)
     trainer.train(resume_from_checkpoint=get_last_checkpoint(str(checkpoints(out))))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -200,7 +200,7 @@ class Calls:
         Args:
             found: distribution -> itself, and its callers {caller, sites, callees}.
         """
-        blocks = {name: self._block(self._world(one), rows) for name, (one, rows) in found.items()}
+        blocks = {name: self._block(self._world(one, rows), rows) for name, (one, rows) in found.items()}
         neural = [_COLUMN[name] for name in NEURAL]
 
         def fitted(names: Sequence[str]) -> Ranker:
@@ -231,18 +231,21 @@ class Calls:
         answers: list[list[str]] = [[] for _ in callers]
         for name in dict.fromkeys(row["distribution"] for row in callers):
             chosen = [i for i, row in enumerate(callers) if row["distribution"] == name]
-            world = self._world(distributions[name])
-            table, places = self._rows(world, [callers[i] for i in chosen], encoder)
+            asked = [callers[i] for i in chosen]
+            table, places = self._rows(self._world(distributions[name], asked), asked, encoder)
             cut = self.cuts[0 if encoder else 1]
             for (row, callee), score in zip(places, self.ranker.scores(table, encoder), strict=True):
                 if score >= cut and callee not in answers[chosen[row]]:
                     answers[chosen[row]].append(callee)
         return answers
 
-    def _world(self, distribution: Distribution) -> _World:
-        if distribution.name not in self._known:
-            self._known[distribution.name] = _World(distribution)
-        return self._known[distribution.name]
+    def _world(self, distribution: Distribution, rows: Sequence[Mapping[str, Any]]) -> _World:
+        """What these callers' files need, or more."""
+        files = {file for row in rows for file, *_ in row["sites"]}
+        known = self._known.get(distribution.name)
+        if known is None or not files <= known.asked:
+            known = self._known[distribution.name] = _World(distribution, files)
+        return known
 
     def _block(
         self, world: _World, rows: Sequence[Mapping[str, Any]]
@@ -311,11 +314,13 @@ def _best_cut(curves: Sequence[tuple[Any, Sequence[tuple[int, str, bool]], int]]
 class _World:
     """A distribution as candidates see it."""
 
-    def __init__(self, distribution: Distribution) -> None:
+    def __init__(self, distribution: Distribution, asked: Collection[str] | None = None) -> None:
+        """`asked` are the files whose call expressions candidates are wanted for: all, where they are not named."""
         self.code = Code.read(distribution)
+        self.asked = set(self.code.lines if asked is None else asked)
         self.tops = {distribution.relative(file).partition("/")[0].removesuffix(".py") for file in distribution.files}
         self.sites: dict[tuple[str, tuple[int, int, int, int]], Site] = {
-            (site.file, site.span): site for site in callgraph.sites([distribution])
+            (site.file, site.span): site for site in callgraph.sites([distribution], asked)
         }
         self.by_name: dict[str, list[str]] = defaultdict(list)
         for name in self.code.functions:

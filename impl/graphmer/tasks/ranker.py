@@ -86,8 +86,11 @@ class Ranker:
         """(N,) scores; without the encoder, those of the twin."""
         if not len(features):
             return np.zeros(0)
+        import torch
+
         table = features if encoder else _without(features, self.neural)
-        return np.asarray((self.full if encoder else self.zeroed).predict(table, num_threads=1))
+        trees = self.full if encoder else self.zeroed
+        return np.asarray(trees.predict(table, num_threads=torch.get_num_threads()))
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
