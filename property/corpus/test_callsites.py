@@ -38,6 +38,18 @@ def test_every_call_expression_is_a_site_at_its_place(tmp_path: Path) -> None:
     assert {site.file for site in found} == {"m.py"}
 
 
+def test_sites_of_some_files_are_those_among_all(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("def f(): pass\n")
+    (tmp_path / "b.py").write_text("from a import f\ndef g(): f()\n")
+    (tmp_path / "c.py").write_text("from b import g\ng()\n")
+    one = Distribution("d", "1", "MIT", tmp_path, tuple(tmp_path / f"{name}.py" for name in "abc"))
+    every = list(callgraph.sites([one]))
+    assert [site.callees for site in every] == [("a.f",), ("b.g",)]
+    for file in ("a.py", "b.py", "c.py"):
+        assert list(callgraph.sites([one], {file})) == [site for site in every if site.file == file]
+    assert list(callgraph.sites([one], ())) == []
+
+
 def test_sites_say_whom_they_call(tmp_path: Path) -> None:
     known = {(site.caller, site.callees, site.classes) for site in sites(tmp_path)}
     assert known == {

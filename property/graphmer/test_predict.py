@@ -37,11 +37,9 @@ class Till:
 
 
 @pytest.fixture(scope="session")
-def model(trained: Path, files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny encoder with rankers fitted on next to nothing: mechanics only."""
+def examples(files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Next to nothing for each ranker to be fitted on: mechanics only."""
     place = tmp_path_factory.mktemp("tasks")
-    out = place / "model"
-    shutil.copytree(trained, out, ignore=shutil.ignore_patterns("checkpoints"))
     triples = [row for row in read(files["train_triples"]) if row["relation"] == "calls"]
     entities = [{"distribution": "train", **row} for row in read(files["train_entities"])]
     names = [row["name"] for row in entities if row["type"] == "Function"]
@@ -71,7 +69,7 @@ def model(trained: Path, files: dict[str, Path], tmp_path_factory: pytest.TempPa
         }
         for i in range(24)
     ]
-    data = {
+    return {
         "link_triples": write("triples", triples[60:]),
         "link_examples": write("examples", triples[:60]),
         "train_entities": write("entities", entities),
@@ -89,9 +87,32 @@ def model(trained: Path, files: dict[str, Path], tmp_path_factory: pytest.TempPa
             "pieces", [{"code": row["target"], "entities": [row["record_id"].rpartition(".")[2]]} for row in pairs]
         ),
     }
-    profile = {"threads": 1, "seed": 0, "link_examples": 60, "search_examples": 40, "name_examples": 60}
-    tasks.fit(Encoder.load(out), data, out, profile)
+
+
+def fitted(trained: Path, examples: dict[str, Path], out: Path, threads: int) -> Path:
+    """The tiny encoder with rankers."""
+    shutil.copytree(trained, out, ignore=shutil.ignore_patterns("checkpoints"))
+    profile = {"threads": threads, "seed": 0, "link_examples": 60, "search_examples": 40, "name_examples": 60}
+    tasks.fit(Encoder.load(out), examples, out, profile)
     return out
+
+
+@pytest.fixture(scope="session")
+def model(trained: Path, examples: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fitted(trained, examples, tmp_path_factory.mktemp("fitted") / "model", threads=1)
+
+
+def test_rankers_fitted_side_by_side_are_those_fitted_in_turn(trained, examples, model, tmp_path):
+    beside = fitted(trained, examples, tmp_path / "model", threads=2)
+
+    def kept(folder: Path) -> dict[str, bytes]:
+        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    found = kept(beside / "tasks")
+    assert found == kept(model / "tasks")
+    assert {name.partition("/")[0] for name in found} == {
+        "links", "relations", "search", "dependencies", "names", "entities",
+    }  # fmt: skip
 
 
 @pytest.fixture(scope="session")
