@@ -82,14 +82,14 @@ def build_attribute_bayes(out: Path, functions: str, imports: str) -> None:
     train = [row for row in jsonl.read(Path(functions) / "train.jsonl") if row["uses"]]
     vectorizer = CountVectorizer(token_pattern=r"[A-Za-z_]\w+", binary=True, lowercase=False, min_df=3)
     table = vectorizer.fit_transform([row["masked"] for row in train])
+    labels = np.array([[module in uses for module in vocabulary] for uses in (set(row["uses"]) for row in train)])
     result = {}
     for side in ("dev", "test"):
         items = jsonl.read(Path(imports) / f"{side}.jsonl")
         columns = np.zeros((len(items), len(vocabulary)))
         features = vectorizer.transform([row["masked"] for row in items])
-        for index, module in enumerate(vocabulary):
-            labels = np.array([module in row["uses"] for row in train])
-            columns[:, index] = BernoulliNB().fit(table, labels).predict_proba(features)[:, 1]
+        for index in range(len(vocabulary)):
+            columns[:, index] = BernoulliNB().fit(table, labels[:, index]).predict_proba(features)[:, 1]
         result[side] = columns
     np.savez(out / "scores.npz", **result)
 

@@ -12,10 +12,12 @@ import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
@@ -213,7 +215,7 @@ class Bridge:
                 batch, graphs = prepare(0)
                 yield self.model.answer(batch, embed), graphs
             return
-        with ThreadPoolExecutor(1) as ahead:
+        with ThreadPoolExecutor(1) as ahead, _a_core_left():
             following = ahead.submit(prepare, 0)
             for low in range(0, len(sources), _CHUNK):
                 batch, graphs = following.result()
@@ -234,6 +236,20 @@ class Bridge:
 
     def _collect(self, sources: Sequence[str], read: Callable[[Output], NDArray[Any]]) -> NDArray[Any]:
         return _joined([read(output) for output, _ in self._outputs(sources)])
+
+
+@contextmanager
+def _a_core_left() -> Iterator[None]:
+    """A core less for the model while a thread of its own parses: threads that wait for a core spin on another's.
+
+    It changes the speed alone, also where several calls do it at once.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(1, threads - 1))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
