@@ -34,7 +34,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from corpus import mutations
-from corpus.functions import Function, ast_hash
+from corpus.functions import Function, node_hash
 from corpus.mutations import Change, Step, same
 from corpus.parsing import FunctionNode, compiles, function_node, parse, unparse
 
@@ -160,8 +160,8 @@ def pairs(functions: Iterable[Function], seed: int, per_function: int = 1) -> li
             made_now = next(
                 (
                     (change, defect)
-                    for change, defect in subject.mutants(operator, rng, lead.rank)
-                    if not _is_an_original(defect, row, originals)
+                    for change, defect, node in subject.mutants(operator, rng, lead.rank)
+                    if not _is_an_original(defect, node, row, originals)
                 ),
                 None,
             )
@@ -186,8 +186,8 @@ def pairs(functions: Iterable[Function], seed: int, per_function: int = 1) -> li
     return [pair for index in sorted(made) for pair in made[index]]
 
 
-def _is_an_original(defect: Defect, row: Function, originals: Counter[str]) -> bool:
-    digest = ast_hash(defect.source)
+def _is_an_original(defect: Defect, node: FunctionNode, row: Function, originals: Counter[str]) -> bool:
+    digest = node_hash(node)
     if digest != row.ast_hash:
         return digest in originals
     # The normal form hides constants, so a changed constant has its own original's hash; any other operator
@@ -227,23 +227,26 @@ class _Subject:
         return [operator for operator in OPERATORS if operator in present]
 
     def mutant(self, operator: str, rng: random.Random) -> Defect | None:
-        return next((defect for _, defect in self.mutants(operator, rng)), None)
+        return next((defect for _, defect, _ in self.mutants(operator, rng)), None)
 
     def mutants(
         self, operator: str, rng: random.Random, rank: Callable[[Change], int | None] | None = None
-    ) -> Iterator[tuple[Change, Defect]]:
-        """Mutants by this operator as `rng` orders them, lowest `rank` first; rank None is passed over."""
+    ) -> Iterator[tuple[Change, Defect, FunctionNode]]:
+        """Mutants by this operator as `rng` orders them, lowest `rank` first; rank None is passed over.
+
+        With each the change that made it, and its own tree, which is the caller's.
+        """
         changes = [change for change in self.changes if change.operator == operator]
         rng.shuffle(changes)
         if rank is not None:
             ranked = [(rank(change), position) for position, change in enumerate(changes)]
             changes = [changes[position] for value, position in sorted(_known(ranked))]
         for change in changes:
-            defect = self._apply(change, rng)
-            if defect is not None:
-                yield change, defect
+            made = self._apply(change, rng)
+            if made is not None:
+                yield change, *made
 
-    def _apply(self, change: Change, rng: random.Random) -> Defect | None:
+    def _apply(self, change: Change, rng: random.Random) -> tuple[Defect, FunctionNode] | None:
         new = change.replacement(rng)
         steps = change.path
         parent = steps[-2].node
@@ -264,11 +267,13 @@ class _Subject:
             _put(parent, steps[-1], steps[-1].node)
         if not compiles(tree):
             return None
-        found: ast.AST = tree.body[0]
+        node = tree.body[0]
+        assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        found: ast.AST = node
         for step in steps[1:]:
             value = getattr(found, step.field)
             found = value if step.index is None else value[step.index]
-        return Defect(change.operator, text, _span(found))
+        return Defect(change.operator, text, _span(found)), node
 
 
 def _known(ranked: Iterable[tuple[int | None, int]]) -> Iterator[tuple[int, int]]:

@@ -166,7 +166,11 @@ def ast_hash(source: str) -> str:
     Comments, layout, alpha-renaming and other constants do not change it; attributes, free names, keywords
     do. Raises SyntaxError where `source` does not parse, ValueError where it holds no function.
     """
-    node = function_node(source)
+    return node_hash(function_node(source))
+
+
+def node_hash(node: FunctionNode) -> str:
+    """`ast_hash` of a tree that nothing else needs: it loses its docstring here."""
     _drop_docstring(node)
     return _hash(Analysis(node))
 
