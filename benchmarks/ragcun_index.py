@@ -33,7 +33,7 @@ Index = tuple[int, Callable[[Path], None]]
 
 
 def hybrid(embedder: Embedder, texts: list[str]) -> Index:
-    """The product: embeddings, BM25, and past 50,000 passages a graph."""
+    """The product: embeddings, BM25, and past 50,000 passages codes."""
     retriever = Retriever(embedder)
     retriever.add([str(i) for i in range(len(texts))], texts)
     return len(retriever.search(QUERY, DEPTH)), retriever.save
@@ -51,7 +51,7 @@ def exact_scan(embedder: Embedder, texts: list[str]) -> Index:
 
 
 def hnsw(embedder: Embedder, texts: list[str]) -> Index:
-    """The same embeddings in the same graph, nothing else."""
+    """The same embeddings in a graph of neighbours."""
     graph = faiss.IndexHNSWFlat(embedder.dimensions, 32)
     graph.hnsw.efConstruction = 40
     return _faiss(graph, embedder, texts)

@@ -214,11 +214,9 @@ def _evaluate(options: argparse.Namespace) -> int:
     kept = {name: text for name, text in collection.documents.items() if text.strip()}
     retriever.add(list(kept), list(kept.values()))
     depth = max(100, *options.recall_at) + options.drop_self
-    run = {
-        query: [(hit.id, hit.score) for hit in retriever.search(collection.queries[query], depth, options.mode)]
-        for query in collection.qrels
-        if collection.queries[query].strip()
-    }
+    asked = [query for query in collection.qrels if collection.queries[query].strip()]
+    found = retriever.search_all([collection.queries[query] for query in asked], depth, options.mode)
+    run = {query: [(hit.id, hit.score) for hit in hits] for query, hits in zip(asked, found, strict=True)}
     recall_at = sorted({10, 100, *options.recall_at})
     figures: dict[str, Any] = beir.evaluate(run, collection.qrels, recall_at, keep_self=not options.drop_self)
     judged = sum(any(grade > 0 for grade in grades.values()) for grades in collection.qrels.values())

@@ -48,7 +48,9 @@ class SentenceBase(nn.Module):
         except RagcunError:
             raise
         except Exception as error:  # OSError, ValueError and those of three libraries
-            raise RagcunError(f"base {name}: cannot be loaded ({type(error).__name__}: {str(error)[:200]})") from None
+            raise RagcunError(
+                f"base {name}: cannot be loaded ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
+            ) from None
 
     def encode(self, texts: Sequence[str], length: int) -> Tensor:
         """(N, <= length) ids plus one."""

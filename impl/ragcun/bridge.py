@@ -53,8 +53,7 @@ class Bridge:
 
     def search(self, queries: Sequence[str], passages: str, mode: Mode, k: int) -> list[list[tuple[str, float]]]:
         """For each query the best k (id, score) of the passages in a JSON Lines file with id and text."""
-        retriever = self._over(passages)
-        return [[(hit.id, hit.score) for hit in retriever.search(query, k, mode)] for query in queries]
+        return [[(hit.id, hit.score) for hit in hits] for hits in self._over(passages).search_all(queries, k, mode)]
 
     def answer(self, query: str, passages: str, mode: Mode = "hybrid", k: int = 10) -> list[dict[str, Any]]:
         """What a person gets for one query: id, score and text of the best k passages."""

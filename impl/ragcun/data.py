@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ragcun.errors import RagcunError
-from ragcun.lexical import Bm25
+from ragcun.lexical import Bm25, LexicalIndex, best
 from ragcun.tokens import subtokens
 
 NEAR = 0.8
@@ -57,27 +57,26 @@ def mine(pairs: Sequence[Pair], count: int, parameters: Bm25 | None = None) -> N
     """(N, count) positions of the passages that BM25 ranks first for each query and that do not answer it.
 
     A passage that shares most of its sub-tokens with the positive is taken for a copy of it and left out; where too
-    few are left, the last ones are passages drawn at random.
+    few are left with a word of the query in them, the last ones are passages drawn at random. Equal scores go by
+    position, so that another processor mines the same.
     """
-    import bm25s
-
-    used = parameters or Bm25()
     tokens = [subtokens(pair.passage) for pair in pairs]
     sets = [frozenset(each) for each in tokens]
-    depth = min(len(pairs), 2 * count + 1)
-    index = bm25s.BM25(k1=used.k1, b=used.b, method="lucene")
-    index.index(tokens, show_progress=False)
-    queries = [subtokens(pair.query) or [""] for pair in pairs]
-    found, _ = index.retrieve(queries, k=depth, show_progress=False)
+    index = LexicalIndex(tokens, parameters or Bm25())
     rng = np.random.default_rng(0)
     mined = rng.integers(0, len(pairs), (len(pairs), count)).astype(np.int32)
-    for row, candidates in enumerate(np.asarray(found)):
-        kept = [int(other) for other in candidates if other != row and not _copies(sets[row], sets[other])][:count]
-        mined[row, : len(kept)] = kept
+    for row, scores in enumerate(index.rows([subtokens(pair.query) for pair in pairs])):
+        found = best(scores, 2 * count + 1)
+        kept = [
+            place for place in found[scores[found] > 0].tolist() if place != row and not _copies(sets[row], sets[place])
+        ]
+        mined[row, : len(kept[:count])] = kept[:count]
     return mined
 
 
 def _copies(one: frozenset[str], other: frozenset[str]) -> bool:
+    if min(len(one), len(other)) < NEAR * max(len(one), len(other)):
+        return False  # the sizes alone say so
     return len(one & other) >= NEAR * len(one | other)
 
 

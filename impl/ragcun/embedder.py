@@ -49,16 +49,25 @@ class Embedder:
                 raise RagcunError(f"{path}: not there, so nothing was trained here; run `python -m ragcun train`")
         try:
             config = json.loads(about.read_text(encoding="utf-8"))
+            known, found = config["base"], base_files(folder)
+            for name in sorted({*known, *found}):
+                if known.get(name) != found.get(name):
+                    raise RagcunError(
+                        f"{folder / name}: is not the file that these weights were saved with; train again"
+                    )
             state = load_file(weights)
             model = _skeleton(folder, config["settings"], state)
             model.load_state_dict(state, strict=True)
-            lengths = (config["settings"]["query_length"], config["settings"]["passage_length"])
+            lengths = (int(config["settings"]["query_length"]), int(config["settings"]["passage_length"]))
             result = cls(model, *lengths)
             result.bm25, result.fusion = Bm25(**config["bm25"]), Fusion(**config["fusion"])
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
+        except RagcunError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise RagcunError(f"{about}: not the configuration of a model: {error!r}") from None
         except (RuntimeError, SafetensorError) as error:
-            raise RagcunError(f"{weights}: does not fit {about.name}: {error}") from None
+            told = "; ".join(line.strip() for line in str(error).splitlines()[:2])
+            raise RagcunError(f"{weights}: does not fit {about.name}: {told}") from None
         result.weights = hashlib.sha256(weights.read_bytes()).hexdigest()
         return result
 
@@ -81,6 +90,16 @@ class Embedder:
                 ids = self.model.base.encode(texts[low : low + _CHUNK], self.lengths[side])
                 found.append(make(ids).float().cpu().numpy())
         return np.concatenate(found)
+
+
+def base_files(folder: Path) -> dict[str, str]:
+    """Name -> SHA-256 of what the base keeps beside the weights: a tokenizer of other words would fit them as well."""
+    found = [folder / "tokenizer.json", *sorted((folder / "base").rglob("*"))]
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in found
+        if path.is_file()
+    }
 
 
 def _skeleton(folder: Path, settings: dict[str, Any], state: dict[str, torch.Tensor]) -> Encoder:

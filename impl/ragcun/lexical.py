@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,11 @@ class LexicalIndex:
         result: NDArray[np.float32] = self._index.get_scores(tokens)
         return result
 
+    def rows(self, queries: Sequence[list[str]]) -> Iterator[NDArray[np.float32]]:
+        """(passages,) scores for each query, as sub-tokens, one after the other: much faster than `scores` for many."""
+        for low in range(0, len(queries), _CHUNK):
+            yield from self.table(queries[low : low + _CHUNK])
+
     def table(self, queries: Sequence[list[str]]) -> NDArray[np.float32]:
         """(queries, passages) the scores of several queries, as sub-tokens, by one product of sparse matrices."""
         from scipy.sparse import csc_matrix, csr_matrix
@@ -132,10 +137,6 @@ def tune(queries: Sequence[str], passages: Sequence[str]) -> Bm25:
 
     def quality(parameters: Bm25) -> float:
         index = LexicalIndex(pool, parameters)
-        return sum(
-            gain(expected_rank(row, low + i))
-            for low in range(0, len(asked), _CHUNK)
-            for i, row in enumerate(index.table(asked[low : low + _CHUNK]))
-        )
+        return sum(gain(expected_rank(row, i)) for i, row in enumerate(index.rows(asked)))
 
     return max((Bm25(k1, b) for k1, b in itertools.product(SATURATION, LENGTH)), key=quality)

@@ -40,10 +40,14 @@ class Output(ModelOutput):
     losses: Mapping[str, Tensor] | None = None
 
 
-def squared_distances(queries: Tensor, passages: Tensor) -> Tensor:
-    """(N, M) squared Euclidean distances of (N, D) and (M, D): the one definition of the score, smaller is nearer."""
+def squared_distances(queries: Tensor, passages: Tensor, squares: Tensor | None = None) -> Tensor:
+    """(N, M) squared Euclidean distances of (N, D) and (M, D): the one definition of the score, smaller is nearer.
+
+    `squares` are the (M,) squared lengths of the passages, where they are known.
+    """
     cross = queries @ passages.T
-    return queries.square().sum(1, keepdim=True) + passages.square().sum(1) - 2 * cross
+    known = passages.square().sum(1) if squares is None else squares
+    return queries.square().sum(1, keepdim=True) + known - 2 * cross
 
 
 class StaticBase(nn.Module):

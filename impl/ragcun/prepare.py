@@ -163,7 +163,9 @@ def _hub(name: str) -> Iterator[Row]:
     except RagcunError:
         raise
     except Exception as error:  # the library raises some ten kinds, by version
-        raise RagcunError(f"hub:{name}: could not be had ({type(error).__name__}: {str(error)[:200]})") from None
+        raise RagcunError(
+            f"hub:{name}: could not be had ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
+        ) from None
 
 
 def _split(name: str, part: str) -> Iterable[dict[str, Any]]:

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -77,9 +77,27 @@ class Settings:
                 config[field.name]
             )
         settings = cls(**values)
+        for told, (names, holds) in _RANGES.items():
+            for name in names.split():
+                if not holds(values[name]):
+                    raise RagcunError(f"{name} = {values[name]}: must be {told}")
         if settings.precision not in PRECISIONS:
             raise RagcunError(f'precision = "{settings.precision}": known are {", ".join(PRECISIONS)}')
         return settings
+
+
+_RANGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "at least 2": ("vocabulary width dimensions batch", lambda value: value >= 2),
+    "at least 1": (
+        "query_length passage_length slices accumulation epochs evaluations threads",
+        lambda value: value >= 1,
+    ),
+    "at least 0": ("isotropy regularisation prediction negatives seed", lambda value: value >= 0),
+    "more than 0": ("base_learning_rate projection_learning_rate gradient_norm", lambda value: value > 0),
+    "in [0, 1)": ("dropout", lambda value: 0 <= value < 1),
+    "in [0, 1]": ("warmup_share", lambda value: 0 <= value <= 1),
+}
+"""What a number must be -> the keys of which that is true, and how it is seen."""
 
 
 class PairTrainer(Trainer):
@@ -272,7 +290,7 @@ def features(base: Any, ids: Tensor) -> Tensor:
 def finish(trainer: PairTrainer, settings: Settings, dev: Sequence[Pair], out: Path) -> None:
     """Fit the whitening of the final weights, tune BM25 and the fusion on dev, write what `bridge.load` reads."""
     from ragcun import lexical
-    from ragcun.embedder import Embedder
+    from ragcun.embedder import Embedder, base_files
     from ragcun.retriever import tune
 
     model = trainer.model
@@ -284,6 +302,7 @@ def finish(trainer: PairTrainer, settings: Settings, dev: Sequence[Pair], out: P
     model.base.save(out)
     about = {
         "settings": asdict(settings),
+        "base": base_files(out),
         "bm25": asdict(parameters),
         "fusion": asdict(fusion),
         "training": {

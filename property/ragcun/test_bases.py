@@ -81,10 +81,41 @@ def test_a_missing_folder_is_refused_without_asking_the_hub():
         SentenceBase.load("nobody/nothing-of-this-name")
 
 
-def test_weights_of_another_shape_are_refused(trained, tmp_path):
+def copied(trained, folder):
     for path in trained.iterdir():
         if path.is_file():
-            (tmp_path / path.name).write_bytes(path.read_bytes())
+            (folder / path.name).write_bytes(path.read_bytes())
+
+
+@pytest.mark.parametrize("file", ["tokenizer.json", "config.json", "model.safetensors"])
+@pytest.mark.parametrize("damage", ["truncated", "absent", "no text", "empty"])
+def test_a_model_with_a_damaged_file_is_refused_by_the_name_of_the_file(trained, tmp_path, file, damage):
+    copied(trained, tmp_path)
+    path = tmp_path / file
+    content = path.read_bytes()
+    if damage == "absent":
+        path.unlink()
+    else:
+        path.write_bytes({"truncated": content[: len(content) // 2], "no text": b"\xff\xfe", "empty": b""}[damage])
+    with pytest.raises(RagcunError, match=file):
+        Embedder.load(tmp_path)
+
+
+def test_a_tokenizer_of_other_words_is_refused(trained, tmp_path):
+    """It fits the weights by its shape: two entries have changed places."""
+    copied(trained, tmp_path)
+    path = tmp_path / "tokenizer.json"
+    table = json.loads(path.read_text())
+    one, other = list(table["model"]["vocab"])[5:7]
+    entries = table["model"]["vocab"]
+    entries[one], entries[other] = entries[other], entries[one]
+    path.write_text(json.dumps(table))
+    with pytest.raises(RagcunError, match="not the file that these weights were saved with"):
+        Embedder.load(tmp_path)
+
+
+def test_weights_of_another_shape_are_refused(trained, tmp_path):
+    copied(trained, tmp_path)
     about = json.loads((tmp_path / "config.json").read_text())
     about["settings"]["dimensions"] = 5
     (tmp_path / "config.json").write_text(json.dumps(about))

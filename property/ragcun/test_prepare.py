@@ -6,12 +6,13 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from property.ragcun.conftest import make_rows
-from ragcun import folder, prepare
+from ragcun import data, folder, prepare
 from ragcun.errors import RagcunError
 from ragcun.prepare import Document, Row
 
@@ -168,6 +169,16 @@ def test_mined_negatives_never_answer_the_query():
     copied = [Row("a" * 16, "g", "alpha beta", "alpha beta gamma delta one"),
               Row("b" * 16, "h", "other words", "alpha beta gamma delta one two"), *made]  # fmt: skip
     assert copied[1].passage not in prepare.mined(copied, 1)[0].negatives  # a near-duplicate of the positive
+
+
+def test_of_negatives_that_score_alike_the_first_ones_are_taken_and_none_without_a_shared_word():
+    passages = ["shared own words here", "shared b c d", "shared e f g", "shared h i j", "blue k l m"]
+    pairs = [data.Pair(str(i), query, passage) for i, (query, passage) in enumerate(
+        zip(["shared", "shared", "shared", "shared", "blue"], passages, strict=True))]  # fmt: skip
+    mined = data.mine(pairs, 2)
+    assert mined[:4].tolist() == [[1, 2], [0, 2], [0, 1], [0, 1]]
+    drawn = np.random.default_rng(0).integers(0, 5, (5, 2))
+    assert mined[4].tolist() == drawn[4].tolist()  # nobody else says "blue"
 
 
 def test_what_is_written_keeps_the_contract_and_is_beir(tmp_path):

@@ -69,6 +69,20 @@ def test_hybrid_weighs_the_two_halves(filled, embedder):
         assert filled.search(query, 1)[0].id == IDS[int(fused.argmax())]
 
 
+@pytest.mark.parametrize("exact_up_to", [16, 1000])
+def test_many_queries_at_once_get_what_each_gets_alone(embedder, exact_up_to):
+    retriever = Retriever(embedder, exact_up_to)
+    retriever.add(IDS, TEXTS)
+    asked = [*QUERIES, "zzzz", QUERIES[0]] * 4  # more than are computed at a time
+    for mode in MODES:
+        together = retriever.search_all(asked, 7, mode)
+        for query, hits in zip(asked, together, strict=True):
+            alone = retriever.search(query, 7, mode)
+            assert [hit.score for hit in hits] == pytest.approx([hit.score for hit in alone], rel=1e-4, abs=1e-4)
+            assert {hit.id for hit in hits[:5]} <= {hit.id for hit in alone}
+    assert retriever.search_all([]) == []
+
+
 def test_more_are_asked_for_than_there_are(filled):
     for mode in MODES:
         assert len(filled.search(QUERIES[0], 10_000, mode)) <= len(IDS)
@@ -116,7 +130,9 @@ def test_a_save_that_dies_leaves_the_old_index(filled, embedder, tmp_path, monke
     assert answers(Retriever.load(tmp_path, embedder)) == before
 
 
-@pytest.mark.parametrize("damage", ["truncate", "flip", "remove", "manifest", "format", "foreign", "weights", "shape"])
+@pytest.mark.parametrize(
+    "damage", ["truncate", "flip", "remove", "manifest", "format", "foreign", "weights", "shape", "kind"]
+)
 def test_damaged_or_foreign_files_are_refused(filled, embedder, tmp_path, damage):
     filled.save(tmp_path)
     about = json.loads((tmp_path / "index.json").read_text())
@@ -134,7 +150,12 @@ def test_damaged_or_foreign_files_are_refused(filled, embedder, tmp_path, damage
     elif damage == "foreign":
         (tmp_path / "index.json").write_text("[]")
     else:
-        change = {"format": {"format": 99}, "weights": {"weights": "0" * 64}, "shape": {"passages": 7}}[damage]
+        change = {
+            "format": {"format": 99},
+            "weights": {"weights": "0" * 64},
+            "shape": {"passages": 7},
+            "kind": {"weights": 1},
+        }[damage]
         (tmp_path / "index.json").write_text(json.dumps({**about, **change}))
     with pytest.raises(RagcunError, match="index the passages again"):
         Retriever.load(tmp_path, embedder)
@@ -197,16 +218,16 @@ def test_threads_add_and_search_at_once(embedder):
     assert {a for run in answers(retriever) for a in run} == {a for run in answers(everything) for a in run}
 
 
-def test_past_its_size_an_approximate_graph_proposes(embedder, tmp_path, filled):
+def test_past_its_size_codes_propose_and_exact_distances_decide(embedder, tmp_path, filled):
     pytest.importorskip("faiss")
-    graph = Retriever(embedder, exact_up_to=100)
-    graph.add(IDS, TEXTS)
-    found, exact = answers(graph, "dense"), answers(filled, "dense")
+    coded = Retriever(embedder, exact_up_to=100)
+    coded.add(IDS, TEXTS)
+    found, exact = answers(coded, "dense"), answers(filled, "dense")
     shared = np.mean([len({i for i, _ in a} & {i for i, _ in b}) / len(b) for a, b in zip(found, exact, strict=True)])
     assert shared >= 0.95
     scores = dict(exact[0])
     assert all(score == scores[name] for name, score in found[0] if name in scores)  # exact distances decide
-    graph.save(tmp_path)
+    coded.save(tmp_path)
     assert answers(Retriever.load(tmp_path, embedder), "dense") == found
 
 

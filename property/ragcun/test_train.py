@@ -167,6 +167,15 @@ def test_every_key_of_the_profile_is_read(files, tmp_path):
         module.Settings.read({**PROFILE, "precision": "int4"})
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("batch", 0), ("epochs", -1), ("dropout", 1.0), ("negatives", -1), ("warmup_share", 1.5), ("gradient_norm", 0.0)],
+)
+def test_a_number_that_cannot_be_is_refused_by_its_name(key, value):
+    with pytest.raises(RagcunError, match=f"{key} = {value}: must be"):
+        module.Settings.read({**PROFILE, key: value})
+
+
 def test_tensorboard_gets_every_term(files, tmp_path, monkeypatch):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
