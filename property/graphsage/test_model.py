@@ -306,3 +306,5 @@ def test_maximum_of_runs_is_the_same_by_either_way(monkeypatch) -> None:
     values, start = torch.randn(10, 3), torch.tensor([0, 3, 4, 10])
     run = torch.repeat_interleave(torch.diff(start))
     assert torch.equal(segment_max(values, start), scattered_max(values, run, 3))
+    with torch.no_grad():  # a single run has a way of its own
+        assert torch.equal(segment_max(values, start[[0, -1]]), scattered_max(values, torch.zeros_like(run), 1))
