@@ -147,9 +147,8 @@ class Tasks:
 
     def _over(self, graph: str, code: bool = True) -> Links:
         if (graph, code) not in self._links:
-            place = Path(graph)
-            files = place / "files.jsonl" if code else None
-            self._links[graph, code] = self.links(Graph.read(place / "triples.jsonl", place / "entities.jsonl", files))
+            parts = (Path(graph) / f"{name}.jsonl" for name in ("triples", "entities", "files"))
+            self._links[graph, code] = self.links(Graph.read(*parts)) if code else self._over(graph).without_code()
         return self._links[graph, code]
 
     def search(self, queries: Sequence[str], passages: str, depth: int = 100, encoder: bool = True) -> list[Answer]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -70,10 +71,16 @@ class Graph:
         self._lines: dict[str, list[str]] = {}
 
     @classmethod
-    def read(cls, triples: Path, entities: Path, files: Path | None) -> Graph:
+    def read(cls, triples: Path, entities: Path, files: Path) -> Graph:
         """From JSON Lines: triples (head, relation, tail), entities with their places, files without imports."""
-        texts = {} if files is None else {row["file"]: row["text"] for row in records.read(files)}
+        texts = {row["file"]: row["text"] for row in records.read(files)}
         return cls(records.read(entities), records.read(triples), texts)
+
+    def without_code(self) -> Graph:
+        """The same with the code of every entity hidden; what was counted over names and triples is shared."""
+        other = copy(self)
+        other.files, other._bodies, other._lines = {}, {}, {}
+        return other
 
     def code(self, entity: int) -> str:
         """The definition of an entity, imports hidden; "" for what lies outside."""
@@ -296,6 +303,12 @@ class Links:
         self.encoder, self.graph, self.ranker = encoder, graph, ranker
         self._tails: dict[str, Floats] = {}
         self._scratch = np.zeros(len(graph.names), dtype=np.float32)
+
+    def without_code(self) -> Links:
+        """The same ranker where no head shows its code. Tails are bare names: their vectors stay."""
+        other = Links(self.encoder, self.graph.without_code(), self.ranker)
+        other._tails = self._tails
+        return other
 
     # -- answers -----------------------------------------------------------------------------------
 
