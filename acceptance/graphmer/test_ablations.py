@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from acceptance.graphmer import masked
+from acceptance.graphmer import learning, masked
 
 SEEDS = (0, 1, 2)
 
@@ -155,4 +155,6 @@ def test_the_large_model_trains(judge, encoder):
             items=list(before),
         )
 
-    judge.seeds(variants(encoder, **large), losses, gold=None, baselines={})
+    trained = variants(encoder, **large)
+    curve = learning.curves(trained[0].artifact.flight)
+    judge.seeds(trained, losses, gold=None, baselines={}, details={"curve": curve})

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from acceptance.graphmer import learning
+
 
 @pytest.fixture(scope="session")
 def declared(graphmer, chains, dev_chains, pairs):
@@ -39,7 +41,6 @@ def declared(graphmer, chains, dev_chains, pairs):
     "graphmer/training.evaluation",
     "graphmer/training.lengths",
     "graphmer/training.precision",
-    "graphmer/loss.reduction",
     "graphmer/tokenizer.seen",
     "graphmer/cost.step",
     "graphmer/cost.data",
@@ -47,6 +48,11 @@ def declared(graphmer, chains, dev_chains, pairs):
 )
 def test_was_trained_as_declared(judge, graphmer, declared):
     judge(graphmer.flight, declared=declared)
+
+
+@pytest.mark.requirement("graphmer/loss.reduction")
+def test_dev_loss_falls(judge, graphmer, declared):
+    judge(graphmer.flight, declared=declared, details={"curve": learning.curves(graphmer.flight.record)})
 
 
 def widest(chains, profile):
