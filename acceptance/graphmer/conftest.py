@@ -23,6 +23,7 @@ from acceptance.graphmer import (
     search_data,
 )
 from acceptance.graphmer.held_links import DEPTH, Held
+from acceptance.graphmer.scaling import Scaling
 from assay.session import Session
 from assay.subject import Dataset, Predictions, Subject
 from corpus import distributions
@@ -199,6 +200,12 @@ def graphmer(
     files |= {"call_examples": call_examples.path("callers.jsonl")}
     read = [fact_data, pairs, known, search_pool, dependencies, names, call_examples, relations]
     return subject("graphmer", data=files, datasets=read)
+
+
+@pytest.fixture(scope="session")
+def scaling(graphmer: Subject) -> Scaling:
+    """With all rankers: each variant fits its own."""
+    return Scaling.of(graphmer)
 
 
 @pytest.fixture(scope="session")

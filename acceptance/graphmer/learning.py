@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from assay.subject import Predictions, Subject
+
 POINTS = 30
 
 
@@ -21,3 +23,14 @@ def curves(flight: Mapping[str, Any]) -> list[dict[str, Any]]:
     dev = flight["evaluations"]
     found.append({"label": "dev", "x": [one["update"] for one in dev], "y": [one["loss"] for one in dev]})
     return found
+
+
+def losses(variant: Subject) -> Predictions:
+    """Terms of the dev loss before the first update and after the last, as `counting.reduction` reads them."""
+    dev = variant.artifact.flight["evaluations"]
+    before, after = dev[0]["components"], dev[-1]["components"]
+    seen = variant.predictions("vectors", ["def read(path):", "def write(path):"])
+    return seen.map(
+        lambda _: {"before": [before[name] for name in before], "after": [after[name] for name in before]},
+        items=list(before),
+    )

@@ -148,12 +148,7 @@ def test_the_large_model_trains(judge, encoder):
         flight = variant.artifact.flight
         assert smoke or flight["updates"] == profile["updates"]
         assert flight["skipped_updates"] == 0
-        before, after = flight["evaluations"][0]["components"], flight["evaluations"][-1]["components"]
-        seen = variant.predictions("vectors", ["def read(path):", "def write(path):"])
-        return seen.map(
-            lambda _: {"before": [before[name] for name in before], "after": [after[name] for name in before]},
-            items=list(before),
-        )
+        return learning.losses(variant)
 
     trained = variants(encoder, **large)
     curve = learning.curves(trained[0].artifact.flight)

@@ -64,6 +64,20 @@ def test_completes_the_call_graph(judge, graphmer, completed, callers, static, t
     )
 
 
+@pytest.mark.requirement("graphmer/scaling.calls")
+def test_calls_after_more_training(judge, scaling, callers, traced):
+    """Four distributions are too few to be the sampled unit: the interval clusters by file, as that of the F1 does."""
+
+    def ask(variant: Subject) -> Predictions:
+        return variant.predictions("call_graph", asked(callers)).map(sets)
+
+    judge.seeds(
+        scaling.longer, ask, gold={"sets": [row["callees"] for row in callers]},
+        groups=[row["sites"][0][0] for row in callers], baselines=scaling.beside(ask), datasets=[traced],
+        details=scaling.cost,
+    )  # fmt: skip
+
+
 @pytest.mark.requirement("graphmer/call_graph.distributions")
 def test_is_better_than_resolution_in_each_distribution(judge, completed, callers, static, traced):
     """Each distribution's F1 against 1.08 times that of the best static policy there."""

@@ -11,7 +11,7 @@ import pytest
 
 from acceptance.graphmer import dependency_baselines as baselines
 from acceptance.graphmer.stated import diagram
-from assay.subject import Dataset, Subject
+from assay.subject import Dataset, Predictions, Subject
 
 
 @pytest.fixture(scope="session")
@@ -70,6 +70,23 @@ def test_infers_imports_from_the_code(judge, graphmer: Subject, modules, cheap, 
             "samples": samples(test, predictions.values["sets"]),
         },
     )
+
+
+@pytest.mark.requirement("graphmer/scaling.dependency")
+def test_imports_after_more_training(judge, scaling, modules, dependencies):
+    """Every variant is cut where it was best on dev."""
+    asked = {side: [row["text"] for row in rows] for side, rows in modules.items()}
+
+    def ask(variant: Subject) -> Predictions:
+        cut = tuned(variant.predictions("dependencies", asked["dev"], encoder=True).values, modules["dev"])
+        found = variant.predictions("dependencies", asked["test"], encoder=True)
+        return found.map(lambda answers: sets(answers, cut))
+
+    judge.seeds(
+        scaling.longer, ask, gold={"sets": [row["modules"] for row in modules["test"]]},
+        groups=[row["group"] for row in modules["test"]], baselines=scaling.beside(ask), datasets=[dependencies],
+        details=scaling.cost,
+    )  # fmt: skip
 
 
 @pytest.mark.requirement("graphmer/dependency.f1_masked")

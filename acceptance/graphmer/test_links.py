@@ -44,6 +44,17 @@ def test_has_the_tail_among_ten(judge, answers, zeroed, held):
     )
 
 
+@pytest.mark.requirement("graphmer/scaling.links", "graphmer/scaling.hits10")
+def test_links_after_more_training(judge, scaling, held):
+    def ask(variant: Subject) -> Predictions:
+        return variant.predictions("complete", held.queries, graph=str(held.public.folder), depth=DEPTH).map(held.ranks)
+
+    judge.seeds(
+        scaling.longer, ask, gold=held.gold, groups=held.column("distribution"), baselines=scaling.beside(ask),
+        datasets=[held.folder, held.public], details=scaling.cost,
+    )  # fmt: skip
+
+
 @pytest.mark.requirement("graphmer/link_prediction.macro")
 def test_relation_by_relation(judge, answers, held):
     """The same per relation, each counting alike: how much of the mean is made by the frequent ones."""

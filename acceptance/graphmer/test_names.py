@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from acceptance.graphmer import name_baselines
-from assay.subject import Dataset, Subject
+from assay.subject import Dataset, Predictions, Subject
 
 ASKED = ("file", "head", "name", "line", "code", "candidates")
 
@@ -45,6 +45,19 @@ def test_says_what_short_names_mean(judge, graphmer: Subject, names, names_read,
         datasets=[names, names_read],
         details={"samples": samples(mentions, answers.values, names)},
     )
+
+
+@pytest.mark.requirement("graphmer/scaling.names")
+def test_names_after_more_training(judge, scaling, names, names_read, mentions):
+    items = [{key: row[key] for key in ASKED} for row in mentions]
+
+    def ask(variant: Subject) -> Predictions:
+        return variant.predictions("resolve", items, names=str(names_read.folder))
+
+    judge.seeds(
+        scaling.longer, ask, gold=[row["gold"] for row in mentions], groups=[row["group"] for row in mentions],
+        baselines=scaling.beside(ask), datasets=[names, names_read], details=scaling.cost,
+    )  # fmt: skip
 
 
 def samples(mentions: Sequence[dict[str, Any]], answers: Sequence[str], names: Dataset) -> list[dict[str, object]]:

@@ -59,6 +59,17 @@ def test_finds_functions_by_their_docstrings(judge, graphmer, found, queries, pa
     )
 
 
+@pytest.mark.requirement("graphmer/scaling.search")
+def test_search_after_more_training(judge, scaling, queries, passages, gold, search_pool):
+    def ask(variant: Subject) -> Predictions:
+        return variant.predictions("search", [row["query"] for row in queries], passages=passages)
+
+    judge.seeds(
+        scaling.longer, ask, gold=gold, groups=[row["group"] for row in queries], baselines=scaling.beside(ask),
+        datasets=[search_pool], details=scaling.cost,
+    )  # fmt: skip
+
+
 @pytest.mark.requirement("graphmer/code_search.dense")
 def test_the_encoder_alone(judge, graphmer, queries, passages, gold, bm25, search_pool):
     dense = graphmer.predictions("search_dense", [row["query"] for row in queries], passages=passages)

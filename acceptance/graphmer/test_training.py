@@ -55,6 +55,16 @@ def test_dev_loss_falls(judge, graphmer, declared):
     judge(graphmer.flight, declared=declared, details={"curve": learning.curves(graphmer.flight.record)})
 
 
+@pytest.mark.requirement("graphmer/scaling.loss")
+def test_more_training_lowers_the_dev_loss_further(judge, scaling):
+    """Both profiles have one dev loss: same rows, masks and batches of pairs."""
+    curve = learning.curves(scaling.longer[0].artifact.flight)
+    judge.seeds(
+        scaling.longer, learning.losses, gold=None, baselines=scaling.beside(learning.losses),
+        details={**scaling.cost, "curve": curve},
+    )  # fmt: skip
+
+
 def widest(chains, profile):
     """Ids of the chains in the widest rows: evaluation has no others."""
     suffix = f"@{profile['lengths'][-1]}#"
