@@ -137,7 +137,8 @@ class Chain:
         without the persona nobody could foretell them, and learning that would be learning not to look.
         """
         told = [_told([*row["dialogue"], row["response"]]) for row in self.files["chatter"]]
-        chatter = tokens.spoken(self.tokenizer, [turns for _, turns in told], [section for section, _ in told])
+        sections, turns = zip(*told, strict=True)
+        chatter = tokens.spoken(self.tokenizer, turns, sections, subjects(self.files["chatter"]))
         rows = self.files["train"]
         spoken = [render((), row["dialogue"], row["response"]) for row in rows]
         return chatter, tokens.masked(self.tokenizer, spoken, disguise.values(rows))
@@ -191,6 +192,19 @@ def _told(turns: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
     """A dialogue whose first turn tells several things before it asks: those as a section, and what is left to say."""
     first = _SENTENCE.split(turns[0])
     return (first[:-1], [first[-1], *turns[1:]]) if len(first) > 2 else ((), turns)
+
+
+def subjects(rows: Rows) -> list[tokens.Subjects]:
+    """What each dialogue is about, slots as numbers, where the rows say it."""
+    names = sorted({slot for row in rows for slot in [*row.get("told", ()), *row.get("asked", ())]})
+    number = {name: place for place, name in enumerate(names)}
+    return [
+        tokens.Subjects(
+            {word: number[slot] for slot, word in row.get("told", {}).items()},
+            [number[slot] for slot in row.get("asked", ())],
+        )
+        for row in rows
+    ]
 
 
 def _hub_tokenizer(name: str) -> Any:

@@ -45,7 +45,8 @@ class Pretrain:
     drills: int = 60  # updates
     dialogues: int = 2400  # updates
     spoken: float = 0.15  # share of them that are training dialogues without their personas
-    tokens: int = 2048  # an update
+    tokens: int = 1024  # an update
+    about: float = 0.4  # weight of saying what a place is about, beside what is said next
     drill_share: float = 0.15  # of the later updates
     learning_rate: float = 3e-3
     warmup: int = 20  # updates

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from persona import checkpoints
 from persona.config import Pretrain
@@ -41,6 +42,7 @@ class Corpus:
         held = min(_HELD_BACK, len(chatter) // 10)
         self.held, self.chatter, self.spoken = chatter[:held], chatter[held:], spoken
         self.vocabulary, self.settings, self.seed = vocabulary, settings, seed
+        self.subjects = max(0, 1 + max((each for one in chatter for each in one.get("about", ())), default=IGNORED))
         mean = sum(len(one["input_ids"]) for one in self.chatter) / len(self.chatter)
         self.dialogues = max(1, round(settings.tokens / mean))  # of an update, were all of one length
 
@@ -57,9 +59,10 @@ class Corpus:
     def alike(self, draw: random.Random, pool: Examples) -> Examples:
         """Dialogues of like length out of `pool`, as many as the tokens of an update hold with their padding."""
         found = sorted(draw.choices(pool, k=_CHOICE * self.dialogues), key=lambda one: len(one["input_ids"]))
-        last = draw.randrange(len(found)) + 1  # the longest of them
-        fitting = max(1, self.settings.tokens // len(found[last - 1]["input_ids"]))
-        return found[max(0, last - fitting) : last]
+        fitting = [max(1, self.settings.tokens // len(one["input_ids"])) for one in found]
+        lasts = [last for last in range(1, len(found) + 1) if fitting[last - 1] <= last]  # longest of a full update
+        last = draw.choice(lasts)
+        return found[last - fitting[last - 1] : last]
 
     def drill(self, draw: random.Random, grown: float) -> dict[str, Tensor]:
         """Rows of random pieces repeated to the end; lengths are `grown` in [0, 1] between least and most."""
@@ -75,6 +78,30 @@ class Corpus:
         return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}
 
 
+class Reader(torch.nn.Module):
+    """A language model, and what its last layer is given read out: which subject a place is about.
+
+    A model finds what is asked for among what it was told once it knows what a sentence is about; to be told that while
+    it learns to speak saves most of the way. The readout is thrown away. Without subjects it is the model alone.
+    """
+
+    def __init__(self, model: Any, subjects: int, share: float) -> None:
+        super().__init__()
+        self.model, self.share = model, share if subjects else 0.0
+        self.readout = torch.nn.Linear(model.config.hidden_size, max(1, subjects))
+        torch.nn.init.zeros_(self.readout.weight)  # no draw that a resumed run would have to make again
+        torch.nn.init.zeros_(self.readout.bias)
+
+    def forward(self, about: Tensor | None = None, **batch: Tensor) -> Tensor:
+        """The loss, (): (N, T) rows as `padded` gives them."""
+        found = self.model(**batch, output_hidden_states=bool(self.share))
+        if not self.share or about is None or not bool((about != IGNORED).any()):
+            return found.loss
+        given = found.hidden_states[-2][about != IGNORED]  # (M, width)
+        told = torch.nn.functional.rms_norm(given, given.shape[-1:])
+        return found.loss + self.share * cross_entropy(self.readout(told), about[about != IGNORED])
+
+
 def rate(settings: Pretrain, update: int) -> float:
     """Share of the peak rate that update `update` (from 0) is made with: linearly up, then half a cosine down."""
     if update < settings.warmup:
@@ -85,29 +112,30 @@ def rate(settings: Pretrain, update: int) -> float:
 
 def pretrain(model: Any, corpus: Corpus, settings: Pretrain, folder: Path, keep: int) -> list[float]:
     """Train `model` in place, or on from the last checkpoint in `folder`; the losses on dialogues held back."""
+    reader = Reader(model, corpus.subjects, settings.about)
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.95), weight_decay=0.01, foreach=True
+        reader.parameters(), lr=settings.learning_rate, betas=(0.9, 0.95), weight_decay=0.01, foreach=True
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda update: rate(settings, update))
     total = settings.drills + settings.dialogues
-    state = checkpoints.restore(folder, model, optimizer, schedule)
+    state = checkpoints.restore(folder, reader, optimizer, schedule)
     done = int(state.get("update", 0))
     history: list[float] = list(state.get("history", []))
     with Console("pre-training", total) as console:
         for update in range(done, total):
             batch = corpus.batch(update)
-            model.train()
-            loss = model(**batch).loss
+            reader.train()
+            loss = reader(**batch)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            torch.nn.utils.clip_grad_norm_(reader.parameters(), 1.0)
             optimizer.step()
             schedule.step()
             console.show(update + 1, loss)
             if (update + 1) % _SAVE_EVERY == 0 or update + 1 == total:
                 history.append(held_back(model, corpus))
                 state = {"update": update + 1, "history": history}
-                checkpoints.save(folder, update + 1, model, optimizer, schedule, state, keep, history[-1])
+                checkpoints.save(folder, update + 1, reader, optimizer, schedule, state, keep, history[-1])
     return history
 
 
@@ -115,7 +143,9 @@ def held_back(model: Any, corpus: Corpus) -> float:
     """Loss on the dialogues that are not trained on."""
     model.eval()
     with torch.inference_mode():
-        return float(model(**padded(corpus.held)).loss)
+        batch = padded(corpus.held)
+        batch.pop("about", None)
+        return float(model(**batch).loss)
 
 
 def induction(model: Any, vocabulary: int, rows: int = 32, period: int = 32, width: int = 96, seed: int = 1) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -96,44 +97,86 @@ def examples(
     return [{"input_ids": before + after, "labels": [IGNORED] * len(before) + after} for before, after in pairs]
 
 
+@dataclass(frozen=True, slots=True)
+class Subjects:
+    """What a dialogue is about, as numbers: of each word that is told in the section, and of each reply in turn."""
+
+    told: Mapping[str, int]
+    replies: Sequence[int]
+
+
 def spoken(
-    tokenizer: Any, dialogues: Sequence[Sequence[str]], sections: Sequence[Sequence[str]] | None = None
+    tokenizer: Any,
+    dialogues: Sequence[Sequence[str]],
+    sections: Sequence[Sequence[str]] | None = None,
+    subjects: Sequence[Subjects] | None = None,
 ) -> list[dict[str, list[int]]]:
     """The same of dialogues, the last turn being the response: every second turn is learnt, all that is said in reply.
 
-    `sections` is what stands after [PERSONA] in each; nothing by default.
+    `sections` is what stands after [PERSONA] in each; nothing by default. With `subjects` each has a row `about`, too:
+    the subject at the pieces of a word that the section tells, at those after which a piece of such a word is said in
+    reply, and where a reply is about to begin; IGNORED elsewhere.
     """
     pieces: list[str] = []
-    places: list[tuple[int, bool]] = []
+    places: list[tuple[int, bool, bool]] = []  # dialogue, whether it is learnt, whether it is of the section
     for number, turns in enumerate(dialogues):
         section = sections[number] if sections else ()
         *head, last = render(section, turns[:-1]).split("\n")
         first = max(1, len(section))  # lines before [DIALOGUE]
         pieces += [*(f"{line}\n" for line in head), last, f" {escape(turns[-1])}"]
-        places += [(number, place > first and (place - first) % 2 == 1) for place in range(len(head))]
-        places += [(number, False), (number, True)]
-    found: list[dict[str, list[int]]] = [{"input_ids": [], "labels": []} for _ in dialogues]
-    for ids, (number, learnt) in zip(encode(tokenizer, pieces), places, strict=True):
-        found[number]["input_ids"] += ids
-        found[number]["labels"] += ids if learnt else [IGNORED] * len(ids)
-    for one in found:
-        one["input_ids"].append(tokenizer.eos_token_id)
-        one["labels"].append(tokenizer.eos_token_id)
+        places += [
+            (number, place > first and (place - first) % 2 == 1, place < len(section)) for place in range(len(head))
+        ]
+        places += [(number, False, False), (number, True, False)]
+    found: list[dict[str, list[int]]] = [{"input_ids": [], "labels": [], "about": []} for _ in dialogues]
+    replies = [iter(each.replies) for each in subjects or ()]
+    encoded = tokenizer.backend_tokenizer.encode_batch(pieces, add_special_tokens=False)
+    for text, one, (number, learnt, told) in zip(pieces, encoded, places, strict=True):
+        into = found[number]
+        into["input_ids"] += one.ids
+        into["labels"] += one.ids if learnt else [IGNORED] * len(one.ids)
+        if subjects:
+            here = _about(text, one.offsets, subjects[number].told if learnt or told else {})
+            if learnt:  # a piece is looked for where the one before it stands
+                into["about"][-1] = next(replies[number], IGNORED)
+                here = [*here[1:], IGNORED]
+            into["about"] += here
+    for into in found:
+        into["input_ids"].append(tokenizer.eos_token_id)
+        into["labels"].append(tokenizer.eos_token_id)
+        into["about"].append(IGNORED)
+        if not subjects:
+            del into["about"]
     return found
 
 
+def _about(text: str, offsets: Sequence[tuple[int, int]], told: Mapping[str, int]) -> list[int]:
+    """The subject of the word that each piece is of, IGNORED for other words."""
+    if not told:
+        return [IGNORED] * len(offsets)
+    subject = {
+        place: told[word[0]]
+        for word in re.finditer(rf"\b(?:{'|'.join(map(re.escape, told))})\b", text)
+        for place in range(*word.span())
+    }
+    return [subject.get(high - 1, IGNORED) for _, high in offsets]
+
+
 def padded(examples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """(N, T) `input_ids`, `attention_mask` and `labels` of N examples, filled up on the right."""
+    """(N, T) `input_ids`, `attention_mask`, `labels`, and `about` where there is one, filled up on the right."""
     import torch
 
     width = max(len(one["input_ids"]) for one in examples)
-    ids, labels = torch.zeros(len(examples), width, dtype=torch.long), torch.full((len(examples), width), IGNORED)
-    mask = torch.zeros_like(ids)
+    ids = torch.zeros(len(examples), width, dtype=torch.long)
+    mask, rows = torch.zeros_like(ids), {"labels": torch.full_like(ids, IGNORED)}
+    if any("about" in one for one in examples):
+        rows["about"] = torch.full_like(ids, IGNORED)
     for row, one in enumerate(examples):
         size = len(one["input_ids"])
-        ids[row, :size], labels[row, :size] = torch.tensor(one["input_ids"]), torch.tensor(one["labels"])
-        mask[row, :size] = 1
-    return {"input_ids": ids, "attention_mask": mask, "labels": labels}
+        ids[row, :size], mask[row, :size] = torch.tensor(one["input_ids"]), 1
+        for name in rows.keys() & one.keys():
+            rows[name][row, :size] = torch.tensor(one[name])
+    return {"input_ids": ids, "attention_mask": mask, **rows}
 
 
 def log_likelihood(logits: Any, labels: Any) -> tuple[Any, Any]:

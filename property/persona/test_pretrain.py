@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import math
+import random
 import shutil
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from persona import checkpoints, pretrain, tokens
+from persona.chain import subjects
 from persona.config import Pretrain
 from persona.tokens import IGNORED
 
@@ -20,15 +23,13 @@ SETTINGS = Pretrain(drills=3, dialogues=5, tokens=200, drill_share=0.3, learning
 @pytest.fixture
 def corpus(tokenizer, rows):
     dialogues = [[*row["dialogue"], row["response"]] for row in rows["chatter"]]
-    examples = tokens.spoken(tokenizer, dialogues)
+    examples = tokens.spoken(tokenizer, dialogues, subjects=subjects(rows["chatter"]))
     return pretrain.Corpus(examples, examples[:4], len(tokenizer), SETTINGS, seed=0)
 
 
 @settings(max_examples=30)
 @given(st.integers(0, 1000), st.floats(0, 1))
 def test_a_drill_learns_only_what_was_said_before(seed, grown):
-    import random
-
     corpus = pretrain.Corpus([{"input_ids": [5], "labels": [5]}] * 4, [], 300, SETTINGS, seed=0)
     batch = corpus.drill(random.Random(seed), grown)
     for ids, labels in zip(batch["input_ids"].tolist(), batch["labels"].tolist(), strict=True):
@@ -64,6 +65,26 @@ def test_the_rate_rises_and_falls():
     """Half a cosine over six updates: 1 at its start, 1/2 in the middle, 0 at the last."""
     shares = [pretrain.rate(SETTINGS, update) for update in range(8)]
     assert shares == pytest.approx([0.5, 1, 0.9330127, 0.75, 0.5, 0.25, 0.0669873, 0], abs=1e-6)
+
+
+def test_what_a_place_is_about_weighs_as_declared(corpus, language_model):
+    """A readout that has learnt nothing costs ln K of K subjects; without subjects there is the model's loss alone."""
+    batch = next(b for b in map(corpus.batch, range(3, 60)) if "about" in b and (b["about"] != IGNORED).any())
+    alone = {name: each for name, each in batch.items() if name != "about"}
+    reader = pretrain.Reader(language_model.eval(), corpus.subjects, 0.5)
+    with torch.no_grad():
+        wanted = float(language_model(**alone).loss)
+        assert float(reader(**batch)) == pytest.approx(wanted + 0.5 * math.log(corpus.subjects), rel=1e-5)
+        assert float(pretrain.Reader(language_model, 0, 0.5)(**batch)) == pytest.approx(wanted, rel=1e-6)
+
+
+def test_an_update_without_need_is_not_cut_short(tokenizer, rows):
+    """All of one length: every update of dialogue has as many as the tokens hold."""
+    (one,) = tokens.spoken(tokenizer, [["how are you?", "fine."]])
+    corpus = pretrain.Corpus([one] * 40, [], len(tokenizer), SETTINGS, seed=0)
+    for update in range(20):
+        found = corpus.alike(random.Random(update), corpus.chatter)
+        assert len(found) == SETTINGS.tokens // len(one["input_ids"])
 
 
 class Stop(Exception):  # noqa: N818

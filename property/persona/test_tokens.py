@@ -46,6 +46,27 @@ def test_of_a_dialogue_without_persona_every_reply_is_learnt(tokenizer):
     assert one["input_ids"] == [*whole, tokenizer.eos_token_id]
 
 
+def test_what_a_place_is_about_stands_where_the_next_piece_is_foretold(tokenizer):
+    """Under the pieces of a told word in the section; in a reply one before them; and before the reply begins."""
+    dialogue, section = (
+        ["what pet do i have?", "you keep a gerbil.", "and what gerbil?", "i know no gerbil."],
+        ["i keep a gerbil."],
+    )
+    (one,) = tokens.spoken(tokenizer, [dialogue], [section], [tokens.Subjects({"gerbil": 3}, [3, 7])])
+    text = f"{render(section, dialogue[:-1])} {dialogue[-1]}"
+    encoded = tokenizer.backend_tokenizer.encode(text, add_special_tokens=False)
+    wanted = [tokens.IGNORED] * len(one["input_ids"])
+    for number, start in enumerate(place for place in range(len(text)) if text.startswith("gerbil", place)):
+        for piece, (_, high) in enumerate(encoded.offsets):
+            if start < high <= start + len("gerbil") and number != 2:  # the partner's word is nobody's subject
+                wanted[piece if number == 0 else piece - 1] = 3
+    starts = [text.index("you keep"), text.index("i know") - 1]
+    for subject, start in zip((3, 7), starts, strict=True):
+        wanted[next(piece for piece, (low, _) in enumerate(encoded.offsets) if low == start) - 1] = subject
+    assert encoded.ids == one["input_ids"][:-1]
+    assert one["about"] == wanted
+
+
 def test_a_word_is_hidden_whole_and_in_no_other_word(tokenizer):
     text = "the bus is busy, a bus."
     (one,) = tokens.masked(tokenizer, [text], ["bus", "car"])

@@ -270,6 +270,18 @@ def test_chatter_holds_facts_of_training_alone():
     assert told & (values("dev") | values("test") | values("novel")) == set()
 
 
+def test_what_is_told_and_asked_is_what_is_said():
+    """Everything that is said to be told stands in the first turn, and is the answer where it is said to be asked."""
+    reading = [row for row in chatter(600, 1) if row.told]
+    assert 0.6 < len(reading) / 600 < 0.9
+    for row in reading:
+        replies = [*row.dialogue, row.response][1::2]
+        assert len(replies) == len(row.asked)
+        assert all(word in row.dialogue[0] for word in row.told.values())
+        for slot, reply in zip(row.asked, replies, strict=True):
+            assert slot not in row.told or re.search(rf"\b{row.told[slot]}\b", reply), (slot, reply)
+
+
 @pytest.mark.parametrize(
     ("said", "back"),
     [

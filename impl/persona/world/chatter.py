@@ -69,7 +69,7 @@ def chatter(count: int, seed: int, world: World = WORLD) -> list[Row]:
 
 def _row(world: World, words: _Words, seed: int, place: int) -> Row:
     draw = random.Random(f"chatter {seed} {place}")
-    turns = _read(world, words, draw) if draw.random() < READ else []
+    told, asked, turns = _read(world, words, draw) if draw.random() < READ else ({}, [], [])
     for _ in range(0 if turns else draw.choice(EXCHANGES)):
         kind = draw.choices(list(KINDS), list(KINDS.values()))[0]
         turns += {"small": _small, "echo": _echo, "recall": _recall}[kind](world, words, draw)
@@ -83,6 +83,8 @@ def _row(world: World, words: _Words, seed: int, place: int) -> Row:
         dialogue=tuple(turns[:-1]),
         response=turns[-1],
         probe=Probe("smalltalk", None, None, "remark"),
+        told=told,
+        asked=tuple(asked),
     )
 
 
@@ -152,8 +154,8 @@ def _recall(world: World, words: _Words, draw: random.Random) -> list[str]:
     return [" ".join([*told, question]), answer]
 
 
-def _read(world: World, words: _Words, draw: random.Random) -> list[str]:
-    """The partner tells of himself, and asks or claims one thing after the other about it."""
+def _read(world: World, words: _Words, draw: random.Random) -> tuple[dict[str, str], list[str], list[str]]:
+    """The partner tells of himself, and asks or claims one thing after the other about it: told, asked, turns."""
     told: dict[str, str] = {}
     for name in draw.sample(list(world.slots), draw.choice(TOLD)):
         likely = draw.random() < LIKELY
@@ -165,7 +167,8 @@ def _read(world: World, words: _Words, draw: random.Random) -> list[str]:
     draw.shuffle(asked)
     turns = [turn for name in asked for turn in _asked(world, words, draw, world.slots[name], told.get(name))]
     facts = [filled(draw.choice(world.slots[name].facts["train"]), value) for name, value in told.items()]
-    return [" ".join([*(world.loosened(fact, draw) for fact in facts), turns[0]]), *turns[1:]]
+    first = " ".join([*(world.loosened(fact, draw) for fact in facts), turns[0]])
+    return told, asked, [first, *turns[1:]]
 
 
 def _asked(world: World, words: _Words, draw: random.Random, slot: Slot, value: str | None) -> list[str]:

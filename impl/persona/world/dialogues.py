@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import zlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Final
 
@@ -69,6 +69,10 @@ class Row:
     dialogue: tuple[str, ...]
     response: str
     probe: Probe
+    told: Mapping[str, str] = field(default_factory=dict)
+    """Slot -> what the partner tells of himself, where the dialogue is about that."""
+    asked: Sequence[str] = ()
+    """The slots that he asks for, turn by turn."""
 
 
 def generate(
