@@ -43,7 +43,7 @@ class Pretrain:
     """Random sequences said twice, then dialogue without a persona with some of them in between."""
 
     drills: int = 60  # updates
-    dialogues: int = 2400  # updates
+    dialogues: int = 5000  # updates
     spoken: float = 0.15  # share of them that are training dialogues without their personas
     tokens: int = 1024  # an update
     about: float = 0.4  # weight of saying what a place is about, beside what is said next

@@ -61,8 +61,8 @@ class Corpus:
         found = sorted(draw.choices(pool, k=_CHOICE * self.dialogues), key=lambda one: len(one["input_ids"]))
         fitting = [max(1, self.settings.tokens // len(one["input_ids"])) for one in found]
         lasts = [last for last in range(1, len(found) + 1) if fitting[last - 1] <= last]  # longest of a full update
-        last = draw.choice(lasts)
-        return found[last - fitting[last - 1] : last]
+        last = draw.choice(lasts or [len(found)])
+        return found[max(0, last - fitting[last - 1]) : last]
 
     def drill(self, draw: random.Random, grown: float) -> dict[str, Tensor]:
         """Rows of random pieces repeated to the end; lengths are `grown` in [0, 1] between least and most."""

@@ -85,6 +85,7 @@ def test_an_update_without_need_is_not_cut_short(tokenizer, rows):
     for update in range(20):
         found = corpus.alike(random.Random(update), corpus.chatter)
         assert len(found) == SETTINGS.tokens // len(one["input_ids"])
+        assert corpus.alike(random.Random(update), [{"input_ids": [5], "labels": [5]}])  # shorter than any of chatter
 
 
 class Stop(Exception):  # noqa: N818
