@@ -8,7 +8,9 @@ import json
 import subprocess
 import sys
 import sysconfig
+import threading
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -173,6 +175,45 @@ def test_example_the_report_counts_what_was_executed(built: tuple[Path, dict[str
     killed, of = (sum(column) for column in zip(*report["kill_rate"].values(), strict=True))
     assert 0 < killed <= of == sum(sum(kinds.get(f"{o} mutant", {}).values()) for o in programs.TRAINING_ORIGINS)
     assert all(0 <= passed <= of for passed, of in report["rewrites_passed"].values())
+
+
+@pytest.fixture
+def side_by_side(data: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Four groups in two threads; nothing is executed. The first is slower than any that does not wait for it."""
+    names, here, mutated = [f"g{place}" for place in range(4)], threading.local(), threading.Event()
+    each = {name: [replace(problems.mbpp(data)[0], problem=name)] for name in names}
+    order: list[str] = []
+
+    def run(broken: str = "") -> list[str]:
+        def confirmed(group: list[Any], *_: Any) -> dict[Any, Any]:
+            here.name = group[0].problem
+            if here.name == names[0]:
+                mutated.wait(0.3)
+            if here.name == broken:
+                raise CorpusError(f"{broken} is broken")
+            return {}
+
+        def made(*_: Any) -> Iterator[Any]:
+            order.append(here.name)
+            mutated.set()
+            return iter(())
+
+        monkeypatch.setattr(programs, "_confirmed", confirmed)
+        monkeypatch.setattr(programs, "_mutated", made)
+        assert [group.name for group in programs._side_by_side(each, PLAN)] == names
+        return order
+
+    return run
+
+
+def test_law_groups_beside_each_other_make_their_mutants_in_order(side_by_side: Any) -> None:
+    assert side_by_side() == ["g0", "g1", "g2", "g3"]
+
+
+@pytest.mark.parametrize("broken", ["g0", "g2", "g3"])
+def test_law_a_group_that_breaks_is_told_of_and_none_waits_for_it(side_by_side: Any, broken: str) -> None:
+    with pytest.raises(CorpusError, match=f"{broken} is broken"):
+        side_by_side(broken)
 
 
 def test_example_doctests_of_a_module_that_changes_with_the_hash_seed(tmp_path: Path) -> None:
