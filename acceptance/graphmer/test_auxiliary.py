@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from acceptance.graphmer import auxiliary_data
-from acceptance.graphmer.stated import diagram
+from acceptance.stated import diagram
 
 
 @pytest.mark.requirement("graphmer/aux.entity_discovery")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from acceptance.graphmer import dependency_baselines as baselines
-from acceptance.graphmer.stated import diagram
+from acceptance.stated import diagram
 from assay.subject import Dataset, Predictions, Subject
 
 

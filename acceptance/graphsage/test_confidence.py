@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from acceptance.graphsage import programs
+from acceptance.stated import diagram
 from assay.evidence import CheckResult
-from assay.metrics.calibration import reliability
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +55,7 @@ def test_probabilities_mean_what_they_say(judge, predictions, heldout_programs, 
         gold=heldout_programs.passed,
         groups=heldout_programs.column("group"),
         datasets=[program_data],
-        details={"reliability": curve(predictions.values, heldout_programs.passed)},
+        details={"reliability": diagram(predictions.values, heldout_programs.passed)},
     )
 
 
@@ -84,7 +84,7 @@ def test_confidence_on_humaneval(judge, graphsage, dataset, program_data, humane
         datasets=[program_data, humaneval_data],
         checks=[CheckResult(name="parsed", ok=len(answers.values) == len(items.rows), detail=count)],
         details={
-            "reliability": curve(answers.values, items.passed),
+            "reliability": diagram(answers.values, items.passed),
             "inside a problem": inside(items, answers.values),
             "samples": samples(items, answers.values),
         },
@@ -94,16 +94,6 @@ def test_confidence_on_humaneval(judge, graphsage, dataset, program_data, humane
 def ways(rows) -> list[str]:
     """How a program is written: as its author did, or as a rewrite of that does; mutants go with what they mutate."""
     return [(row["operator"] if row["kind"] == "rewrite" else row["base"]) or "as written" for row in rows]
-
-
-def curve(scores, labels) -> dict[str, list[float]]:
-    """The reliability diagram in the report's form."""
-    found = reliability(np.asarray(scores), labels, bins=10)
-    return {
-        "confidence": [float(x) for x in found.confidence],
-        "accuracy": [float(x) for x in found.frequency],
-        "count": [int(x) for x in found.count],
-    }
 
 
 def inside(items, scores) -> dict[str, float]:

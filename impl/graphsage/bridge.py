@@ -10,9 +10,9 @@ import ast
 import hashlib
 import itertools
 import json
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -215,7 +215,7 @@ class Bridge:
                 batch, graphs = prepare(0)
                 yield self.model.answer(batch, embed), graphs
             return
-        with ThreadPoolExecutor(1) as ahead, _a_core_left():
+        with ThreadPoolExecutor(1) as ahead, _CORE_LEFT:
             following = ahead.submit(prepare, 0)
             for low in range(0, len(sources), _CHUNK):
                 batch, graphs = following.result()
@@ -238,18 +238,31 @@ class Bridge:
         return _joined([read(output) for output, _ in self._outputs(sources)])
 
 
-@contextmanager
-def _a_core_left() -> Iterator[None]:
+class _CoreLeft:
     """A core less for the model while a thread of its own parses: threads that wait for a core spin on another's.
 
-    It changes the speed alone, also where several calls do it at once.
+    It changes the speed alone. The number of threads is the process's: the first of several calls at once takes a core
+    away, and the last gives it back.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(max(1, threads - 1))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+
+    def __init__(self) -> None:
+        self._lock, self._calls, self._threads = threading.Lock(), 0, 1
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._calls += 1
+            if self._calls == 1:
+                self._threads = torch.get_num_threads()
+                torch.set_num_threads(max(1, self._threads - 1))
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._calls -= 1
+            if not self._calls:
+                torch.set_num_threads(self._threads)
+
+
+_CORE_LEFT = _CoreLeft()
 
 
 def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:

@@ -184,3 +184,20 @@ def test_predict_refuses_without_a_trained_model(tmp_path, capsys) -> None:
     file.write_text("def f(x):\n    return x\n")
     assert main(["predict", str(file), "--model", str(tmp_path)]) == 2
     assert "nothing was trained" in capsys.readouterr().err
+
+
+def test_calls_that_overlap_leave_the_threads_as_they_were() -> None:
+    """In, in, out, out: the first takes a core away, the last gives it back, and none takes two."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        left = bridge._CoreLeft()
+        left.__enter__()
+        assert torch.get_num_threads() == 1
+        left.__enter__()
+        left.__exit__()
+        assert torch.get_num_threads() == 1
+        left.__exit__()
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
