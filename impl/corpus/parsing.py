@@ -25,8 +25,9 @@ class UnreadableError(Exception):
 UNREADABLE: Final = (UnreadableError, SyntaxError, RecursionError, MemoryError, UnicodeError, LookupError, ValueError)
 """What reading and parsing a foreign file may raise; `reason_of` has a word for each."""
 
-# Warning filters are the process's: two threads that change them at once could leave them changed for good.
-_FILTERS: Final = threading.Lock()
+# One thread at a time: warning filters are the process's, and CPython 3.11 counts the depth of the trees that it builds
+# for all threads together (two at once may end in a SystemError).
+_ALONE: Final = threading.Lock()
 
 
 def parse(text: str | bytes) -> ast.Module:
@@ -87,7 +88,7 @@ def unparse(node: ast.AST) -> str:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    with _FILTERS:
+    with _ALONE:
         collecting = gc.isenabled()
         gc.disable()
         try:

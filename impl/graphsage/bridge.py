@@ -24,6 +24,7 @@ from safetensors.torch import load as load_tensors
 from torch import Tensor
 
 from corpus.functions import from_text
+from corpus.parsing import parse
 from graphsage import batches, features, graph
 from graphsage.data import Store
 from graphsage.device import Device
@@ -158,7 +159,7 @@ class Bridge:
         the very large).
         """
         try:
-            tree = ast.parse(text)
+            tree = parse(text)
             masked = {each.line: each.masked for each in from_text(text)}
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise UnparseableSource(f"not Python: {error}") from None

@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-import threading
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from corpus import parsing
 
 Ints = NDArray[np.int64]
 
@@ -528,15 +529,10 @@ class _Walk:
         self.starts.append(len(parents))
 
 
-_PARSER = threading.Lock()
-"""CPython 3.11 counts the depth of the tree it builds for all threads together: two at once fail with SystemError."""
-
-
 def parse(source: str) -> ast.AST:
     """The root for a source: its one statement, or a module for several. Raises UnparseableSource."""
     try:
-        with _PARSER:
-            module = ast.parse(source)
+        module = parsing.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise UnparseableSource(f"not Python: {error}") from None
     if not module.body:

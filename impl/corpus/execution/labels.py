@@ -18,6 +18,7 @@ from typing import Final
 
 from corpus.errors import CorpusError
 from corpus.execution.sandbox import Limits, Outcome, Sandbox, Task
+from corpus.parsing import parse
 
 _BATCH: Final = 200  # outcomes between two writes: what a killed run loses at most
 _BUSY_SECONDS: Final = 60.0
@@ -102,7 +103,7 @@ def _code() -> str:
     """Digest of the trees of this package: a comment or a docstring changes no outcome."""
     whole = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
-        tree = ast.parse(path.read_bytes())
+        tree = parse(path.read_bytes())
         for node in ast.walk(tree):
             body = getattr(node, "body", None)
             if isinstance(body, list):
