@@ -199,7 +199,7 @@ class Bridge:
             }
 
     def _confidence(self, output: Output) -> NDArray[np.float64]:
-        logits = output.confidence.double() * self.calibration["scale"] + self.calibration["offset"]
+        logits = output.confidence.double() * self.calibration["scale"]
         return logits.sigmoid().numpy()
 
     def _outputs(

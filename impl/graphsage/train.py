@@ -26,7 +26,7 @@ from torch import Tensor
 
 from corpus import records
 from corpus.programs import Program
-from graphsage import batches, data
+from graphsage import batches, data, growth
 from graphsage.device import Device
 from graphsage.model import GraphSage, Output
 
@@ -40,6 +40,8 @@ class Settings:
 
     hidden: list[int]
     head: int
+    narrow: int  # training starts with one in so many of all hidden units ...
+    narrow_share: float  # ... and has all of them after this share of its updates
     dropout: float
     loss_weights: list[float]  # bugs, location, imports, confidence, embedding
     mutants: int  # built for each function
@@ -70,6 +72,8 @@ class Settings:
         return cls(
             hidden=[int(width) for width in config["hidden"]],
             head=int(config["head"]),
+            narrow=int(config["narrow"]),
+            narrow_share=float(config["narrow_share"]),
             dropout=float(config["dropout"]),
             loss_weights=[float(weight) for weight in config["loss_weights"]],
             mutants=int(config["mutants"]),
@@ -95,8 +99,10 @@ class Settings:
             seed=int(config["seed"]),
         )
 
-    def model(self, modules: int) -> GraphSage:
-        return GraphSage(self.hidden, self.head, len(data.OPERATORS), modules, self.dropout, self.loss_weights)
+    def model(self, modules: int, narrow: int = 1) -> GraphSage:
+        """The model, or one with `narrow` times fewer units in every hidden layer."""
+        hidden = [self.hidden[0], *(width // narrow for width in self.hidden[1:])]
+        return GraphSage(hidden, self.head // narrow, len(data.OPERATORS), modules, self.dropout, self.loss_weights)
 
 
 @dataclass(slots=True)
@@ -129,11 +135,14 @@ class Run:
             self.optimizer, factor=settings.plateau_factor, patience=settings.plateau_patience
         )
         self.averaged = {name: value.clone() for name, value in self.model.state_dict().items()}
+        self.shapes = {name: value.shape for name, value in self.averaged.items()}
         self.progress = Progress()
         # a function comes once an epoch, a problem several times
         visits = np.where((train.passed != data.IGNORED).any(axis=1), settings.program_visits, 1)
         self.visits = np.repeat(np.arange(len(train)), visits)
         self.updates_per_epoch = -(-len(self.visits) // settings.functions_per_update)
+        self.total = self.updates_per_epoch * settings.epochs
+        self.narrow_until = int(settings.narrow_share * self.total) if settings.narrow > 1 else 0  # updates
         self.evaluate_every = -(-self.updates_per_epoch // settings.evaluations_per_epoch)  # the last one at the end
         self.started = time.monotonic()
 
@@ -144,20 +153,21 @@ class Run:
     def run(self) -> None:
         """Train to the end, to early stopping, or on from where a killed run stood."""
         self.resume()
-        total = self.updates_per_epoch * self.settings.epochs
         if not self.progress.evaluations:
             self.evaluate()  # where it starts from: what training has to beat
         while not self.progress.done:
             self.step()
-            if self.progress.update % self.evaluate_every == 0 or self.progress.update == total:
+            if self.progress.update % self.evaluate_every == 0 or self.progress.update == self.total:
                 self.evaluate()
                 stopped = self.progress.stale >= self.settings.stop_patience
-                self.progress.done = stopped or self.progress.update == total
+                self.progress.done = stopped or self.progress.update == self.total
                 self.save()
 
     def step(self) -> None:
         """One optimizer update."""
         settings, update = self.settings, self.progress.update
+        if self.narrow_until and update in (0, self.narrow_until):
+            self.narrow() if update == 0 else self.widen()
         epoch, place = divmod(update, self.updates_per_epoch)
         chosen, versions, places = self.draw(epoch, place)
         batch = batches.collate(self.train, chosen, versions, True, settings.window, places).to(self.device.kind)
@@ -175,6 +185,21 @@ class Run:
         torch._foreach_lerp_(list(self.averaged.values()), list(self.model.state_dict().values()), 1 - decay)
         if update % 10 == 0 and sys.stderr.isatty():
             self.show({name: float(loss) for name, loss in output.losses.items()})
+
+    def narrow(self) -> None:
+        """Go on with a model of fewer units, at its random start."""
+        small = self.settings.model(len(self.modules), self.settings.narrow).to(self.device.kind)
+        growth.assign(self.model, small.state_dict())
+        self.averaged = {name: value.clone() for name, value in self.model.state_dict().items()}
+
+    def widen(self) -> None:
+        """Go on with all units; the model and the mean of its weights are the functions that they were."""
+        self.averaged = self.whole(self.averaged)
+        growth.assign(self.model, self.whole(self.model.state_dict()))
+        self.optimizer.state.clear()  # moments of other weights
+
+    def whole(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return growth.widened(weights, self.shapes, self.settings.narrow, self.settings.seed)
 
     def draw(self, epoch: int, place: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
         """Samples of one update (B,), their versions (B, 4), and places (B, 2).
@@ -206,17 +231,16 @@ class Run:
         self.plateau.step(loss)
         if loss < progress.best_loss:
             progress.best_loss, progress.best_update, progress.stale = loss, progress.update, 0
-            _save(self.checkpoints / "best.safetensors", self.averaged, {})
+            _save(self.checkpoints / "best.safetensors", self.whole(self.averaged), {})
         else:
             progress.stale += 1
         self.show({f"dev {name}": value for name, value in losses.items()}, end="\n")
 
     def show(self, losses: Mapping[str, float], end: str = "") -> None:
         parts = " ".join(f"{name} {value:.4f}" for name, value in losses.items())
-        total = self.updates_per_epoch * self.settings.epochs
         rate = self.optimizer.param_groups[0]["lr"]
         elapsed = time.monotonic() - self.started
-        line = f"update {self.progress.update}/{total} {elapsed:.0f} s lr {rate:.1e} {parts}"
+        line = f"update {self.progress.update}/{self.total} {elapsed:.0f} s lr {rate:.1e} {parts}"
         if sys.stderr.isatty():
             print(f"\r\x1b[K{line}", end=end, file=sys.stderr, flush=True)
         elif end:
@@ -251,7 +275,7 @@ class Run:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         if about["settings"] != asdict(self.settings) or about["modules"] != self.modules:
             raise ValueError(f"{last}: written by another profile or from other data; remove it to start anew")
-        self.model.load_state_dict({n[6:]: t for n, t in tensors.items() if n.startswith("model.")})
+        growth.assign(self.model, {n[6:]: t for n, t in tensors.items() if n.startswith("model.")})
         self.averaged = {n: tensors[f"averaged.{n}"] for n in self.model.state_dict()}  # in the order of the model
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
@@ -308,36 +332,36 @@ def thresholds(model: GraphSage, samples: data.Samples, device: Device) -> dict[
 
 
 def calibration(model: GraphSage, samples: data.Samples, device: Device) -> dict[str, float]:
-    """Platt's scale and offset (Platt 1999) of the confidence on the programs of dev.
+    """The factor of the confidence (its temperature's inverse, Guo et al. 2017, section 4.2), on the programs of dev.
 
-    The two classes of a problem weigh the same. Without programs of both kinds the logits stay as they are.
+    There is no offset: both classes are equally frequent in all data, and the few problems of dev would choose it by
+    chance. The two classes of a problem weigh the same. Without programs of both kinds the logits stay as they are.
     """
     run = samples.passed != data.IGNORED
     label = samples.passed[run]
     if len(set(label.tolist())) < 2:
-        return {"scale": 1.0, "offset": 0.0}
+        return {"scale": 1.0}
     logits = torch.cat([each.confidence for each in _outputs(model, samples, samples.versions[run], device)])
     weight = np.zeros(samples.passed.shape)
     for kind in (0, 1):
         here = samples.passed == kind
         weight = np.where(here, 1 / np.maximum(here.sum(axis=1, keepdims=True), 1), weight)
-    return platt(logits.double(), torch.from_numpy(label).double(), torch.from_numpy(weight[run]))
+    return {"scale": scale(logits.double(), torch.from_numpy(label).double(), torch.from_numpy(weight[run]))}
 
 
-def platt(logits: Tensor, labels: Tensor, weight: Tensor) -> dict[str, float]:
-    """Scale and offset of the logits (L,) with the least weighted cross-entropy; the scale is never negative."""
-    free = torch.zeros(2, dtype=torch.float64, requires_grad=True)  # logarithm of the scale, offset
-    optimizer = torch.optim.LBFGS([free], max_iter=200, line_search_fn="strong_wolfe")
+def scale(logits: Tensor, labels: Tensor, weight: Tensor) -> float:
+    """The factor of the logits (L,) with the least weighted cross-entropy; never negative."""
+    logarithm = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([logarithm], max_iter=200, line_search_fn="strong_wolfe")
 
     def closure() -> float:
         optimizer.zero_grad()
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(free[0].exp() * logits + free[1], labels, weight)
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(logarithm.exp() * logits, labels, weight)
         loss.backward()
         return float(loss.detach())
 
     optimizer.step(closure)
-    scale, offset = free.detach().tolist()
-    return {"scale": math.exp(scale), "offset": offset}
+    return math.exp(float(logarithm.detach()))
 
 
 def _outputs(model: GraphSage, samples: data.Samples, numbers: NDArray[np.int64], device: Device) -> Iterator[Output]:
@@ -389,7 +413,7 @@ def finish(run: Run) -> None:
     """Write the model of the best dev loss, and what the bridge needs to read it."""
     with safe_open(run.checkpoints / "best.safetensors", framework="pt") as file:
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    run.model.load_state_dict(weights)
+    growth.assign(run.model, weights)  # it may have stopped before it had all units
     about = {
         "hidden": run.settings.hidden,
         "head": run.settings.head,

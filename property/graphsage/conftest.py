@@ -43,6 +43,8 @@ def tiny() -> dict[str, Any]:
     return {
         "hidden": [978, 24, 24, 16],
         "head": 16,
+        "narrow": 2,
+        "narrow_share": 0.5,
         "dropout": 0.1,
         "loss_weights": [1.0, 0.5, 0.2, 0.5, 0.5],
         "mutants": 2,
