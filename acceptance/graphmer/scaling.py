@@ -29,7 +29,7 @@ class Scaling:
     def of(cls, subject: Subject) -> Scaling:
         """In a smoke run, the profile at hand takes the place of the longer one, too."""
         smoke = subject.profile_name == "smoke"
-        profile = subject.profile if smoke else subject.spec.profile[PROFILE]
+        profile = subject.profile if smoke else subject.table(PROFILE)
         return cls(
             [subject.variant(**{**profile, "seed": seed}) for seed in SEEDS],
             {seed: subject.variant(seed=seed) for seed in SEEDS},

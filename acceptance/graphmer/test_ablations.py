@@ -141,7 +141,7 @@ def test_constrained_negatives_help_tails(judge, encoder, tails, fact_data):
 def test_the_large_model_trains(judge, encoder):
     """The profile `full` (in a smoke run, the profile at hand): terms of the dev loss, from the flight record."""
     smoke = encoder.profile_name == "smoke"
-    profile = encoder.profile if smoke else encoder.spec.profile["full"]
+    profile = encoder.profile if smoke else encoder.table("full")
     large = {name: value for name, value in profile.items() if name != "seed"}
 
     def losses(variant):

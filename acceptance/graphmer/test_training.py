@@ -140,7 +140,7 @@ def test_has_the_declared_size(judge, graphmer):
 def test_the_large_profile_has_the_declared_layers(judge, graphmer):
     """Of 768/12/12/3072, counted without training any: 85,054,464 numbers in the layers."""
     declared = {"layers": 85_054_464}
-    profile = dict(graphmer.spec.profile["cuda"])
+    profile = graphmer.table("cuda")
     found = graphmer.outputs("graphmer.bridge:layer_parameters", [profile])
     counted = found.values[0]
     judge(

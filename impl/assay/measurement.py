@@ -492,7 +492,7 @@ def _tables(subject: Subject, profile: str, datasets: Sequence[Dataset]) -> dict
     spec = subject.spec
     result = {"[system]": digests.of_json([spec.system.train, spec.system.load])}
     if spec.system.trains:
-        result[f"[profile.{profile}]"] = digests.of_json(spec.profile[profile])
+        result |= {f"[profile.{name}]": digests.of_json(spec.profile[name]) for name in sorted(subject.profiles)}
     for name in sorted({table for dataset in datasets for table in dataset.tables}):
         if name not in spec.data:
             raise ObservationError(f"{spec.path}: no table [data.{name}], which a data set claims to come from")

@@ -18,7 +18,7 @@ import numpy as np
 
 from assay import artifacts, digests, sabotage, scratch
 from assay.artifacts import Store
-from assay.errors import ObservationError, SubjectError
+from assay.errors import ObservationError, SubjectError, did_you_mean
 from assay.project import harness_digest
 from assay.spec import Spec
 from assay.worker import Worker, pack, unpack
@@ -208,6 +208,8 @@ class Subject:
         self._workers: dict[int | None, Worker] = {}
         self._loaded: set[tuple[int | None, str]] = set()
         self._variants: list[Subject] = []
+        self.profiles = {profile}
+        """Names of the profile tables that what is measured depends on; a subject and its variants share them."""
 
     @property
     def name(self) -> str:
@@ -217,6 +219,18 @@ class Subject:
     def profile(self) -> dict[str, Any]:
         """The profile table that training gets, overrides applied."""
         return {**self.spec.profile.get(self.profile_name, {}), **self.overrides}
+
+    def table(self, profile: str) -> dict[str, Any]:
+        """Another profile of the specification, for a variant; claims measured from here on decay with it, too.
+
+        Raises:
+            SubjectError: when the specification has no profile of that name.
+        """
+        if profile not in self.spec.profile:
+            hint = did_you_mean(profile, self.spec.profile)
+            raise SubjectError(f"{self.spec.path}: no table [profile.{profile}]{hint}")
+        self.profiles.add(profile)
+        return dict(self.spec.profile[profile])
 
     @cached_property
     def training_code(self) -> dict[str, str]:
@@ -322,6 +336,7 @@ class Subject:
             self._on_progress,
             merged,
         )
+        result.profiles = self.profiles
         self._variants.append(result)
         return result
 

@@ -384,6 +384,20 @@ def test_variant_is_no_evidence_for_the_profile(toy):
     assert "variant" in toy.rows()["auroc"]["reason"]
 
 
+def test_a_claim_decays_with_every_profile_that_it_was_measured_with(toy):
+    toy.edit("spec/toy.toml", "[profile.smoke]", "[profile.steep]\nseed = 0\nslope = 3.0\n\n[profile.smoke]")
+    asked = 'toy.table("steep") and toy.predictions("scores"'
+    toy.edit("acceptance/test_auroc.py", 'toy.predictions("scores"', asked)
+    assert toy.pytest("acceptance").returncode == 0
+    toy.edit("spec/toy.toml", "slope = 3.0", "slope = 4.0")
+    row = toy.rows()["auroc"]
+    assert row["verdict"] == "UNPROVEN"
+    assert "profile.steep" in row["reason"]
+    toy.edit("acceptance/test_auroc.py", 'toy.table("steep")', 'toy.table("step")')
+    assert toy.pytest("acceptance").returncode == 1
+    assert 'no table [profile.step]; did you mean "steep"?' in toy.rows()["auroc"]["reason"]
+
+
 def test_verify_notices_what_did_not_run(judged):
     judged.edit(
         "acceptance/test_size.py", "import pytest\n", 'import pytest\n\npytest.skip("later", allow_module_level=True)\n'
