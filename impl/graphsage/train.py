@@ -100,7 +100,9 @@ class Settings:
         )
 
     def model(self, modules: int, narrow: int = 1) -> GraphSage:
-        """The model, or one with `narrow` times fewer units in every hidden layer."""
+        """The model, or one with `narrow` times fewer units in every hidden layer. Raises ValueError for a part of one."""
+        if narrow < 1 or any(width % narrow for width in (*self.hidden[1:], self.head)):
+            raise ValueError(f"narrow = {narrow}: {self.hidden[1:]} and head = {self.head} are no multiples of it")
         hidden = [self.hidden[0], *(width // narrow for width in self.hidden[1:])]
         return GraphSage(hidden, self.head // narrow, len(data.OPERATORS), modules, self.dropout, self.loss_weights)
 
@@ -124,6 +126,7 @@ class Run:
         self, settings: Settings, train: data.Samples, dev: data.Samples, modules: list[str], out: Path
     ) -> None:
         self.settings, self.train, self.dev, self.modules, self.out = settings, train, dev, modules, out
+        settings.model(len(modules), settings.narrow)  # refused here, and not after hours, where it has no such part
         torch.manual_seed(settings.seed)
         self.device = Device.of(settings.device, settings.precision)
         self.model = settings.model(len(modules)).to(self.device.kind)
@@ -166,8 +169,10 @@ class Run:
     def step(self) -> None:
         """One optimizer update."""
         settings, update = self.settings, self.progress.update
-        if self.narrow_until and update in (0, self.narrow_until):
-            self.narrow() if update == 0 else self.widen()
+        if self.narrow_until and update == 0:
+            self.narrow()
+        elif self.narrow_until and update == self.narrow_until:
+            self.widen()
         epoch, place = divmod(update, self.updates_per_epoch)
         chosen, versions, places = self.draw(epoch, place)
         batch = batches.collate(self.train, chosen, versions, True, settings.window, places).to(self.device.kind)

@@ -123,3 +123,8 @@ def test_training_starts_narrow_and_goes_on_with_all_units(start: Callable[[Path
 def test_without_a_narrow_start_all_units_train_from_the_first_update(tiny, sides, tmp_path: Path) -> None:
     train.train({**tiny, "narrow": 1, "epochs": 1}, sides, tmp_path)
     assert load_file(tmp_path / "model.safetensors")["convolutions.0.lin_l.weight"].shape == (24, 978)
+
+
+def test_a_part_of_a_unit_is_refused(tiny, sides, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"narrow = 5: \[24, 24, 16\] and head = 16 are no multiples"):
+        train.train({**tiny, "narrow": 5}, sides, tmp_path)
