@@ -100,7 +100,7 @@ class Settings:
         )
 
     def model(self, modules: int, narrow: int = 1) -> GraphSage:
-        """The model, or one with `narrow` times fewer units in every hidden layer. Raises ValueError for a part of one."""
+        """The model, or one with `narrow` times fewer hidden units. Raises ValueError where that is no whole number."""
         if narrow < 1 or any(width % narrow for width in (*self.hidden[1:], self.head)):
             raise ValueError(f"narrow = {narrow}: {self.hidden[1:]} and head = {self.head} are no multiples of it")
         hidden = [self.hidden[0], *(width // narrow for width in self.hidden[1:])]
