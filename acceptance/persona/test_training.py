@@ -94,7 +94,7 @@ def test_the_rate_of_the_base_is_its_closed_form(judge, persona, stages):
         of(persona, stages, "base"),
         declared={
             "schedule": "cosine",
-            "learning_rate": options["learning_rate"],
+            "learning_rate": [options["matrix_rate"], options["learning_rate"]],
             "warmup_updates": options["warmup"],
             "warmup_offset": 1,
         },

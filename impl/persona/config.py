@@ -48,7 +48,8 @@ class Pretrain:
     tokens: int = 1024  # an update
     about: float = 0.4  # weight of saying what a place is about, beside what is said next
     drill_share: float = 0.15  # of the later updates
-    learning_rate: float = 3e-3
+    matrix_rate: float = 6e-3  # of the matrices inside layers
+    learning_rate: float = 5e-3  # of everything else
     warmup: int = 20  # updates
 
 

@@ -20,6 +20,7 @@ from torch.nn.functional import cross_entropy
 from persona import checkpoints
 from persona.config import Pretrain
 from persona.console import Console
+from persona.muon import Muon
 from persona.tokens import IGNORED, padded
 
 _FIRST_PIECE = 5  # those before are padding, end and markers
@@ -113,9 +114,10 @@ def rate(settings: Pretrain, update: int) -> float:
 def pretrain(model: Any, corpus: Corpus, settings: Pretrain, folder: Path, keep: int) -> list[float]:
     """Train `model` in place, or on from the last checkpoint in `folder`; the losses on dialogues held back."""
     reader = Reader(model, corpus.subjects, settings.about)
-    optimizer = torch.optim.AdamW(
-        reader.parameters(), lr=settings.learning_rate, betas=(0.9, 0.95), weight_decay=0.01, foreach=True
-    )
+    matrices = [each for layer in model.model.layers for each in layer.parameters() if each.ndim == 2]
+    taken = set(map(id, matrices))
+    others = [each for each in reader.parameters() if id(each) not in taken]
+    optimizer = Muon(matrices, others, settings.matrix_rate, settings.learning_rate)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda update: rate(settings, update))
     total = settings.drills + settings.dialogues
     state = checkpoints.restore(folder, reader, optimizer, schedule)

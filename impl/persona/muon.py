@@ -1,0 +1,87 @@
+"""One optimizer for pre-training: hidden matrices by Muon, everything else by AdamW.
+
+Muon (Jordan et al. 2024) moves a matrix by its momentum made orthogonal, so that no direction of it is left behind.
+`torch.optim.Muon` takes matrices alone, and makes them orthogonal in bf16, which a CPU without units for it multiplies
+several times slower than fp32; a second optimizer beside it would be a second schedule and a second state to resume.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_STEPS = 5
+_COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the quintic iteration, as published
+_EPSILON = 1e-8
+
+
+class Muon(torch.optim.Optimizer):
+    """`matrices` move at `matrix_rate`, `others` at `rate`; each rate is that of a parameter group, in this order."""
+
+    def __init__(
+        self,
+        matrices: Iterable[Tensor],
+        others: Iterable[Tensor],
+        matrix_rate: float,
+        rate: float,
+        weight_decay: float = 0.01,
+        momentum: float = 0.95,
+        betas: tuple[float, float] = (0.9, 0.95),
+    ) -> None:
+        groups = [
+            {"params": list(matrices), "lr": matrix_rate, "orthogonal": True},
+            {"params": list(others), "lr": rate, "orthogonal": False},
+        ]
+        super().__init__(groups, {"weight_decay": weight_decay, "momentum": momentum, "betas": betas})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """One update of every parameter that has a gradient; a closure is not taken."""
+        assert closure is None
+        for group in self.param_groups:
+            learnt = [parameter for parameter in group["params"] if parameter.grad is not None]
+            for parameter in learnt:
+                parameter.mul_(1 - group["lr"] * group["weight_decay"])
+            (self._muon if group["orthogonal"] else self._adam)(learnt, group)
+
+    def _muon(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        moves: dict[tuple[int, ...], list[tuple[Tensor, Tensor]]] = defaultdict(list)
+        for parameter in parameters:
+            assert parameter.grad is not None
+            state = self.state[parameter]
+            mean = state.setdefault("momentum", torch.zeros_like(parameter))
+            mean.lerp_(parameter.grad, 1 - group["momentum"])
+            moves[tuple(parameter.shape)].append((parameter, parameter.grad.lerp(mean, group["momentum"])))  # Nesterov
+        for (rows, columns), pairs in moves.items():
+            rate = group["lr"] * max(1.0, rows / columns) ** 0.5
+            for (parameter, _), move in zip(pairs, orthogonal(torch.stack([one for _, one in pairs])), strict=True):
+                parameter.add_(move, alpha=-rate)
+
+    def _adam(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        first, second = group["betas"]
+        for parameter in parameters:
+            assert parameter.grad is not None
+            state = self.state[parameter]
+            if not state:
+                state |= {"step": 0, "mean": torch.zeros_like(parameter), "square": torch.zeros_like(parameter)}
+            state["step"] = made = int(state["step"]) + 1
+            state["mean"].lerp_(parameter.grad, 1 - first)
+            state["square"].mul_(second).addcmul_(parameter.grad, parameter.grad, value=1 - second)
+            spread = (state["square"] / (1 - second**made)).sqrt_().add_(_EPSILON)
+            parameter.addcdiv_(state["mean"], spread, value=-group["lr"] / (1 - first**made))
+
+
+def orthogonal(matrices: Tensor) -> Tensor:
+    """(K, R, C) -> the same directions, all singular values near 1 (about 0.7 to 1.2), by Newton and Schulz."""
+    a, b, c = _COEFFICIENTS
+    found = matrices / (matrices.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    tall = found.shape[1] > found.shape[2]
+    found = found.mT if tall else found
+    for _ in range(_STEPS):
+        gram = found @ found.mT
+        found = a * found + (b * gram + c * gram @ gram) @ found
+    return found.mT if tall else found
