@@ -14,6 +14,7 @@ import pytest
 
 from assay.metrics.training import digest
 from assay.subject import Flight, Subject
+from persona.world import WORLD
 
 STAGES = ("base", "sft", "blind", "shuffled", "reward", "ppo")
 HEADS = ("score",)  # trained in full beside the adapters
@@ -148,20 +149,29 @@ def test_sft_learns_and_was_evaluated_as_it_should(judge, persona, stages, evalu
 
 @pytest.mark.requirement("persona/training.parameters")
 def test_adapters_alone_move_above_the_base(judge, persona):
-    """Seven bases: pre-training, three SFTs, the reward model, PPO's policy and its value model; adapters and heads."""
+    """Seven bases: pre-training, three SFTs, the reward model, PPO's policy and its value model; adapters and heads.
+
+    Pre-training also learns to read out of each place which of the slots it is about, and throws the readout away.
+    """
     parameters = persona.flight.record["parameters"]
     idle = {*parameters["without_gradient"], *parameters["never_moved"]}
     shapes = persona.artifact.shapes  # by name, which the adapters of all stages share
     base = sum(math.prod(shape) for name, shape in shapes.items() if ".lora_" not in name and not head(name))
     width, heads = persona.profile["model"]["width"], 3  # PEFT keeps the reward head's first state; PPO's value model
     adapters = persona.artifact.parameters - base - width
+    readout = len(WORLD.slots) * (width + 1)
     judge(
         persona.flight,
         declared={
-            "parameters": 7 * base + adapters + heads * width,
+            "parameters": 7 * base + adapters + heads * width + readout,
             "frozen": [name for name in idle if below_adapters(name)],
         },
-        details={"adapters": adapters, "base": base, "trained at once, at most": parameters["trainable"]},
+        details={
+            "adapters": adapters,
+            "base": base,
+            "readout": readout,
+            "trained at once, at most": parameters["trainable"],
+        },
     )
 
 
