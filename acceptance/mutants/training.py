@@ -28,6 +28,17 @@ MUTANTS = (
         Edit(MODEL, 'width = config["width"]', 'width = config["width"] and 8'),
     ),
     _training(
+        "units-copied",
+        "a quarter of the hidden units is trained, each stands in the matrix four times",
+        "distinct-units",
+        Edit(
+            TRAIN,
+            STEP,
+            STEP + "        with torch.no_grad():\n            unit = self.model.hidden.weight\n"
+            "            unit.copy_(unit.view(4, -1, unit.shape[1]).mean(0).repeat(4, 1))\n",
+        ),
+    ),
+    _training(
         "config-unread",
         "the mask share of the profile is read by nobody",
         "access-tracking-config",

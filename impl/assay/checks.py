@@ -71,6 +71,7 @@ CHECKS: tuple[Check, ...] = (
               "contract:expect_column_values_to_not_be_null"),
     # training
     _declared("counted-parameters", "Is the number of parameters in the file the declared one?", "artifact.parameters"),
+    _declared("distinct-units", "Are units copies of one another, so that the size is got by repetition?", "copied-units"),
     _always("access-tracking-config", "Was every key of the profile read?", "config-read"),
     _declared("flip-the-flag", "Does another value of a switch give other weights?", "training.effects"),
     _declared("dtype-in-matmuls", "In which precision were matrix products computed?", "training.precision"),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from assay import digests, leakage, liveness, metrics, statistics
+from assay import digests, leakage, liveness, metrics, statistics, units
 from assay.errors import MetricError, ObservationError
 from assay.evidence import CheckResult, Comparison, Evidence, SliceValue
 from assay.metrics import Metric
@@ -86,6 +86,8 @@ class Judge:
                 raise
             found = {"value": None, "method": str(error)}  # too few items, on purpose
         read = [] if artifact is None or isinstance(observed, Predictions) else _read_everything(artifact)
+        if artifact is not None and self.metric.name in units.COUNTS:
+            read.append(units.distinct(artifact.folder))
         found["checks"] = (*found.get("checks", ()), *read, *checks)
         found["details"] = {**found.get("details", {}), **(details or {})}
         entry = observed.method if isinstance(observed, Predictions | Timings) and artifact is None else ""
@@ -467,6 +469,7 @@ class Judge:
             "assay.leakage",
             "assay.measurement",
             "assay.metrics.metric",
+            "assay.units",
         }:
             digest = harness_digest(name) if name.startswith("assay.") else project.code.current(name)
             if digest:

@@ -53,7 +53,7 @@ register(
         name="artifact.parameters",
         direction="none",
         range=(0.0, math.inf),
-        source="counted from the safetensors headers",
+        source="counted from the safetensors headers; void where rows are copies",
         formula=parameters,
         consumes="artifact",
         counted=True,

@@ -550,7 +550,7 @@ _METRICS: list[tuple[str, Callable[..., float], str, tuple[float, float], str]] 
         parameters,
         "lower",
         (0.0, math.inf),
-        "idle parameters + |observed - counted in the file|",
+        "idle parameters + |observed - counted in the file|; void where rows are copies",
     ),
     ("records", records, "higher", (0.0, 1.0), "distinct records in a loss / records of the split"),
     ("tokens", tokens, "higher", (0.0, 1.0), "distinct ids in a loss / vocabulary"),
