@@ -1,7 +1,7 @@
 """The twin's mutants under plain pytest, beside Assay: `python benchmarks/plain_pytest.py > docs/mutants.md`.
 
 Plain pytest asserts the same thresholds on the numbers that the subject reports of itself (`plain_twin.py`). With the
-output of `assay mutants --json` as an argument, Assay's side is read from there.
+output of `assay mutants --full --json` as an argument, Assay's side is read from there, that of the systems, too.
 """
 
 from __future__ import annotations
@@ -20,15 +20,26 @@ sys.path.insert(0, str(ROOT))
 
 from acceptance.mutants.catalogue import MUTANTS, PROJECT  # noqa: E402
 
-from assay import digests, mutants, scratch  # noqa: E402
+from assay import digests, mutants, sabotage, scratch  # noqa: E402
 from assay.mutants import Mutant, take_step  # noqa: E402
 from assay.nursery import Nursery, fork  # noqa: E402
+from assay.spec import SMOKE  # noqa: E402
 
 HEAD = """# Who catches what
 
 The mutants of the twin (`acceptance/mutants/`), each an honest little system sabotaged by one defect that was seen in a
 real repository. *Plain pytest* asserts the same thresholds on the numbers that the system reports of itself
-(`benchmarks/plain_twin.py`). Written by `python benchmarks/plain_pytest.py > docs/mutants.md`.
+(`benchmarks/plain_twin.py`). Written by `python benchmarks/plain_pytest.py FULL.json > docs/mutants.md`, where
+`assay mutants --full --json > FULL.json`.
+
+"""
+
+SYSTEMS = """
+## The systems
+
+The generic mutants (`assay.sabotage`) on the systems here, each through its own acceptance suite, and the check that
+caught it first: in the smoke profile, or, where a run that learns next to nothing looks no different from a sabotaged
+one, in the one that is named. A dash: it found nothing to break.
 
 """
 
@@ -85,7 +96,26 @@ def document(plain: Sequence[bool], matrix: Mapping[str, Any]) -> str:
     for mutant, caught in zip(MUTANTS, plain, strict=True):
         by = f"`{mutant.killed_by}`" if rows[mutant.id]["ok"] else "**survived**"
         lines.append(f"| {mutant.id} | {mutant.defect} | {'red' if caught else 'green'} | {by} |")
-    return HEAD + "\n".join([*lines, "", f"{FOOT}`{digest()}`."]) + "\n"
+    return HEAD + "\n".join([*lines, "", f"{FOOT}`{digest()}`."]) + "\n" + systems(matrix)
+
+
+def systems(matrix: Mapping[str, Any]) -> str:
+    """Which check caught which generic mutant on which system; nothing where none was tried."""
+    found = {tuple(row["id"].split("/")): row for row in matrix["mutants"] if row["tier"] == "system"}
+    names = sorted({system for system, _ in found})
+    if not names:
+        return ""
+
+    def cell(row: Mapping[str, Any]) -> str:
+        if not row["ok"]:
+            return "**survived**"
+        where = "" if row["profile"] == SMOKE else f", {row['profile']}"
+        return f"`{row['expected']}`{where}" if row["expected"] in row["killed_by"] else "-"
+
+    lines = [f"| mutant | {' | '.join(names)} |", "|---" * (1 + len(names)) + "|"]
+    for one in sabotage.GENERIC:
+        lines.append(f"| {one.id} | {' | '.join(cell(found[name, one.id]) for name in names)} |")
+    return SYSTEMS + "\n".join(lines) + "\n"
 
 
 def main() -> None:

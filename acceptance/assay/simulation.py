@@ -66,7 +66,7 @@ def draw(rng: Rng, groups: int, share: float, lead: float = 0.0, correlation: fl
 def verdict_of(requirement: Requirement, study: Draw, grouped: bool = True) -> Verdict:
     """Measured by the harness as predictions of a subject are, recorded as evidence, judged."""
     project = SimpleNamespace(requirement=lambda name: (None, requirement))
-    judging = Judge(SimpleNamespace(project=project, smoke=False), "simulated/row", None)  # type: ignore[arg-type]
+    judging = Judge(SimpleNamespace(project=project, smoke=False, rehearsal=False), "simulated/row", None)  # type: ignore[arg-type]
     observed = Predictions(None, "answers", range(len(study.gold)), study.model, None, True)  # type: ignore[arg-type]
     named = {beat.baseline: study.rival for beat in requirement.beats}
     found = judging._measure(observed, study.gold, study.groups if grouped else None, None, named, {}, {})

@@ -244,10 +244,14 @@ def mutants(
     full: Annotated[
         bool,
         typer.Option(
-            "--full", help="The generic mutants on every system that trains, too: in smoke, or where it learns."
+            "--full",
+            help="The generic mutants on every system that trains, too: in smoke, or where it learns (sketch).",
         ),
     ] = False,
-    smoke: Annotated[bool, typer.Option("--smoke", help="With --subject: tiny data, mechanics only.")] = False,
+    profile: Annotated[
+        str | None,
+        typer.Option("--profile", help="With --subject: train this one, not that of the hardware (smoke, sketch)."),
+    ] = None,
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Judgements at a time; one a core.")] = None,
 ) -> None:
     """Sabotage honest projects, one defect each: does the gate say no? Exit 1 on a survivor or a false alarm."""
@@ -255,16 +259,18 @@ def mutants(
     from assay.report import matrix as shown
     from assay.spec import SMOKE
 
-    if smoke and subject is None:
-        raise AssayError("--smoke: which subject? the twin has no other profile (--subject NAME)")
+    if profile is not None and subject is None:
+        raise AssayError("--profile: of which subject? the twin has no other (--subject NAME)")
     if full and subject is not None:
         raise AssayError("--full: is the twin and all systems; leave --subject out")
     project = _project()
     with shown.progress() as step:
         if subject is not None:
-            project.spec(subject)
-            profile = SMOKE if smoke else None
-            found = [matrices.run_subject(project.root, subject, profile, only=only or (), on_result=step)]
+            known = project.spec(subject).profile
+            if profile is not None and profile not in known:
+                raise AssayError(f'--profile: {subject} has no "{profile}" (profiles: {", ".join(known) or "none"})')
+            asked = profile or matrices.TARGET
+            found = [matrices.run_subject(project.root, subject, asked, only=only or (), on_result=step)]
         else:
             found = [matrices.run(project.root, only or (), honest=not only, jobs=jobs, on_result=step)]
             for name in [spec.name for spec in project.specs.values() if full and SMOKE in spec.profile]:

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from assay.errors import SpecError
 from assay.evidence import Goalposts
-from assay.spec import SMOKE, Bound, Frozen, Requirement, Spec
+from assay.spec import REHEARSALS, Bound, Frozen, Requirement, Spec
 from assay.verdict import Move
 
 NAME = "spec.lock"
@@ -248,8 +248,8 @@ def seen(spec: Spec, locked: Mapping[str, Entry], kept: Tables, before: Days, to
 
 
 def tables(spec: Spec) -> Tables:
-    """The data tables of a specification as the lock keeps them: without what is for smoke runs."""
-    kept = {name: {k: v for k, v in table.items() if k != SMOKE} for name, table in spec.data.items()}
+    """The data tables of a specification as the lock keeps them: without what is for rehearsals."""
+    kept = {name: {k: v for k, v in table.items() if k not in REHEARSALS} for name, table in spec.data.items()}
     result: Tables = json.loads(json.dumps(kept, default=str))
     return result
 

@@ -82,7 +82,7 @@ class Judge:
         try:
             found = self._measure(observed, gold, groups, clusters, baselines or {}, slices or {}, declared or {})
         except metrics.UndefinedMetricError as error:
-            if not self.session.smoke:
+            if not self.session.rehearsal:
                 raise
             found = {"value": None, "method": str(error)}  # too few items, on purpose
         read = [] if artifact is None or isinstance(observed, Predictions) else _read_everything(artifact)
@@ -197,7 +197,7 @@ class Judge:
         return verdict
 
     def _fail_unless_passed(self, verdict: Verdict) -> None:
-        if not verdict.passed and not self.session.smoke:
+        if not verdict.passed and not self.session.rehearsal:
             pytest.fail(f"{verdict.kind} {self.name}: {verdict.reason}", pytrace=False)
 
     def _expects(self, *consumed: str) -> None:

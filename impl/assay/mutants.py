@@ -24,7 +24,7 @@ from assay import checks, sabotage, scratch
 from assay.errors import AssayError, did_you_mean
 from assay.evidence import Evidence
 from assay.nursery import ENVIRONMENT, Nursery, fork
-from assay.spec import SMOKE
+from assay.spec import SKETCH, SMOKE
 from assay.subject import USE_TORCH
 
 Tier = Literal["twin", "system", "subject"]
@@ -45,6 +45,9 @@ CONTRACTS = ("great_expectations", "great_expectations.validator.v1_validator", 
 """What data contracts import: seconds, which a few judgements do not earn back."""
 
 _FEW = 5
+
+TARGET = "cpu"
+"""What generic mutants are judged on, and the profile of it."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,8 @@ class Row:
     ok: bool
     detail: str = ""
     seconds: float = 0.0
+    profile: str = ""
+    """What was trained where a system was sabotaged."""
     unlearnt: bool = False
     """Whether it survived where the honest run trips the same checks: a profile that learns can tell the two apart."""
 
@@ -166,9 +171,12 @@ class Matrix:
     def as_json(self) -> dict[str, Any]:
         """The contract of `assay mutants --json`."""
         rows = [
-            {"id": r.id, "tier": r.tier, "expected": r.expected, "killed_by": list(r.killed_by), "ok": r.ok}
+            {
+                "id": r.id, "tier": r.tier, "expected": r.expected, "killed_by": list(r.killed_by), "ok": r.ok,
+                **({"profile": r.profile, "detail": r.detail} if r.profile else {}),
+            }
             for r in self.mutants
-        ]
+        ]  # fmt: skip
         return {"mutants": rows, "honest": {"runs": self.honest_runs, "false_alarms": list(self.false_alarms)}}
 
 
@@ -470,7 +478,7 @@ def _cores() -> int:
 def run_subject(
     root: Path,
     system: str,
-    profile: str | None = None,
+    profile: str = TARGET,
     tier: Tier = "subject",
     only: Sequence[str] = (),
     on_result: Callable[[str, int, int], None] = lambda name, done, total: None,
@@ -479,7 +487,7 @@ def run_subject(
 
     Args:
         system: name of the system in `spec/`.
-        profile: "smoke" to run the mechanics on tiny data; the profile of the hardware by default.
+        profile: which is trained; that of the hardware by default, a rehearsal ("smoke", "sketch") is quicker.
         only: ids of generic mutants.
 
     The ledger of the project is left alone; what is built goes to the usual store, under keys of its own. A run ends
@@ -501,7 +509,7 @@ def run_subject(
             found, bitten, failure = _subject_trial(nursery, folder, root, system, profile, one, honest)
             fresh = sorted({name for row, name in found - honest})
             killers = checks.tripped(fresh)
-            named = [check for check in killers if check in one.killed_by]
+            named = [check for check in one.killed_by if check in killers]
             ok, detail, unlearnt = bool(named) and not failure, failure, False
             if not bitten and not failure:
                 ok, detail = not named, "not applicable: it found nothing to break"
@@ -515,7 +523,9 @@ def run_subject(
                     detail += f"; the honest run trips {', '.join(before)} itself: judge a profile that learns"
             expected = named[0] if named else one.killed_by[0]
             seconds = time.monotonic() - begun
-            row = Row(f"{system}/{one.id}", tier, one.defect, expected, tuple(killers), ok, detail, seconds, unlearnt)
+            row = Row(
+                f"{system}/{one.id}", tier, one.defect, expected, tuple(killers), ok, detail, seconds, profile, unlearnt
+            )
             rows.append(row)
             on_result(one.id, done, len(chosen))
     return Matrix(tuple(rows), 1, (), time.monotonic() - start)
@@ -525,12 +535,15 @@ def run_system(
     root: Path, system: str, on_result: Callable[[str, int, int], None] = lambda name, done, total: None
 ) -> Matrix:
     """The generic mutants in the smoke profile of a system; one that looks there like the honest run, which learns next
-    to nothing, in the profile of the hardware."""
+    to nothing, in its sketch, or in the profile of the hardware where it has none."""
+    from assay.project import Project
+
     quick = run_subject(root, system, SMOKE, "system", on_result=on_result)
     open_ = [row.id.partition("/")[2] for row in quick.mutants if row.unlearnt]
     if not open_:
         return quick
-    slow = run_subject(root, system, None, "system", open_, on_result)
+    learns = SKETCH if SKETCH in Project(root).spec(system).profile else TARGET
+    slow = run_subject(root, system, learns, "system", open_, on_result)
     settled = {row.id: row for row in slow.mutants}
     rows = tuple(settled.get(row.id, row) for row in quick.mutants)
     return Matrix(rows, quick.honest_runs + slow.honest_runs, (), quick.seconds + slow.seconds)
@@ -541,7 +554,7 @@ def _subject_trial(
     folder: Path,
     root: Path,
     system: str,
-    profile: str | None,
+    profile: str,
     sabotaged: sabotage.Sabotage | None = None,
     honest: Set[Doubt] = frozenset(),
 ) -> tuple[set[Doubt], bool, str]:
@@ -609,7 +622,7 @@ class _Watch:
 def subject_trial(
     root: str,
     system: str,
-    profile: str | None,
+    profile: str,
     state: str,
     result: str,
     honest: Sequence[Sequence[str]],
@@ -635,8 +648,8 @@ def subject_trial(
     watch = _Watch(project, enough)
     arguments = [
         *(str(project.root / file) for file in files), "--rootdir", root, "-q", "--tb=line", "-o", "addopts=",
-        "-p", "assay.plugin", "-p", "no:cacheprovider", "--assay-no-board", "--hardware", "cpu",
-        *(["--assay-profile", profile] if profile else []),
+        "-p", "assay.plugin", "-p", "no:cacheprovider", "--assay-no-board", "--hardware", TARGET,
+        "--assay-profile", profile,
     ]  # fmt: skip
     pytest.main(arguments, plugins=[watch])
     found = watch.doubts()

@@ -45,8 +45,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--assay-profile",
         metavar="NAME",
-        help='train this profile instead of the one named after the hardware; "smoke" runs the mechanics only '
-        "and records no evidence",
+        help='train this profile instead of the one named after the hardware; "smoke" runs the mechanics only, '
+        '"sketch" learns in minutes, neither records evidence',
     )
     group.addoption(
         "--assay-full",

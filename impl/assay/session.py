@@ -19,7 +19,7 @@ from assay.artifacts import Store
 from assay.errors import HardwareError, ObservationError, SpecError
 from assay.evidence import CheckResult, Evidence, Hardware
 from assay.project import Project
-from assay.spec import HARDWARE, SMOKE, Requirement, Spec
+from assay.spec import HARDWARE, REHEARSALS, SMOKE, Requirement, Spec
 from assay.subject import Dataset, Subject
 from assay.verdict import Verdict
 
@@ -83,8 +83,13 @@ class Session:
         )
 
     @property
+    def rehearsal(self) -> bool:
+        """Whether nothing that is measured is evidence."""
+        return self._profile in REHEARSALS
+
+    @property
     def smoke(self) -> bool:
-        """Whether only the mechanics are run: nothing measured is evidence."""
+        """Whether it is a rehearsal of the mechanics alone: of every row, on whatever is there."""
         return self._profile == SMOKE
 
     def profile_of(self, spec: Spec) -> str:
@@ -104,7 +109,7 @@ class Session:
 
     def start(self, names: Sequence[str]) -> None:
         """Before the first test: the claimed hardware must be there and work, and the profile must exist."""
-        if names and not self.smoke:
+        if names and not self.rehearsal:
             self.hardware()
         for name in sorted({name.partition("/")[0] for name in names}):
             self.profile_of(self.project.spec(name))
@@ -123,9 +128,9 @@ class Session:
     def hardware(self) -> Hardware:
         """The fingerprint of the claimed hardware. HardwareError when it does not work here.
 
-        A smoke run proves nothing about any: it is not probed, which takes seconds for every row where it is absent.
+        A rehearsal proves nothing about any: it is not probed, which takes seconds for every row where it is absent.
         """
-        return Hardware(kind=self.target, model="not probed") if self.smoke else hardware.probe(self.target)
+        return Hardware(kind=self.target, model="not probed") if self.rehearsal else hardware.probe(self.target)
 
     def postponed(self, name: str) -> str:
         """Why a requirement is not measured in this run although it is selected; "" when it is."""
@@ -149,17 +154,17 @@ class Session:
         return name in self._verdicts
 
     def passed(self, name: str) -> bool:
-        """Whether that verdict was PASS (in a smoke run: whether there was one)."""
-        return name in self._verdicts and (self.smoke or self._verdicts[name].passed)
+        """Whether that verdict was PASS (in a rehearsal: whether there was one)."""
+        return name in self._verdicts and (self.rehearsal or self._verdicts[name].passed)
 
     def record(self, spec: Spec, requirement: Requirement, evidence: Evidence) -> Verdict:
-        """Append the evidence to the ledger and return the verdict on it; smoke runs append nothing."""
+        """Append the evidence to the ledger and return the verdict on it; rehearsals append nothing."""
         name = f"{spec.name}/{requirement.id}"
         if name in self._verdicts:
             raise ObservationError(f"{name}: was judged already in this run; a requirement is measured once")
         self.measured[name] = evidence
-        if self.smoke:
-            verdict = Verdict(kind="UNPROVEN", reason="smoke profile: mechanics only, never evidence")
+        if self.rehearsal:
+            verdict = Verdict(kind="UNPROVEN", reason=f"{self._profile} profile: never evidence")
         else:
             goalposts = self.project.goalposts(spec, requirement, self.target)
             self.project.ledger.append(evidence.model_copy(update={"goalposts": goalposts}))
@@ -171,7 +176,7 @@ class Session:
     def headline(self, name: str) -> str:
         """Verdict and value of a requirement judged in this run, on one line."""
         value = self._values[name]
-        kind = "smoke" if self.smoke else self._verdicts[name].kind
+        kind = str(self._profile) if self.rehearsal else self._verdicts[name].kind
         return kind if value is None else f"{kind} {value:.4g}"
 
     def skipped(self, file: Path, reason: str) -> list[str]:
@@ -206,7 +211,7 @@ class Session:
             hardware=machine,
             measured_at=time.time(),
         )
-        if not self.smoke:
+        if not self.rehearsal:
             goalposts = self.project.goalposts(spec, requirement, self.target)
             unmeasured = unmeasured.model_copy(update={"goalposts": goalposts})
             self.project.ledger.append(unmeasured)
@@ -214,7 +219,7 @@ class Session:
 
     def properties(self, name: str) -> list[tuple[str, str]]:
         """JUnit properties of a requirement as it stands now."""
-        if self.smoke:
+        if self.rehearsal:
             return []
         from assay.report import junit
 
@@ -224,7 +229,7 @@ class Session:
 
     def green(self, seen: Mapping[str, str]) -> bool:
         """Whether every requirement that this run touched, and that gates here, is PASS now."""
-        if self.smoke:
+        if self.rehearsal:
             return "failed" not in seen.values()
         systems = sorted({name.partition("/")[0] for name in seen})
         board = self.project.board(systems, self.target)
@@ -237,8 +242,8 @@ class Session:
 
     def print_board(self, reporter: Any, seen: Mapping[str, str]) -> None:
         """Print the board of the systems that this run touched."""
-        if self.smoke:
-            reporter.write_line("assay: smoke profile - mechanics only, no evidence was recorded")
+        if self.rehearsal:
+            reporter.write_line(f"assay: {self._profile} profile - no evidence was recorded")
             return
         from rich.console import Console
 

@@ -24,7 +24,13 @@ HARDWARE = ("cpu", "cuda", "mps", "tpu", "t4x2", "rtx3050")
 """Names that `targets` and `on` may hold; each is a pytest marker and a value of `--hardware`."""
 
 SMOKE = "smoke"
-"""The profile that exercises mechanics on tiny data; what it measures is never evidence."""
+"""The profile that exercises mechanics on tiny data."""
+
+SKETCH = "sketch"
+"""The profile that learns in a minute or two what tells an honest run from a sabotaged one; a system may have none."""
+
+REHEARSALS = (SMOKE, SKETCH)
+"""Profiles of which nothing measured is ever evidence."""
 
 
 class Frozen(BaseModel):
@@ -304,14 +310,19 @@ class Spec(Written):
         return tuple(r for r in self.requirement if target in r.on)
 
     def table(self, name: str, profile: str) -> dict[str, Any]:
-        """The `[data.NAME]` table; a sub-table named after the profile overrides single keys."""
+        """The `[data.NAME]` table; a sub-table named after the profile overrides single keys.
+
+        A sketch has the data of smoke, but for what its own sub-table says.
+        """
         if name not in self.data:
             raise SpecError(f"{self.path}: no table [data.{name}]{did_you_mean(name, self.data)}")
         table = self.data[name]
-        override = table.get(profile)
-        profiles = {*self.profile, *HARDWARE, SMOKE}  # a system that trains nothing declares none
-        plain = {k: v for k, v in table.items() if not (k in profiles and isinstance(v, dict))}
-        return {**plain, **override} if isinstance(override, dict) else plain
+        profiles = {*self.profile, *HARDWARE, *REHEARSALS}  # a system that trains nothing declares none
+        found = {k: v for k, v in table.items() if not (k in profiles and isinstance(v, dict))}
+        for layer in REHEARSALS if profile == SKETCH else (profile,):
+            override = table.get(layer)
+            found |= override if isinstance(override, dict) else {}
+        return found
 
 
 def load(path: Path) -> Spec:

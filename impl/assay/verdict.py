@@ -10,7 +10,7 @@ import re
 from typing import Literal, TypeGuard
 
 from assay.evidence import CheckResult, Comparison, Evidence, Pair
-from assay.spec import SMOKE, Frozen, Requirement
+from assay.spec import REHEARSALS, Frozen, Requirement
 
 Kind = Literal["PASS", "FAIL", "UNPROVEN", "VOID"]
 
@@ -170,8 +170,8 @@ def _missing(requirement: Requirement) -> str:
 
 
 def _stale(requirement: Requirement, evidence: Evidence, world: World) -> str:
-    if evidence.profile == SMOKE:
-        return f"measured with the {SMOKE} profile, which is never evidence; run `assay verify`"
+    if evidence.profile in REHEARSALS:
+        return f"measured with the {evidence.profile} profile, which is never evidence; run `assay verify`"
     if evidence.requirement != requirement.id:
         return f"measured for {evidence.requirement}, not for {requirement.id}"
     if evidence.target != world.target:

@@ -446,7 +446,7 @@ def data_spec(**tables: dict[str, object]) -> Spec:
 
 
 def test_a_changed_data_table_is_told_and_the_lock_keeps_the_first() -> None:
-    kept = lock.kept_tables(data_spec(pairs={"n": 4000, "seed": 1, "smoke": {"n": 4}}), {})
+    kept = lock.kept_tables(data_spec(pairs={"n": 4000, "seed": 1, "smoke": {"n": 4}, "sketch": {"n": 40}}), {})
     now = data_spec(pairs={"n": 40, "seed": 1, "fresh": True, "smoke": {"n": 2}})
     assert [str(move) for move in lock.table_moves(now, kept)] == ["goalpost moved [data.pairs] n 4000 -> 40"]
     kept = lock.kept_tables(now, kept)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -145,7 +146,12 @@ def test_a_survivor_that_the_honest_run_already_looks_like_is_told_as_that(
         assert ("the honest run trips weights-digest itself" in row.detail) == told
 
 
-def test_what_smoke_cannot_tell_is_judged_where_the_system_learns(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+@pytest.mark.parametrize(("sketch", "learns"), [("", "cpu"), ("[profile.sketch]\nseed = 0\n\n", "sketch")])
+def test_what_smoke_cannot_tell_is_judged_where_the_system_learns(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch, sketch: str, learns: str
+):
+    """In its sketch, and where it has none in the profile of the hardware."""
+    toy.edit("spec/toy.toml", "[profile.smoke]", f"{sketch}[profile.smoke]")
     monkeypatch.setattr(mutants, "Nursery", lambda modules: contextlib.nullcontext())
     monkeypatch.setattr(mutants, "_imports", lambda root, system: [])
     asked = []
@@ -157,17 +163,32 @@ def test_what_smoke_cannot_tell_is_judged_where_the_system_learns(monkeypatch: p
         return honest | (told.get(sabotaged.id, set()) if sabotaged else set()), True, ""
 
     monkeypatch.setattr(mutants, "_subject_trial", trial)
-    rows = {row.id: row for row in mutants.run_system(tmp_path, "toy").mutants}
+    matrix = mutants.run_system(toy.root, "toy")
+    rows = {row.id: row for row in matrix.mutants}
     assert len(rows) == len(mutants.sabotage.GENERIC)
-    assert rows["toy/constant"].killed
-    assert rows["toy/random-weights"].killed
+    assert (rows["toy/constant"].killed, rows["toy/constant"].profile) == (True, "smoke")
+    assert (rows["toy/random-weights"].killed, rows["toy/random-weights"].profile) == (True, learns)
     assert not rows["toy/amp-off"].ok  # a survivor that has nothing in common with the honest run stays one
-    assert [name for profile, name in asked if profile is None] == [
+    assert [name for profile, name in asked if profile != "smoke"] == [
         "",
         "random-weights",
         "frozen-weights",
         "shuffled-labels",
     ]
+    assert {profile for profile, _ in asked} == {"smoke", learns}
+    told = {row["id"]: row for row in matrix.as_json()["mutants"]}["toy/random-weights"]
+    assert (told["profile"], told["detail"]) == (learns, "")
+
+
+def test_a_subject_is_given_the_profile_that_is_asked_for(toy: Toy):
+    done = toy.assay("mutants", "--subject", "toy", "--profile", "sketch")
+    assert done.returncode == 2
+    assert 'toy has no "sketch" (profiles: cpu, smoke)' in done.stderr
+    done = toy.assay("mutants", "--profile", "smoke")
+    assert done.returncode == 2
+    assert "--subject NAME" in done.stderr
+    done = toy.assay("mutants", "--subject", "toy", "--profile", "smoke", "--only", "constant", "--json")
+    assert [(row["profile"], row["ok"]) for row in json.loads(done.stdout)["mutants"]] == [("smoke", True)]
 
 
 def test_what_found_nothing_to_break_is_not_applicable_and_must_trip_nothing(
@@ -257,7 +278,7 @@ def test_a_frozen_scheduler_bites_where_it_would_have_changed_a_rate():
 
 
 def test_the_table_of_who_catches_what_is_of_these_mutants():
-    """`python benchmarks/plain_pytest.py > docs/mutants.md` writes it, in minutes; it goes stale with twin and mutants."""
+    """`python benchmarks/plain_pytest.py FULL.json > docs/mutants.md` writes it, in minutes; it goes stale with twin and mutants."""
     from benchmarks import plain_pytest
 
     text = (ROOT / "docs" / "mutants.md").read_text(encoding="utf-8")

@@ -240,6 +240,26 @@ def test_smoke_profile_records_nothing(toy):
     assert {row["verdict"] for row in toy.rows().values()} == {"UNPROVEN"}
 
 
+def test_a_sketch_is_no_evidence_and_leaves_earlier_evidence_alone(judged):
+    """Law: it fails no test, whatever it measures, and the board stays as it was."""
+    judged.edit("spec/toy.toml", "[profile.smoke]", "[profile.sketch]\nseed = 0\nslope = -1.0\n\n[profile.smoke]")
+    before = {name: (row["verdict"], row["value"]) for name, row in judged.rows().items()}
+    done = judged.pytest("acceptance", "--assay-profile", "sketch")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "sketch profile - no evidence was recorded" in done.stdout
+    assert {name: (row["verdict"], row["value"]) for name, row in judged.rows().items()} == before
+    assert {verdict for verdict, _ in before.values()} == {"PASS"}
+
+
+def test_a_sketch_leaves_method_claims_to_a_full_run(toy):
+    toy.edit("spec/toy.toml", "[profile.smoke]", "[profile.sketch]\nseed = 0\nslope = 1.0\n\n[profile.smoke]")
+    toy.edit("spec/toy.toml", 'id = "accuracy"', 'id = "accuracy"\nkind = "method"')
+    assert toy.assay("spec", "lock").returncode == 0
+    ran = {name: toy.pytest("acceptance", "--assay-profile", name).stdout for name in ("smoke", "sketch")}
+    assert "3 passed" in ran["smoke"]
+    assert "2 passed, 1 " in ran["sketch"]
+
+
 def test_parallel_run_trains_once_and_judges_all(toy):
     done = toy.pytest("acceptance", "-n", "2", environment={"PYTEST_PLUGINS": "assay.plugin,xdist.plugin"})
     assert done.returncode == 0, done.stdout + done.stderr

@@ -569,6 +569,14 @@ def test_a_profile_overrides_single_keys_of_a_data_table(tmp_path: Path) -> None
     assert load(tmp_path, GOOD).table("defects", "cpu") == {"pairs": 4000}
 
 
+def test_a_sketch_has_the_data_of_smoke_but_for_what_it_says_itself(tmp_path: Path) -> None:
+    text = GOOD + "\n[data.defects.smoke]\npairs = 4\nseed = 1\n[data.defects.sketch]\npairs = 40\n"
+    loaded = load(tmp_path, text)
+    assert loaded.table("defects", "sketch") == {"pairs": 40, "seed": 1}
+    assert loaded.table("defects", "smoke") == {"pairs": 4, "seed": 1}
+    assert loaded.table("defects", "cpu") == {"pairs": 4000}
+
+
 def test_a_system_that_trains_nothing_has_data_for_a_profile_without_declaring_it(tmp_path: Path) -> None:
     text = '[system]\nname = "t"\ntitle = "t"\ntargets = ["cpu"]\n[data.d]\nn = 9\nsmoke = 1\n[data.d.cpu]\nn = 8\n'
     loaded = load(tmp_path, text)

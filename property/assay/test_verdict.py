@@ -112,7 +112,8 @@ SPOILT: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
     # name: (verdict, what the reason must name, fields of the evidence, fields of the world)
     "tampered": ("VOID", "row 7", {}, {"tampered": "row 7 was edited"}),
     "check": ("VOID", "leak: 3 rows", {"checks": (CheckResult(name="leak", ok=False, detail="3 rows"),)}, {}),
-    "smoke": ("UNPROVEN", "smoke", {"profile": "smoke"}, {}),
+    "smoke": ("UNPROVEN", "smoke profile, which is never evidence", {"profile": "smoke"}, {}),
+    "sketch": ("UNPROVEN", "sketch profile, which is never evidence", {"profile": "sketch"}, {}),
     "other profile": ("UNPROVEN", "profile overtrained", {"profile": "overtrained"}, {}),
     "not learnt": ("VOID", "untrained weights score 0.8", {"controls": {"untrained weights": ahead(-0.02, 0.8)}}, {}),
     "control ties": ("VOID", "weights-matter", {"controls": {"untrained weights": ahead(0.0, None)}}, {}),
