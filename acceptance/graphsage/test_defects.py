@@ -14,11 +14,21 @@ from assay.metrics.classification import threshold_at_fpr
 from corpus import defects
 
 
+@pytest.fixture(scope="session")
+def answers(graphsage, heldout_defects):
+    """What the subject says of all held-out items; every source is read once for all rows."""
+    return graphsage.predictions("defects", heldout_defects.sources, seed=0)
+
+
+@pytest.fixture(scope="session")
+def scores(answers):
+    return answers.map(lambda found: found["score"])
+
+
 @pytest.mark.requirement("graphsage/bugs.auroc")
-def test_finds_injected_defects(judge, graphsage, heldout_defects, ngram_scores, defect_data):
-    predictions = graphsage.predictions("defect_scores", heldout_defects.sources)
+def test_finds_injected_defects(judge, scores, heldout_defects, ngram_scores, defect_data):
     judge(
-        predictions,
+        scores,
         gold=heldout_defects.gold,
         groups=heldout_defects.column("distribution"),
         clusters=heldout_defects.column("module"),
@@ -28,16 +38,15 @@ def test_finds_injected_defects(judge, graphsage, heldout_defects, ngram_scores,
             "distribution": heldout_defects.column("distribution"),
         },
         datasets=[defect_data],
-        details={"samples": samples(heldout_defects, predictions)},
+        details={"samples": samples(heldout_defects, scores)},
     )
 
 
 @pytest.mark.requirement("graphsage/bugs.auroc_hard")
-def test_finds_the_harder_defects(judge, graphsage, heldout_defects, ngram_scores, defect_data, nearly_artefacts):
+def test_finds_the_harder_defects(judge, scores, heldout_defects, ngram_scores, defect_data, nearly_artefacts):
     kept = heldout_defects.without(nearly_artefacts)
-    every = graphsage.predictions("defect_scores", heldout_defects.sources)
     judge(
-        every.map(lambda scores: Metric.take(scores, kept), items=Metric.take(heldout_defects.sources, kept)),
+        scores.map(lambda every: Metric.take(every, kept), items=Metric.take(heldout_defects.sources, kept)),
         gold=Metric.take(heldout_defects.gold, kept),
         groups=Metric.take(heldout_defects.column("distribution"), kept),
         clusters=Metric.take(heldout_defects.column("module"), kept),
@@ -51,17 +60,19 @@ def test_finds_the_harder_defects(judge, graphsage, heldout_defects, ngram_score
 
 
 @pytest.mark.requirement("graphsage/bugs.recall")
-def test_finds_defects_at_few_false_alarms(judge, graphsage, heldout_defects, dev_defects, ngram_scores, defect_data):
+def test_finds_defects_at_few_false_alarms(
+    judge, graphsage, scores, heldout_defects, dev_defects, ngram_scores, defect_data
+):
     """Subject and baseline each alarm above the score that lets 5 % of the dev originals through."""
     dev_labels = dev_defects.gold["label"]
 
-    def with_threshold(scores, dev_scores):
-        cut = threshold_at_fpr(dev_scores, dev_labels, fpr=0.05)
-        return {"scores": np.asarray(scores), "threshold": np.full(len(scores), cut)}
+    def with_threshold(found, of_dev):
+        cut = threshold_at_fpr(of_dev, dev_labels, fpr=0.05)
+        return {"scores": np.asarray(found), "threshold": np.full(len(found), cut)}
 
     own = graphsage.predictions("defect_scores", dev_defects.sources).values
     judge(
-        graphsage.predictions("defect_scores", heldout_defects.sources).map(lambda scores: with_threshold(scores, own)),
+        scores.map(lambda found: with_threshold(found, own)),
         gold=heldout_defects.gold,
         groups=heldout_defects.column("distribution"),
         clusters=heldout_defects.column("module"),
@@ -72,7 +83,7 @@ def test_finds_defects_at_few_false_alarms(judge, graphsage, heldout_defects, de
 
 
 @pytest.mark.requirement("graphsage/bugs.location")
-def test_points_at_the_changed_node(judge, graphsage, heldout_defects, defect_data):
+def test_points_at_the_changed_node(judge, answers, heldout_defects, defect_data):
     kind = most_frequent_type(defect_data.rows("train.jsonl"))
     mutants = [row["mutant"] for row in heldout_defects.rows]
     gold = {
@@ -81,7 +92,7 @@ def test_points_at_the_changed_node(judge, graphsage, heldout_defects, defect_da
     }
     rng = random.Random(0)
     judge(
-        graphsage.predictions("defect_locations", mutants).map(lambda spans: [named(span) for span in spans]),
+        answers.map(lambda found: [named(span) for span in found["place"][1::2]], items=mutants),
         gold=gold,
         groups=[row["distribution"] for row in heldout_defects.rows],
         clusters=[row["module"] for row in heldout_defects.rows],
@@ -96,14 +107,13 @@ def test_points_at_the_changed_node(judge, graphsage, heldout_defects, defect_da
 
 
 @pytest.mark.requirement("graphsage/edges.used")
-def test_uses_its_edges(judge, graphsage, heldout_defects, defect_data):
-    rewired = graphsage.predictions("rewired_defect_scores", heldout_defects.sources, seed=0)
+def test_uses_its_edges(judge, answers, scores, heldout_defects, defect_data):
     judge(
-        graphsage.predictions("defect_scores", heldout_defects.sources),
+        scores,
         gold=heldout_defects.gold,
         groups=heldout_defects.column("distribution"),
         clusters=heldout_defects.column("module"),
-        baselines={"rewired": rewired.values},
+        baselines={"rewired": answers.values["rewired"]},
         datasets=[defect_data],
     )
 

@@ -16,11 +16,14 @@ def declared(graphsage, functions, program_data):
     ids = {side: [row["record_id"] for row in functions.rows(f"{side}.jsonl")] for side in ("train", "dev", "test")}
     solved = {side: solved_problems(program_data.rows(f"{side}.jsonl")) for side in ids}
     visits = len(ids["train"]) + profile["program_visits"] * len(solved["train"])
+    updates = profile["epochs"] * math.ceil(visits / profile["functions_per_update"])
     return {
         "records": ids["train"] + solved["train"],
         "dev_records": ids["dev"] + solved["dev"],
         "test_records": ids["test"] + solved["test"],
-        "updates": profile["epochs"] * math.ceil(visits / profile["functions_per_update"]),
+        "updates": updates,
+        # only what was trained with all units is kept
+        "chosen_from": int(profile["narrow_share"] * updates) if profile["narrow"] > 1 else 0,
         "schedule": "plateau",
         "active_labels": ["bug_labels"],
         "precision": precision.declared(profile),

@@ -241,13 +241,14 @@ class _Group:
         plan = self._plan
         try:
             with Sandbox(plan.cells) as sandbox, Sandbox(plan.cells) as warm:
-                right = _warmed(_confirmed(_preloaded(self._problems), sandbox, plan, self.dropped))
-                cells = {problem: warm if outcome.loaded else sandbox for problem, outcome in right.items()}
+                passing = _warmed(_passing(_preloaded(self._problems), sandbox, plan, self.dropped))
+                cells = {problem: warm if outcome.loaded else sandbox for problem, outcome in passing.items()}
+                right = _confirmed(passing, cells, plan, self.dropped)
                 outcomes = _execute([*_written(right, plan)], right, cells, plan, f"{self.name} rewrites")
-                passing = [version for version, outcome in outcomes if outcome.passed]
+                kept = [version for version, outcome in outcomes if outcome.passed]
                 if before is not None:
                     before.has_mutants.wait()
-                mutants = [*_mutated(passing, plan, used)]
+                mutants = [*_mutated(kept, plan, used)]
                 self.has_mutants.set()
                 self.executed = outcomes + _execute(mutants, right, cells, plan, f"{self.name} mutants")
                 if sandbox.is_used:
@@ -327,22 +328,30 @@ def _with(problem: Problem, **changed: Any) -> Problem:
     return replace(problem, template=replace(problem.template, **changed))
 
 
-def _confirmed(group: Sequence[Problem], sandbox: Sandbox, plan: Plan, dropped: Counter[str]) -> dict[Problem, Outcome]:
-    """Problems whose known solution passes; a doctest's also in another hash order, and not without its body."""
+def _passing(group: Sequence[Problem], sandbox: Sandbox, plan: Plan, dropped: Counter[str]) -> dict[Problem, Outcome]:
+    """Problems whose known solution passes."""
     first = labels.run_all(sandbox, [each.task(each.solution) for each in group], plan.memory)
-    right = {problem: outcome for problem, outcome in zip(group, first, strict=True) if outcome.passed}
     dropped.update(f"solution {each.reason.split()[0]}" for each in first if not each.passed)
-    asked = [each for each in right if isinstance(each.template, Doctest)]
-    if not asked:
-        return right
-    emptied = labels.run_all(sandbox, [each.task(doctests.gutted(each.solution)) for each in asked], plan.memory)
-    with Sandbox(plan.cells, hash_seed=1) as other:
-        again = labels.run_all(other, [each.task(each.solution) for each in asked], plan.memory)
-    for problem, hollow, repeated in zip(asked, emptied, again, strict=True):
-        if hollow.passed or not repeated.passed:
-            dropped["solution not-reached" if hollow.passed else "solution not-stable"] += 1
-            del right[problem]
+    right = {problem: outcome for problem, outcome in zip(group, first, strict=True) if outcome.passed}
     return {_with(problem, asks_loaded=False): outcome for problem, outcome in right.items()}
+
+
+def _confirmed(
+    passing: Mapping[Problem, Outcome], cells: Mapping[Problem, Sandbox], plan: Plan, dropped: Counter[str]
+) -> dict[Problem, Outcome]:
+    """Those where it stands: a doctest's solution passes in another hash order too, and not without its body."""
+    right = dict(passing)
+    with Sandbox(plan.cells, hash_seed=1) as other:
+        for sandbox in dict.fromkeys(cells.values()):
+            asked = [each for each in passing if cells[each] is sandbox and isinstance(each.template, Doctest)]
+            hollow = [each.task(doctests.gutted(each.solution)) for each in asked]
+            emptied = labels.run_all(sandbox, hollow, plan.memory)
+            again = labels.run_all(other, [each.task(each.solution) for each in asked], plan.memory)
+            for problem, empty, repeated in zip(asked, emptied, again, strict=True):
+                if empty.passed or not repeated.passed:
+                    dropped["solution not-reached" if empty.passed else "solution not-stable"] += 1
+                    del right[problem]
+    return right
 
 
 def _written(right: Mapping[Problem, Outcome], plan: Plan) -> Iterator[_Version]:

@@ -13,6 +13,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,20 +116,22 @@ class Bridge:
 
     def defect_scores(self, sources: Sequence[str]) -> NDArray[np.float64]:
         """(N,) probability that the function holds a defect."""
-        return self._collect(sources, lambda output: output.defects.double().sigmoid().numpy())
+        return self._collect(sources, _probability)
 
-    def rewired_defect_scores(self, sources: Sequence[str], seed: int) -> NDArray[np.float64]:
-        """The same with the neighbours of all nodes of a graph shuffled among them; degrees stay."""
-        rng = np.random.default_rng(seed)
-        rewired = self._outputs(sources, lambda store: _rewired(store, rng))
-        return _joined([output.defects.double().sigmoid().numpy() for output, _ in rewired])
+    def defects(self, sources: Sequence[str], seed: int) -> dict[str, Any]:
+        """Everything about the defects of N functions, read once.
 
-    def defect_locations(self, sources: Sequence[str]) -> list[list[int]]:
-        """[line, column, end line, end column] of the most probable place, given that there is a defect."""
-        spans: list[list[int]] = []
-        for output, graphs in self._outputs(sources):
-            spans += graphs.span[_places(output, graphs)].tolist()
-        return spans
+        "score" (N,) is the probability that the function holds one, "rewired" (N,) the same with the neighbours of all
+        nodes of a graph shuffled among them by `seed` (degrees stay), and "place" the N [line, column, end line, end
+        column] of the most probable place, given that there is one.
+        """
+        scores, rewired, places = [], [], []
+        for graphs, (own, other) in self._batches(sources, lambda store: [store, _rewired(store, seed)]):
+            output = self.model.answer(own)
+            scores.append(_probability(output))
+            places += graphs.span[_places(output, graphs)].tolist()
+            rewired.append(_probability(self.model.answer(other)))
+        return {"score": _joined(scores), "place": places, "rewired": _joined(rewired)}
 
     def import_scores(self, masked_sources: Sequence[str]) -> dict[str, Any]:
         """{"modules": K names, "scores": (N, K) independent probabilities} that the function uses the module."""
@@ -176,7 +179,7 @@ class Bridge:
         return answers
 
     def _answers(self, output: Output, graphs: CodeGraphs, imports: Tensor | None = None) -> Iterator[dict[str, Any]]:
-        probability = output.defects.double().sigmoid().numpy()
+        probability = _probability(output)
         cells = output.cells.numpy()
         modules = (output.imports if imports is None else imports).double().sigmoid().numpy()
         confidence = self._confidence(output)
@@ -202,37 +205,40 @@ class Bridge:
         logits = output.confidence.double() * self.calibration["scale"]
         return logits.sigmoid().numpy()
 
-    def _outputs(
-        self, sources: Sequence[str], change: Callable[[Store], None] | None = None, embed: bool = False
-    ) -> Iterator[tuple[Output, CodeGraphs]]:
-        """Chunk by chunk; the next one is parsed in a thread of its own while the model works on this one."""
+    def _outputs(self, sources: Sequence[str], embed: bool = False) -> Iterator[tuple[Output, CodeGraphs]]:
+        for graphs, (batch,) in self._batches(sources, lambda store: [store]):
+            yield self.model.answer(batch, embed), graphs
 
-        def prepare(low: int) -> tuple[Batch, CodeGraphs]:
+    def _batches(
+        self, sources: Sequence[str], views: Callable[[Store], list[Store]]
+    ) -> Iterator[tuple[CodeGraphs, list[Batch]]]:
+        """Chunk by chunk the graphs, and a batch of each view of them.
+
+        The next chunk is parsed in a thread of its own while the model works on this one.
+        """
+
+        def prepare(low: int) -> tuple[CodeGraphs, list[Batch]]:
             graphs = graph.build(sources[low : low + _CHUNK])
-            return self._batch(graphs, change), graphs
+            return graphs, [self._batch(view) for view in views(Store.of(graphs))]
 
         if len(sources) <= _CHUNK:
             if len(sources):
-                batch, graphs = prepare(0)
-                yield self.model.answer(batch, embed), graphs
+                yield prepare(0)
             return
         with ThreadPoolExecutor(1) as ahead, _CORE_LEFT:
             following = ahead.submit(prepare, 0)
             for low in range(0, len(sources), _CHUNK):
-                batch, graphs = following.result()
+                prepared = following.result()
                 if low + _CHUNK < len(sources):
                     following = ahead.submit(prepare, low + _CHUNK)
-                yield self.model.answer(batch, embed), graphs
+                yield prepared
 
     def _output(self, graphs: CodeGraphs) -> Output:
-        return self.model.answer(self._batch(graphs))
+        return self.model.answer(self._batch(Store.of(graphs)))
 
-    def _batch(self, graphs: CodeGraphs, change: Callable[[Store], None] | None = None) -> Batch:
-        store = Store.of(graphs)
+    def _batch(self, store: Store) -> Batch:
         if not self.edges:
             store = store.without_edges()
-        if change is not None:
-            change(store)
         return batches.graphs(store, np.arange(len(store)), gradient=False).to(self.device.kind)
 
     def _collect(self, sources: Sequence[str], read: Callable[[Output], NDArray[Any]]) -> NDArray[Any]:
@@ -266,6 +272,11 @@ class _CoreLeft:
 _CORE_LEFT = _CoreLeft()
 
 
+def _probability(output: Output) -> NDArray[np.float64]:
+    """(G,) that the function holds a defect."""
+    return output.defects.double().sigmoid().numpy()
+
+
 def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return np.concatenate(parts) if parts else np.zeros(0)
 
@@ -284,8 +295,11 @@ def _first_of_best(logits: NDArray[Any]) -> int:
     return int((logits >= logits.max() - _TIE).argmax())
 
 
-def _rewired(store: Store, rng: np.random.Generator) -> None:
-    """Shuffle who is whose neighbour, graph by graph."""
+def _rewired(store: Store, seed: int) -> Store:
+    """The same with who is whose neighbour shuffled, graph by graph, for each the same in any company."""
+    neighbours = store.neighbours.copy()
     for low, high in zip(store.node_ptr[:-1], store.node_ptr[1:], strict=True):
         begin, end = store.neighbour_ptr[low], store.neighbour_ptr[high]
-        store.neighbours[begin:end] = rng.permutation(store.neighbours[begin:end])
+        rng = np.random.default_rng([seed, int(high - low), int(end - begin)])
+        neighbours[begin:end] = rng.permutation(neighbours[begin:end])
+    return replace(store, neighbours=neighbours)

@@ -146,8 +146,15 @@ class Run:
         self.updates_per_epoch = -(-len(self.visits) // settings.functions_per_update)
         self.total = self.updates_per_epoch * settings.epochs
         self.narrow_until = int(settings.narrow_share * self.total) if settings.narrow > 1 else 0  # updates
+        if self.narrow_until >= self.total:
+            raise ValueError(f"narrow_share = {settings.narrow_share}: no update is left for all units")
         self.evaluate_every = -(-self.updates_per_epoch // settings.evaluations_per_epoch)  # the last one at the end
         self.started = time.monotonic()
+
+    @property
+    def grown(self) -> bool:
+        """Whether all units take part; before that nothing is kept and nothing ends the run."""
+        return not self.narrow_until or self.progress.update > self.narrow_until
 
     @property
     def checkpoints(self) -> Path:
@@ -162,7 +169,7 @@ class Run:
             self.step()
             if self.progress.update % self.evaluate_every == 0 or self.progress.update == self.total:
                 self.evaluate()
-                stopped = self.progress.stale >= self.settings.stop_patience
+                stopped = self.grown and self.progress.stale >= self.settings.stop_patience
                 self.progress.done = stopped or self.progress.update == self.total
                 self.save()
 
@@ -198,10 +205,14 @@ class Run:
         self.averaged = {name: value.clone() for name, value in self.model.state_dict().items()}
 
     def widen(self) -> None:
-        """Go on with all units; the model and the mean of its weights are the functions that they were."""
+        """Go on with all units; the model and the mean of its weights are the functions that they were.
+
+        What was best so far is forgotten: it is a part of the units, each several times, and never what is kept.
+        """
         self.averaged = self.whole(self.averaged)
         growth.assign(self.model, self.whole(self.model.state_dict()))
         self.optimizer.state.clear()  # moments of other weights
+        self.progress.best_loss, self.progress.stale = float("inf"), 0
 
     def whole(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return growth.widened(weights, self.shapes, self.settings.narrow, self.settings.seed)
@@ -236,7 +247,8 @@ class Run:
         self.plateau.step(loss)
         if loss < progress.best_loss:
             progress.best_loss, progress.best_update, progress.stale = loss, progress.update, 0
-            _save(self.checkpoints / "best.safetensors", self.whole(self.averaged), {})
+            if self.grown:
+                _save(self.checkpoints / "best.safetensors", self.averaged, {})
         else:
             progress.stale += 1
         self.show({f"dev {name}": value for name, value in losses.items()}, end="\n")
@@ -418,7 +430,7 @@ def finish(run: Run) -> None:
     """Write the model of the best dev loss, and what the bridge needs to read it."""
     with safe_open(run.checkpoints / "best.safetensors", framework="pt") as file:
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    growth.assign(run.model, weights)  # it may have stopped before it had all units
+    run.model.load_state_dict(weights)
     about = {
         "hidden": run.settings.hidden,
         "head": run.settings.head,

@@ -135,6 +135,8 @@ def test_early_stopping_is_replayed() -> None:
     assert compute("updates", flight(updates=30, scheduler_metrics=told[:3]), **stop) == pytest.approx(0.3)
     observed = [{**flight()["evaluations"][0], "update": u, "loss": loss} for u, loss in told]
     assert compute("updates", flight(updates=30, evaluations=observed), **stop) == 1
+    more = [*told, [40, 3.0], [50, 3.0]]  # counted from update 10: 2.5 is the first, 2.1 the best
+    assert compute("updates", flight(updates=50, scheduler_metrics=more), **stop, chosen_from=10) == 1
 
 
 # ------------------------------------------------------------------------------ learning rates
@@ -320,6 +322,14 @@ def test_the_peak_is_no_result_unless_early_stopping_chose_it() -> None:
     assert compute("learns", flight(), constant_loss=1.5) == pytest.approx(1.2 / 1.5)
     with pytest.raises(MetricError, match="peak"):
         compute("learns", flight(), chosen="peak")
+
+
+def test_a_step_that_is_never_kept_is_not_the_result() -> None:
+    """Dev losses 2, 1, 1.2 at updates 0, 3, 6: from update 3 on only the last can be chosen."""
+    assert compute("learns", flight(), stop_patience=3, chosen_from=2) == pytest.approx(1.0 / 2)
+    assert compute("learns", flight(), stop_patience=3, chosen_from=3) == pytest.approx(1.2 / 2)
+    with pytest.raises(metrics.InvalidPredictionsError, match="after update 6"):
+        compute("learns", flight(), stop_patience=3, chosen_from=6)
 
 
 def test_one_component_learns_at_the_step_that_the_whole_loss_chose():

@@ -185,7 +185,7 @@ def side_by_side(data: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     order: list[str] = []
 
     def run(broken: str = "") -> list[str]:
-        def confirmed(group: list[Any], *_: Any) -> dict[Any, Any]:
+        def passing(group: list[Any], *_: Any) -> dict[Any, Any]:
             here.name = group[0].problem
             if here.name == names[0]:
                 mutated.wait(0.3)
@@ -198,7 +198,7 @@ def side_by_side(data: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             mutated.set()
             return iter(())
 
-        monkeypatch.setattr(programs, "_confirmed", confirmed)
+        monkeypatch.setattr(programs, "_passing", passing)
         monkeypatch.setattr(programs, "_mutated", made)
         assert [group.name for group in programs._side_by_side(each, PLAN)] == names
         return order

@@ -53,10 +53,12 @@ def test_answers_do_not_depend_on_what_else_is_asked(monkeypatch, artifact, sour
     model = bridge.load(artifact)
     for part in (sources[:1], sources[5:8], sources[::-5]):
         place = [sources.index(source) for source in part]
-        together, apart = model.defect_locations(sources), model.defect_locations(part)
+        together, apart = model.defects(sources, seed=1)["place"], model.defects(part, seed=1)["place"]
         assert [together[i] for i in place] == apart
         for ask in (
             model.defect_scores,
+            lambda s: model.defects(s, seed=1)["score"],
+            lambda s: model.defects(s, seed=1)["rewired"],
             model.confidences,
             model.embeddings,
             lambda s: model.import_scores(s)["scores"],
@@ -89,7 +91,7 @@ def test_order_of_the_sources_is_the_order_of_the_answers(trained, sources) -> N
 
 
 def test_locations_are_spans_of_nodes_in_the_source(trained, sources) -> None:
-    for source, (line, low, end, high) in zip(sources, trained.defect_locations(sources), strict=True):
+    for source, (line, low, end, high) in zip(sources, trained.defects(sources, 0)["place"], strict=True):
         lines = source.split("\n")
         assert 1 <= line <= end <= len(lines)
         assert 0 <= low <= len(lines[line - 1].encode())
@@ -110,20 +112,29 @@ def test_no_sources_no_answers(trained) -> None:
 
 
 def test_rewiring_changes_scores_and_repeats_with_its_seed(trained, sources) -> None:
-    usual, one, again = (
-        trained.defect_scores(sources),
-        trained.rewired_defect_scores(sources, seed=1),
-        trained.rewired_defect_scores(sources, seed=1),
-    )
-    assert np.array_equal(one, again)
-    assert np.abs(usual - one).max() > 1e-3
+    one, again, other = (trained.defects(sources, seed) for seed in (1, 1, 2))
+    assert np.array_equal(one["score"], trained.defect_scores(sources))
+    assert np.array_equal(one["score"], other["score"])
+    assert np.array_equal(one["rewired"], again["rewired"])
+    assert np.abs(one["score"] - one["rewired"]).max() > 1e-3
+    assert np.abs(one["rewired"] - other["rewired"]).max() > 1e-3
+
+
+def test_rewiring_keeps_every_degree(sources) -> None:
+    store = bridge.Store.of(bridge.graph.build(sources))
+    rewired = bridge._rewired(store, seed=0)
+    assert rewired.neighbour_ptr is store.neighbour_ptr
+    for low, high in zip(store.node_ptr[:-1], store.node_ptr[1:], strict=True):
+        begin, end = store.neighbour_ptr[low], store.neighbour_ptr[high]
+        assert sorted(rewired.neighbours[begin:end]) == sorted(store.neighbours[begin:end])
+    assert (rewired.neighbours != store.neighbours).mean() > 0.5
 
 
 def test_answers_are_plain_json(trained, sources) -> None:
     assert json.loads(json.dumps(trained.answer_batch(sources))) == trained.answer_batch(sources)
 
 
-@pytest.mark.parametrize("method", ["defect_scores", "defect_locations", "import_scores", "answer_batch"])
+@pytest.mark.parametrize("method", ["defect_scores", "import_scores", "answer_batch"])
 def test_text_that_is_not_python_is_an_error(trained, method) -> None:
     with pytest.raises(UnparseableSource):
         getattr(trained, method)(["def f(x):\n    return x", "function f() { return 1 }"])

@@ -1,5 +1,6 @@
 """Laws of growing: the widened network is the same function, its copies do not stay copies, and means grow into means."""
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,7 @@ def test_what_does_not_fit_is_refused(batch: Batch) -> None:
 
 
 def test_training_starts_narrow_and_goes_on_with_all_units(start: Callable[[Path], train.Run], tmp_path: Path) -> None:
-    """Growing changes no dev loss, of the weights or of their mean; what is kept has all units at any time."""
+    """Growing changes no dev loss, of the weights or of their mean; what was best before is never kept."""
     run = start(tmp_path)
     whole, parameters = shapes(run.model), list(run.model.parameters())
     run.resume()
@@ -100,8 +101,8 @@ def test_training_starts_narrow_and_goes_on_with_all_units(start: Callable[[Path
         run.step()
     assert run.model.convolutions[0].lin_l.weight.shape == (12, 978)
     run.evaluate()
-    kept = load_file(run.checkpoints / "best.safetensors")
-    assert {name: value.shape for name, value in kept.items()} == whole
+    run.progress.best_loss = 0.0  # what no later evaluation reaches
+    assert not (run.checkpoints / "best.safetensors").exists()
     losses = []
     for grow in (lambda: None, run.widen):
         grow()
@@ -118,6 +119,10 @@ def test_training_starts_narrow_and_goes_on_with_all_units(start: Callable[[Path
     before = run.model.convolutions[1].lin_l.weight.detach().clone()
     run.step()
     assert not torch.equal(run.model.convolutions[1].lin_l.weight, before)
+    run.evaluate()
+    kept = load_file(run.checkpoints / "best.safetensors")
+    assert {name: value.shape for name, value in kept.items()} == whole
+    assert run.progress.best_update == run.narrow_until + 1
 
 
 def test_without_a_narrow_start_all_units_train_from_the_first_update(tiny, sides, tmp_path: Path) -> None:
@@ -128,3 +133,15 @@ def test_without_a_narrow_start_all_units_train_from_the_first_update(tiny, side
 def test_a_part_of_a_unit_is_refused(tiny, sides, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"narrow = 5: \[24, 24, 16\] and head = 16 are no multiples"):
         train.train({**tiny, "narrow": 5}, sides, tmp_path)
+
+
+def test_a_run_that_would_never_grow_is_refused(tiny, sides, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"narrow_share = 1.0: no update is left for all units"):
+        train.train({**tiny, "narrow_share": 1.0}, sides, tmp_path)
+
+
+def test_a_plateau_before_growing_does_not_end_the_run(tiny, sides, tmp_path: Path) -> None:
+    """With a rate of 0 nothing improves; the run still comes to its growth, and stops after."""
+    train.train({**tiny, "learning_rate": 0.0, "stop_patience": 1}, sides, tmp_path)
+    about = json.loads((tmp_path / "config.json").read_text())
+    assert about["training"]["best_update"] > 0

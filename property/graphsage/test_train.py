@@ -65,10 +65,11 @@ def test_resuming_keeps_plateau_patience_and_best(tiny, sides, tmp_path, monkeyp
         "dev_losses",
         lambda model, *_: {"bugs": sum(float(p.detach().square().sum()) for p in model.parameters())},
     )
-    rough = {**tiny, "learning_rate": 0.05, "epochs": 3, "plateau_patience": 1, "stop_patience": 4}
+    rough = {**tiny, "learning_rate": 0.05, "epochs": 4, "plateau_patience": 1, "stop_patience": 4}
+    rough["narrow_share"] = 0.15  # it grows at update 6, and only what comes after can be best
     train.train(rough, sides, tmp_path / "whole")
     usual = json.loads((tmp_path / "whole" / "config.json").read_text())["training"]
-    assert (usual["best_update"], usual["stale"], usual["update"]) == (0, 4, 20)  # five updates an evaluation
+    assert (usual["best_update"], usual["stale"], usual["update"]) == (10, 4, 30)  # five updates an evaluation
     step = train.Run.step
 
     def fatal(run: train.Run) -> None:
@@ -124,7 +125,7 @@ def test_stops_after_patience(tiny, sides, tmp_path, monkeypatch) -> None:
     """With a loss that never falls again, training stops after so many evaluations, and the rate falls on the way."""
     losses = iter([1.0, *np.linspace(2, 3, 50)])
     monkeypatch.setattr(train, "dev_losses", lambda *_: {"bugs": float(next(losses))})
-    train.train({**tiny, "stop_patience": 2, "epochs": 5}, sides, tmp_path)
+    train.train({**tiny, "narrow": 1, "stop_patience": 2, "epochs": 5}, sides, tmp_path)
     about = json.loads((tmp_path / "config.json").read_text())["training"]
     assert about["best_update"] == 0
     assert about["evaluations"] == 3

@@ -80,6 +80,7 @@ def updates(flight: Record, declared: Declared | None = None) -> float:
     Declared: `updates`; or `epochs`, `batch_size` and `records` (and `accumulation` = 1, `drop_last` = false), with
     `stop_patience` for early stopping: then training must have ended at the evaluation at which that many evaluations
     in a row had not improved, replayed on the losses that the scheduler was given or else that evaluations had.
+    `chosen_from` (0) is the update after which evaluations begin to count for that.
     """
     made = int(_seen(flight, "updates"))
     total = _declared(declared, "updates", None)
@@ -93,7 +94,9 @@ def updates(flight: Record, declared: Declared | None = None) -> float:
         raise UndefinedMetricError(f"{total} updates are declared")
     patience = _declared(declared, "stop_patience", None)
     if patience is not None:
-        total = min(total, _stopped(_dev_losses(flight), int(patience)) or total)
+        after = int(_declared(declared, "chosen_from", 0))
+        counted = [(update, loss) for update, loss in _dev_losses(flight) if not after or update > after]
+        total = min(total, _stopped(counted, int(patience)) or total)
     return made / total
 
 
@@ -338,6 +341,7 @@ def learns(flight: Record, declared: Declared | None = None, *, component: str =
     With `component`, the same for one component of the loss, at the step that was chosen by the whole loss.
 
     Declared: `chosen`, "best" or "last" (default "best" where `stop_patience` is declared, else "last");
+    `chosen_from` (0), the update after which a step can be chosen, where what came before is never kept;
     `constant_loss` (optional), the dev loss of the best constant predictor, and `constant_losses` by component.
     """
     seen = _seen(flight, "evaluations")
@@ -360,7 +364,11 @@ def learns(flight: Record, declared: Declared | None = None, *, component: str =
         raise MetricError(f'chosen = "{chosen}" is not "best" or "last"')
     if not all(math.isfinite(float(one["loss"])) for one in later):
         raise InvalidPredictionsError("a dev loss is not finite")
-    step = min(later, key=lambda one: float(one["loss"])) if chosen == "best" else later[-1]
+    after = int(_declared(declared, "chosen_from", 0))
+    kept = [one for one in later if int(one["update"]) > after]
+    if not kept:
+        raise InvalidPredictionsError(f"no evaluation was seen after update {after}, and none before can be chosen")
+    step = min(kept, key=lambda one: float(one["loss"])) if chosen == "best" else kept[-1]
     return _finite(_loss(step, component), what) / reference
 
 
