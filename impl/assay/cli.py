@@ -270,11 +270,11 @@ def mutants(
             if profile is not None and profile not in known:
                 raise AssayError(f'--profile: {subject} has no "{profile}" (profiles: {", ".join(known) or "none"})')
             asked = profile or matrices.TARGET
-            found = [matrices.run_subject(project.root, subject, asked, only=only or (), on_result=step)]
+            found = [matrices.run_subject(project.root, subject, asked, only=only or (), jobs=jobs, on_result=step)]
         else:
             found = [matrices.run(project.root, only or (), honest=not only, jobs=jobs, on_result=step)]
             for name in [spec.name for spec in project.specs.values() if full and SMOKE in spec.profile]:
-                found.append(matrices.run_system(project.root, name, on_result=step))
+                found.append(matrices.run_system(project.root, name, jobs, step))
     matrix = matrices.joined(found)
     if as_json:
         print(json.dumps(matrix.as_json(), indent=1))

@@ -481,6 +481,7 @@ def run_subject(
     profile: str = TARGET,
     tier: Tier = "subject",
     only: Sequence[str] = (),
+    jobs: int | None = None,
     on_result: Callable[[str, int, int], None] = lambda name, done, total: None,
 ) -> Matrix:
     """Give a subject the generic mutants, through its own acceptance suite, and see what trips that did not before.
@@ -489,6 +490,7 @@ def run_subject(
         system: name of the system in `spec/`.
         profile: which is trained; that of the hardware by default, a rehearsal ("smoke", "sketch") is quicker.
         only: ids of generic mutants.
+        jobs: judgements at a time, after the honest one; one for each core by default.
 
     The ledger of the project is left alone; what is built goes to the usual store, under keys of its own. A run ends
     with the first row at which a check named for the mutant trips.
@@ -497,14 +499,14 @@ def run_subject(
     chosen = [one for one in sabotage.GENERIC if not only or one.id in only]
     if unknown := sorted(set(only) - set(sabotage.BY_ID)):
         raise AssayError(f"no generic mutant {', '.join(unknown)} (known: {', '.join(sabotage.BY_ID)})")
-    rows: list[Row] = []
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(scratch.folder("mutants"))
         nursery = stack.enter_context(Nursery(_imports(root, system)))
         honest, _, failure = _subject_trial(nursery, folder, root, system, profile)
         if failure:
             raise AssayError(f"{system}: the honest run came to no end: {failure}")
-        for done, one in enumerate(chosen, 1):
+
+        def kill(one: sabotage.Sabotage) -> Row:
             begun = time.monotonic()
             found, bitten, failure = _subject_trial(nursery, folder, root, system, profile, one, honest)
             fresh = sorted({name for row, name in found - honest})
@@ -523,27 +525,34 @@ def run_subject(
                     detail += f"; the honest run trips {', '.join(before)} itself: judge a profile that learns"
             expected = named[0] if named else one.killed_by[0]
             seconds = time.monotonic() - begun
-            row = Row(
+            return Row(
                 f"{system}/{one.id}", tier, one.defect, expected, tuple(killers), ok, detail, seconds, profile, unlearnt
             )
-            rows.append(row)
-            on_result(one.id, done, len(chosen))
+
+        rows: list[Row] = []
+        with ThreadPoolExecutor(jobs or _cores()) as pool:
+            for row in pool.map(kill, chosen):
+                rows.append(row)
+                on_result(row.id, len(rows), len(chosen))
     return Matrix(tuple(rows), 1, (), time.monotonic() - start)
 
 
 def run_system(
-    root: Path, system: str, on_result: Callable[[str, int, int], None] = lambda name, done, total: None
+    root: Path,
+    system: str,
+    jobs: int | None = None,
+    on_result: Callable[[str, int, int], None] = lambda name, done, total: None,
 ) -> Matrix:
     """The generic mutants in the smoke profile of a system; one that looks there like the honest run, which learns next
     to nothing, in its sketch, or in the profile of the hardware where it has none."""
     from assay.project import Project
 
-    quick = run_subject(root, system, SMOKE, "system", on_result=on_result)
+    quick = run_subject(root, system, SMOKE, "system", (), jobs, on_result)
     open_ = [row.id.partition("/")[2] for row in quick.mutants if row.unlearnt]
     if not open_:
         return quick
     learns = SKETCH if SKETCH in Project(root).spec(system).profile else TARGET
-    slow = run_subject(root, system, learns, "system", open_, on_result)
+    slow = run_subject(root, system, learns, "system", open_, jobs, on_result)
     settled = {row.id: row for row in slow.mutants}
     rows = tuple(settled.get(row.id, row) for row in quick.mutants)
     return Matrix(rows, quick.honest_runs + slow.honest_runs, (), quick.seconds + slow.seconds)
@@ -592,6 +601,15 @@ class _Watch:
         self.project, self.enough = project, enough
         self.session: Any = None
 
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        """Leave out method claims, which smoke would judge, too: they train many times over what others train once."""
+        from assay.plugin import CLAIMS
+
+        def method(item: Any) -> bool:
+            return any(self.project.requirement(name)[1].kind == "method" for name in item.stash.get(CLAIMS, ()))
+
+        items[:] = [item for item in items if not method(item)]
+
     def pytest_collection_finish(self, session: Any) -> None:
         self.session = session
 
@@ -600,7 +618,7 @@ class _Watch:
             self.session.shouldstop = "killed"
 
     def doubts(self) -> set[Doubt]:
-        """Everything that trips for the rows measured so far."""
+        """Everything that trips for the rows measured so far, but timings: the load of the machine decides those."""
         from assay.plugin import SESSION
         from assay.verdict import World
         from assay.verdict import tripped as trips
@@ -608,6 +626,8 @@ class _Watch:
         judging = self.session.config.stash.get(SESSION, None) if self.session else None
         found: set[Doubt] = set()
         for name, evidence in judging.measured.items() if judging else ():
+            if evidence.timing:
+                continue
             _, requirement = self.project.requirement(name)
             world = World(
                 target=evidence.target, requirement_digest=requirement.digest, hardware_model=evidence.hardware.model,

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,8 @@ from assay import checks, mutants, sabotage
 from assay.errors import AssayError
 from assay.metrics.metric import has_nan
 from assay.mutants import Edit, Matrix, Mutant, Row, Trial
+from assay.plugin import SESSION
+from assay.project import Project
 from property.assay.conftest import Toy
 
 ROOT = Path(__file__).parents[2]
@@ -169,15 +172,38 @@ def test_what_smoke_cannot_tell_is_judged_where_the_system_learns(
     assert (rows["toy/constant"].killed, rows["toy/constant"].profile) == (True, "smoke")
     assert (rows["toy/random-weights"].killed, rows["toy/random-weights"].profile) == (True, learns)
     assert not rows["toy/amp-off"].ok  # a survivor that has nothing in common with the honest run stays one
-    assert [name for profile, name in asked if profile != "smoke"] == [
-        "",
-        "random-weights",
-        "frozen-weights",
-        "shuffled-labels",
-    ]
+    again = [name for profile, name in asked if profile != "smoke"]
+    assert again[0] == ""  # the honest run comes first
+    assert sorted(again) == ["", "frozen-weights", "random-weights", "shuffled-labels"]
     assert {profile for profile, _ in asked} == {"smoke", learns}
     told = {row["id"]: row for row in matrix.as_json()["mutants"]}["toy/random-weights"]
     assert (told["profile"], told["detail"]) == (learns, "")
+
+
+def test_a_busy_machine_kills_no_mutant(judged: Toy):
+    """Law: a timing that misses its bound is no doubt about a sabotaged subject; any other value that does is one."""
+    project = Project(judged.root)
+    (found,) = (row.evidence for row in project.board(["toy"], "cpu").systems[0].rows if row.requirement.id == "size")
+    for timing, doubts in (
+        (False, {("size", name) for name in ("bound", "interval", "artifact.parameters")}),
+        (True, set()),
+    ):
+        missed = found.model_copy(update={"value": 7.0, "interval": (7.0, 7.0), "timing": timing})
+        watch = mutants._Watch(project, lambda _: False)
+        judging = SimpleNamespace(measured={"toy/size": missed})
+        watch.session = SimpleNamespace(config=SimpleNamespace(stash={SESSION: judging}))
+        assert watch.doubts() == doubts
+
+
+def test_method_claims_are_left_out_in_smoke_too(toy: Toy, monkeypatch: pytest.MonkeyPatch):
+    """A mutant that only a method claim would catch survives: nobody waits for a score of trainings in a rehearsal."""
+    monkeypatch.setenv("ASSAY_CACHE", str(toy.root / "cache"))
+    for kind, caught in (("artifact", True), ("method", False)):
+        if kind == "method":
+            toy.edit("spec/toy.toml", "at_least = 0.8", 'at_least = 0.8\nkind = "method"')
+            toy.edit("spec/toy.toml", "at_least = 0.7", 'at_least = 0.7\nkind = "method"')
+        (row,) = mutants.run_subject(toy.root, "toy", "smoke", only=["constant"]).mutants
+        assert row.killed == caught, row.detail
 
 
 def test_a_subject_is_given_the_profile_that_is_asked_for(toy: Toy):
