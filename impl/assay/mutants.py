@@ -515,7 +515,9 @@ def run_subject(
             ok, detail, unlearnt = bool(named) and not failure, failure, False
             if not bitten and not failure:
                 ok, detail = not named, "not applicable: it found nothing to break"
-                if named:  # two honest runs that do not say the same
+                if "error" in fresh:
+                    ok, detail = False, "it broke the run before it changed anything: that shows nothing"
+                elif named:  # two honest runs that do not say the same
                     detail = f"it found nothing to break, and yet {', '.join(fresh)} tripped"
             elif not ok and not failure:
                 detail = f"survived: {', '.join(fresh) or 'nothing new'} tripped"

@@ -352,7 +352,8 @@ def _shuffle_batches() -> None:
                 if isinstance(batch, dict):
                     batch.update(_dealt(batch))
                 elif dataclasses.is_dataclass(batch):
-                    for name, value in _dealt(vars(batch)).items():
+                    known = {one.name: getattr(batch, one.name) for one in dataclasses.fields(batch)}  # slots or not
+                    for name, value in _dealt(known).items():
                         object.__setattr__(batch, name, value)
         depth += 1
         try:

@@ -220,10 +220,11 @@ def test_a_subject_is_given_the_profile_that_is_asked_for(toy: Toy):
 def test_what_found_nothing_to_break_is_not_applicable_and_must_trip_nothing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
-    """Where the check named for it trips all the same, two honest runs do not say the same."""
+    """Where the check named for it trips all the same, two honest runs do not say the same; and a sabotage that breaks
+    the run before it changes anything shows nothing."""
     monkeypatch.setattr(mutants, "Nursery", lambda modules: contextlib.nullcontext())
     monkeypatch.setattr(mutants, "_imports", lambda root, system: [])
-    for found, ok in ((set(), True), ({("auroc", "weights-matter")}, False)):
+    for found, ok in ((set(), True), ({("auroc", "weights-matter")}, False), ({("auroc", "error")}, False)):
         monkeypatch.setattr(
             mutants, "_subject_trial", lambda *given, f=found: (f if len(given) > 5 else set(), False, "")
         )
@@ -240,6 +241,8 @@ class Batch:
     bug_labels: torch.Tensor
     location_labels: torch.Tensor
 
+Slotted = dataclasses.make_dataclass("Slotted", ["bug_labels", "location_labels"], frozen=True, slots=True)
+
 class Model(torch.nn.Module):
     def forward(self, batch):
         return batch
@@ -247,7 +250,7 @@ class Model(torch.nn.Module):
 sabotage.training()
 sabotage.bite = (bites := []).append
 model = Model()
-for make, read in ((lambda **k: dict(k, ids=torch.arange(8)), dict.__getitem__), (Batch, getattr)):
+for make, read in ((lambda **k: dict(k, ids=torch.arange(8)), dict.__getitem__), (Batch, getattr), (Slotted, getattr)):
     bugs = torch.tensor([[0, 1, -100, 0], [1, 1, 0, -100]])
     batch = model(make(bug_labels=bugs, location_labels=torch.arange(8)))
     dealt = read(batch, "bug_labels")
