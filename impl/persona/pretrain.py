@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from optim.muon import Muon
 from persona import checkpoints
 from persona.config import Pretrain
 from persona.console import Console
-from persona.muon import Muon
 from persona.tokens import IGNORED, padded
 
 _FIRST_PIECE = 5  # those before are padding, end and markers
@@ -117,7 +117,12 @@ def pretrain(model: Any, corpus: Corpus, settings: Pretrain, folder: Path, keep:
     matrices = [each for layer in model.model.layers for each in layer.parameters() if each.ndim == 2]
     taken = set(map(id, matrices))
     others = [each for each in reader.parameters() if id(each) not in taken]
-    optimizer = Muon(matrices, others, settings.matrix_rate, settings.learning_rate)
+    optimizer = Muon(
+        [
+            {"params": matrices, "lr": settings.matrix_rate, "orthogonal": True},
+            {"params": others, "lr": settings.learning_rate, "orthogonal": False},
+        ]
+    )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda update: rate(settings, update))
     total = settings.drills + settings.dialogues
     state = checkpoints.restore(folder, reader, optimizer, schedule)

@@ -1,11 +1,11 @@
-"""Laws of the optimizer of pre-training: its halves are Muon and AdamW of PyTorch, and its state can be saved."""
+"""Laws of the optimizer: its halves are Muon and AdamW of PyTorch, and its state can be saved."""
 
 import copy
 
 import torch
 from torch.optim import _muon
 
-from persona.muon import Muon, orthogonal
+from optim.muon import Muon, orthogonal
 
 
 def problem(seed: int) -> tuple[list[torch.nn.Parameter], list[torch.nn.Parameter], torch.Tensor]:
@@ -14,6 +14,14 @@ def problem(seed: int) -> tuple[list[torch.nn.Parameter], list[torch.nn.Paramete
     matrices = [torch.nn.Parameter(torch.randn(*shape, generator=generator)) for shape in ((6, 9), (6, 9), (9, 4))]
     others = [torch.nn.Parameter(torch.randn(4, generator=generator)), torch.nn.Parameter(torch.tensor(0.5))]
     return matrices, others, torch.randn(6, 4, generator=generator)
+
+
+def both(matrices: list[torch.nn.Parameter], others: list[torch.nn.Parameter], weight_decay: float = 0.01) -> Muon:
+    groups = [
+        {"params": matrices, "lr": 0.02, "orthogonal": True},
+        {"params": others, "lr": 0.01, "orthogonal": False},
+    ]
+    return Muon(groups, weight_decay=weight_decay)
 
 
 def loss_of(matrices: list[torch.nn.Parameter], others: list[torch.nn.Parameter], target: torch.Tensor) -> torch.Tensor:
@@ -40,7 +48,7 @@ def test_law_steps_are_those_of_pytorch(monkeypatch) -> None:
     )  # theirs rounds to bf16
     matrices, others, target = problem(0)
     theirs, theirs_others, _ = problem(0)
-    ours = Muon(matrices, others, 0.02, 0.01, weight_decay=0.1)
+    ours = both(matrices, others, weight_decay=0.1)
     peers = [
         torch.optim.Muon(theirs, lr=0.02, weight_decay=0.1, momentum=0.95),
         torch.optim.AdamW(theirs_others, lr=0.01, weight_decay=0.1, betas=(0.9, 0.95)),
@@ -67,13 +75,13 @@ def test_law_pytorchs_own_iteration_is_the_same_up_to_its_rounding() -> None:
 def test_law_without_a_gradient_nothing_moves() -> None:
     matrices, others, _ = problem(3)
     before = [each.detach().clone() for each in (*matrices, *others)]
-    Muon(matrices, others, 0.02, 0.01).step()
+    both(matrices, others).step()
     assert all(torch.equal(one, other) for one, other in zip((*matrices, *others), before, strict=True))
 
 
 def test_law_a_saved_state_goes_on_to_the_same_bits() -> None:
     matrices, others, target = problem(4)
-    optimizer = Muon(matrices, others, 0.02, 0.01)
+    optimizer = both(matrices, others)
 
     def train(updates: int) -> None:
         for _ in range(updates):
@@ -89,7 +97,7 @@ def test_law_a_saved_state_goes_on_to_the_same_bits() -> None:
     after = [each.detach().clone() for each in (*matrices, *others)]
     for parameter, value in zip((*matrices, *others), kept, strict=True):
         parameter.data = value
-    optimizer = Muon(matrices, others, 0.02, 0.01)
+    optimizer = both(matrices, others)
     optimizer.load_state_dict(state)
     train(3)
     assert all(torch.equal(one, other) for one, other in zip((*matrices, *others), after, strict=True))

@@ -1,4 +1,4 @@
-"""One optimizer for pre-training: hidden matrices by Muon, everything else by AdamW.
+"""One optimizer: hidden matrices by Muon, everything else by AdamW.
 
 Muon (Jordan et al. 2024) moves a matrix by its momentum made orthogonal, so that no direction of it is left behind.
 `torch.optim.Muon` takes matrices alone, and makes them orthogonal in bf16, which a CPU without units for it multiplies
@@ -20,22 +20,20 @@ _EPSILON = 1e-8
 
 
 class Muon(torch.optim.Optimizer):
-    """`matrices` move at `matrix_rate`, `others` at `rate`; each rate is that of a parameter group, in this order."""
+    """Groups of parameters, each with its own rate: those that say `orthogonal` by Muon, the others by AdamW.
+
+    Args:
+        groups: {"params": ..., "lr": rate, "orthogonal": whether they are matrices that Muon moves}, and whatever else
+            is not to be as said here.
+    """
 
     def __init__(
         self,
-        matrices: Iterable[Tensor],
-        others: Iterable[Tensor],
-        matrix_rate: float,
-        rate: float,
+        groups: Iterable[dict[str, Any]],
         weight_decay: float = 0.01,
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.95),
     ) -> None:
-        groups = [
-            {"params": list(matrices), "lr": matrix_rate, "orthogonal": True},
-            {"params": list(others), "lr": rate, "orthogonal": False},
-        ]
         super().__init__(groups, {"weight_decay": weight_decay, "momentum": momentum, "betas": betas})
 
     @torch.no_grad()

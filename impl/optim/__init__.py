@@ -1,0 +1,1 @@
+"""Optimizers that more than one system is trained with. It must never know a system."""
