@@ -13,7 +13,7 @@ pytest.importorskip("transformers")
 
 import torch.nn.functional as F  # noqa: E402, N812 (its usual name)
 
-from graphmer.model import Graphmer, GraphmerConfig  # noqa: E402
+from graphmer.model import Graphmer, GraphmerConfig, attend  # noqa: E402
 
 ROWS, LENGTH, LEAF = 8, 128, 8
 
@@ -88,6 +88,29 @@ def test_attention_with_a_mask(benchmark, way):
 
     expected = torch.softmax(q @ k.transpose(2, 3) / 32**0.5 + mask, dim=3) @ v
     assert torch.allclose(benchmark(attend), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("way", ["torch", "products"])
+def test_attention_with_a_mask_that_learns(benchmark, way):
+    """The same forward and backward, in bf16: torch's against the model's own."""
+    generator = torch.Generator().manual_seed(0)
+    given = [torch.randn(ROWS, 4, LENGTH, 32, generator=generator) for _ in range(3)]
+    given.append(torch.randn(ROWS, 4, LENGTH, LENGTH, generator=generator))
+    parts = [each.bfloat16().requires_grad_() for each in given]
+
+    def gradients():
+        for part in parts:
+            part.grad = None
+        q, k, v, mask = parts
+        (
+            F.scaled_dot_product_attention(q, k, v, attn_mask=mask) if way == "torch" else attend(q, k, v, mask)
+        ).sum().backward()
+        return [part.grad.float() for part in parts]
+
+    exact = [each.clone().requires_grad_() for each in given]
+    F.scaled_dot_product_attention(*exact[:3], attn_mask=exact[3]).sum().backward()
+    for found, wanted in zip(benchmark(gradients), exact, strict=True):
+        assert (found - wanted.grad).norm() < 0.05 * wanted.grad.norm()
 
 
 @pytest.mark.parametrize("windows", ["windows", "one-row"])

@@ -114,6 +114,20 @@ class RelationBias(nn.Module):
         return F.embedding(index, table).permute(0, 3, 1, 2)
 
 
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:  # (B, H, L, D) x 3, (B, H, L, L)
+    """(B, H, L, D) softmax(q k^T / sqrt(D) + mask) v.
+
+    torch has no fused kernel on a CPU for a mask that learns, and its substitute takes twice what three products do
+    (benchmarks/test_graphmer_speed.py); answers alone are fused.
+    """
+    if q.device.type != "cpu" or not torch.is_grad_enabled():
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    rows, heads, length, size = q.shape
+    q, k, v = (each.reshape(rows * heads, length, size) for each in (q, k, v))
+    logits = torch.baddbmm(mask.flatten(0, 1), q, k.transpose(1, 2), alpha=size**-0.5)  # (B H, L, L)
+    return torch.bmm(logits.softmax(2), v).view(rows, heads, length, size)
+
+
 class Layer(nn.Module):
     """Attention and feed-forward, normalised before each (Xiong et al. 2020)."""
 
@@ -125,11 +139,11 @@ class Layer(nn.Module):
         self.queries_keys_values, self.mix = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.up, self.down = nn.Linear(width, config.feed_forward), nn.Linear(config.feed_forward, width)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # (B, L, W), (B, H or 1, L, L) -> (B, L, W)
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # (B, L, W), (B, H, L, L) -> (B, L, W)
         rows, length, width = x.shape
         parts = self.queries_keys_values(self.before_attention(x)).view(rows, length, 3, self.heads, -1)
         q, k, v = parts.permute(2, 0, 3, 1, 4)  # (B, H, L, W / H) each
-        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask.to(q.dtype))
+        seen = attend(q, k, v, mask)  # (B, H, L, W / H)
         x = x + self._drop(self.mix(seen.transpose(1, 2).reshape(rows, length, width)))
         return x + self._drop(self.down(F.gelu(self.up(self.before_feed(x)))))
 
@@ -226,6 +240,9 @@ class Graphmer(PreTrainedModel):  # type: ignore[misc]
 
     def _through(self, x: Tensor, mask: Tensor) -> Tensor:
         x = F.dropout(x, self.config.dropout, self.training)
+        device, (rows, length, _) = x.device.type, x.shape
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+        mask = mask.to(dtype).expand(rows, self.config.heads, length, length).contiguous()  # once for all layers
         for layer in self.layers:
             if self.checkpointing and self.training:
                 x = checkpoint(layer, x, mask, use_reentrant=False)
