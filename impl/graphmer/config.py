@@ -55,6 +55,7 @@ class Settings:
     query_length: int
     target_length: int
     embedding_learning_rate: float  # of the rows of the vocabulary: each is in few batches
+    matrix_learning_rate: float  # of the matrices of linear layers, which Muon moves
     learning_rate: float  # of everything else
     weight_decay: float
     warmup_share: float

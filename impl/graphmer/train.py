@@ -33,6 +33,7 @@ from graphmer.encoder import TOKENIZER, Encoder
 from graphmer.errors import GraphmerError
 from graphmer.model import Graphmer, GraphmerConfig
 from graphmer.records import Record
+from optim.muon import Muon
 
 SIDES = ("train", "dev")
 ROWS = ("tokens.weight", "importance.weight", "words.table.weight", "words.weight.weight")
@@ -40,7 +41,7 @@ ROWS = ("tokens.weight", "importance.weight", "words.table.weight", "words.weigh
 
 
 class PlanTrainer(Trainer):  # type: ignore[misc]
-    """Batches in the order of the plan, two learning rates, and every term of the loss in the log."""
+    """Batches in the order of the plan, three learning rates, and every term of the loss in the log."""
 
     def __init__(self, *, settings: Settings, **more: Any) -> None:
         super().__init__(**more)
@@ -51,17 +52,19 @@ class PlanTrainer(Trainer):  # type: ignore[misc]
         return SequentialSampler(self.train_dataset)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """Adam over rows of the vocabulary, matrices (the only ones with weight decay), and vectors."""
+        """Rows of the vocabulary and what is no matrix of a linear layer by AdamW, the matrices by Muon."""
         if self.optimizer is None:
             settings, named = self.settings, dict(self.model.named_parameters())
             rows = [named.pop(name) for name in ROWS]
-            kinds = [[p for p in named.values() if (p.ndim > 1) == matrix] for matrix in (True, False)]
-            self.optimizer = torch.optim.AdamW(
+            linear = [name for name, module in self.model.named_modules() if isinstance(module, torch.nn.Linear)]
+            matrices = [named.pop(f"{name}.weight") for name in linear]
+            self.optimizer = Muon(
                 [
-                    {"params": rows, "lr": settings.embedding_learning_rate, "weight_decay": 0.0},
-                    {"params": kinds[0], "lr": settings.learning_rate, "weight_decay": settings.weight_decay},
-                    {"params": kinds[1], "lr": settings.learning_rate, "weight_decay": 0.0},
+                    {"params": rows, "lr": settings.embedding_learning_rate, "orthogonal": False, "weight_decay": 0.0},
+                    {"params": matrices, "lr": settings.matrix_learning_rate, "orthogonal": True},
+                    {"params": named.values(), "lr": settings.learning_rate, "orthogonal": False, "weight_decay": 0.0},
                 ],
+                weight_decay=settings.weight_decay,
                 betas=(0.9, 0.98),
             )
         return self.optimizer
@@ -110,7 +113,7 @@ def train(config: Mapping[str, Any], data: Mapping[str, Path], out: Path) -> Non
     torch.set_num_threads(settings.threads)
     torch.use_deterministic_algorithms(True, warn_only=settings.device != "cpu")
     torch.utils.deterministic.fill_uninitialized_memory = False  # nothing reads it, and to fill it takes a twentieth
-    os.environ["TOKENIZERS_PARALLELISM"] = str(settings.threads > 1).lower()
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", str(settings.threads > 1).lower())
     os.environ.setdefault("RAYON_NUM_THREADS", str(settings.threads))
     out.mkdir(parents=True, exist_ok=True)
     trainer = start(settings, data, out)
