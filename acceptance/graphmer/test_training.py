@@ -22,7 +22,7 @@ def declared(graphmer, chains, dev_chains, pairs):
         "dev_records": [*widest(dev_chains, profile), *ids["dev"]],
         "test_records": [],
         "updates": declared_updates(graphmer, rows["train"]),
-        "learning_rate": [profile[f"{which}learning_rate"] for which in ("embedding_", "matrix_", "")],
+        "learning_rate": [profile[f"{which}learning_rate"] for which in ("embedding_", "word_", "matrix_", "")],
         "schedule": "cosine",
         "warmup_updates": round(profile["warmup_share"] * updates),
         "active_labels": ["mlm_labels", "mnm_labels", "labels"],

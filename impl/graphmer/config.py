@@ -32,6 +32,7 @@ class Settings:
     dimensions: int  # of the vectors of texts
     vocabulary: int  # entries of the tokenizer: rows of every embedding and output matrix
     dropout: float
+    word_dropout: float  # share of the words that bags leave out in training
     bias: bool  # relation-aware attention bias
     leaves: bool  # facts on the chain
     constrained_negatives: bool  # only entities that the ontology allows and that are no known answer
@@ -55,6 +56,7 @@ class Settings:
     query_length: int
     target_length: int
     embedding_learning_rate: float  # of the rows of the vocabulary: each is in few batches
+    word_learning_rate: float  # of those of the bags of words
     matrix_learning_rate: float  # of the matrices of linear layers, which Muon moves
     learning_rate: float  # of everything else
     weight_decay: float

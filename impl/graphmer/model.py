@@ -46,6 +46,7 @@ class GraphmerConfig(PretrainedConfig):  # type: ignore[misc]
         positions: int = 512,
         relations: int = 22,
         dropout: float = 0.1,
+        word_dropout: float = 0.0,
         bias: bool = True,
         weights: Mapping[str, float] | None = None,
         laws: Mapping[str, list[int]] | None = None,
@@ -56,7 +57,7 @@ class GraphmerConfig(PretrainedConfig):  # type: ignore[misc]
         self.feed_forward, self.dimensions, self.positions, self.relations = (
             feed_forward, dimensions, positions, relations,
         )  # fmt: skip
-        self.dropout, self.bias = dropout, bias
+        self.dropout, self.word_dropout, self.bias = dropout, word_dropout, bias
         self.weights = dict(weights or {"mlm": 1.0, "mnm": 1.0, "link": 1.0, "ontology": 1.0})
         self.laws = dict(laws or {})  # law -> relations that keep it, as numbers from 1
 
@@ -155,11 +156,12 @@ class WordBag(nn.Module):
     """A text as the weighted sum of vectors of its own, one for each entry: what it says, in whatever order.
 
     It finds a function by the words of its docstring before any layer has learnt to; a weight starts as the logarithm
-    of the inverse document frequency (Spärck Jones 1972).
+    of the inverse document frequency (Spärck Jones 1972). In training a share of the words is left out at random.
     """
 
-    def __init__(self, vocabulary: int, dimensions: int) -> None:
+    def __init__(self, vocabulary: int, dimensions: int, dropout: float) -> None:
         super().__init__()
+        self.dropout = dropout
         self.table = nn.Embedding(vocabulary, dimensions)
         self.weight = nn.Embedding(vocabulary, 1)  # as logarithm
 
@@ -169,7 +171,7 @@ class WordBag(nn.Module):
             self.weight.weight[:, 0] = ((texts + 1) / (found + 1)).log().clamp(min=0.05).log()
 
     def forward(self, ids: Tensor) -> Tensor:  # (N, L) entries, 0 beyond the end -> (N, D)
-        weight = self.weight(ids).squeeze(2).exp() * (ids > 0)
+        weight = F.dropout(self.weight(ids).squeeze(2).exp() * (ids > 0), self.dropout, self.training)
         return F.embedding_bag(ids, self.table.weight, per_sample_weights=weight, mode="sum")
 
 
@@ -196,9 +198,9 @@ class Graphmer(PreTrainedModel):  # type: ignore[misc]
         self.graph = objectives.GraphHead(width, config.dimensions, config.relations)
         self.importance = nn.Embedding(config.vocabulary, 1)
         self.pool = nn.Linear(width, config.dimensions, bias=False)
-        self.words = WordBag(config.vocabulary, config.dimensions)
+        self.words = WordBag(config.vocabulary, config.dimensions, config.word_dropout)
         self.mixed = nn.Parameter(torch.tensor([0.3, 1.0]))  # of a vector: what is read, and the words alone
-        self.log_scale = nn.Parameter(torch.tensor(math.log(20.0)))
+        self.log_scale = nn.Parameter(torch.tensor(math.log(12.0)))
         self.checkpointing = False
         self.post_init()
 

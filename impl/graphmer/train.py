@@ -36,12 +36,13 @@ from graphmer.records import Record
 from optim.muon import Muon
 
 SIDES = ("train", "dev")
-ROWS = ("tokens.weight", "importance.weight", "words.table.weight", "words.weight.weight")
-"""Parameters with a row for each entry of the vocabulary."""
+ROWS = ("tokens.weight", "importance.weight")
+WORDS = ("words.table.weight", "words.weight.weight")
+"""Parameters with a row for each entry of the vocabulary: those of the layers, and those of bags of words."""
 
 
 class PlanTrainer(Trainer):  # type: ignore[misc]
-    """Batches in the order of the plan, three learning rates, and every term of the loss in the log."""
+    """Batches in the order of the plan, four learning rates, and every term of the loss in the log."""
 
     def __init__(self, *, settings: Settings, **more: Any) -> None:
         super().__init__(**more)
@@ -55,12 +56,13 @@ class PlanTrainer(Trainer):  # type: ignore[misc]
         """Rows of the vocabulary and what is no matrix of a linear layer by AdamW, the matrices by Muon."""
         if self.optimizer is None:
             settings, named = self.settings, dict(self.model.named_parameters())
-            rows = [named.pop(name) for name in ROWS]
+            rows, words = ([named.pop(name) for name in kind] for kind in (ROWS, WORDS))
             linear = [name for name, module in self.model.named_modules() if isinstance(module, torch.nn.Linear)]
             matrices = [named.pop(f"{name}.weight") for name in linear]
             self.optimizer = Muon(
                 [
                     {"params": rows, "lr": settings.embedding_learning_rate, "orthogonal": False, "weight_decay": 0.0},
+                    {"params": words, "lr": settings.word_learning_rate, "orthogonal": False, "weight_decay": 0.0},
                     {"params": matrices, "lr": settings.matrix_learning_rate, "orthogonal": True},
                     {"params": named.values(), "lr": settings.learning_rate, "orthogonal": False, "weight_decay": 0.0},
                 ],
@@ -190,6 +192,7 @@ def build(settings: Settings, ontology: ontologies.Ontology) -> Graphmer:
         positions=max(settings.lengths[-1], settings.target_length),
         relations=len(ontology.relations),
         dropout=settings.dropout,
+        word_dropout=settings.word_dropout,
         bias=settings.bias,
         weights={
             "mlm": settings.mlm_weight,
@@ -211,7 +214,7 @@ def arguments(settings: Settings, steps: int, out: Path) -> TrainingArguments:
     """What `Trainer` is told: warm-up and cosine per update, evaluation at the start and `evaluations` times after."""
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     updates = math.ceil(math.ceil(steps / processes) / settings.accumulation)
-    every = max(1, updates // settings.evaluations)
+    every = math.ceil(updates / settings.evaluations)  # rounded down, the last two steps would both be evaluated
     os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(out / "tensorboard"))
     return TrainingArguments(
         output_dir=str(checkpoints(out)),
