@@ -36,12 +36,15 @@ def short(name: str) -> str:
 
 
 def build_names(
-    out: Path, distributions: list[str], tests: list[str], train: list[str], dev: list[str], test: list[str],
-    items: Mapping[str, int], pieces: Mapping[str, int], seed: int,
+    out: Path, distributions: list[str], beside: list[str], tests: list[str], train: list[str], dev: list[str],
+    test: list[str], items: Mapping[str, int], pieces: Mapping[str, int], seed: int,
 ) -> None:  # fmt: skip
     """SIDE.jsonl: mentions with candidates and gold. SIDE-pieces.jsonl: functions, and which names in them are
-    entities. files.jsonl, entities.jsonl: what they are read from."""
-    found = bridge.chosen(distributions, tests)
+    entities. files.jsonl, entities.jsonl: what they are read from.
+
+    Distributions `beside` are for training alone: to dev and test nothing is known of them, nor of what only they name.
+    """
+    found = bridge.chosen([*distributions, *beside], tests)
     built = graph.cached(found, processes=2)
     roots = {each.name: each.root for each in found}
     entities = list(triples.read_entities(built.entities))
@@ -52,13 +55,24 @@ def build_names(
             by_name[short(one.name)].append(one)
     mentions: dict[tuple[str, str, str], dict[str, tuple[int, int]]] = defaultdict(dict)
     demanded: list[triples.Triple] = []
+    named: set[str] = set()
+    taught: set[str] = set()
     for edge in triples.read_triples(built.triples):
         if edge.relation == "depends_on":
             demanded.append(edge)
         at = edge.provenance
         file = f"{at.distribution}/{at.file}"
+        if at.distribution not in beside:
+            named |= {edge.head, edge.tail}
+        if at.distribution in train:
+            taught |= {edge.head, edge.tail}
         if edge.relation in MENTIONED and edge.head_type in HEADS and file not in test_files and file.endswith(".py"):
             mentions[file, edge.head, short(edge.tail)].setdefault(edge.tail, at.span[:2])
+    shared = {
+        one.name
+        for one in entities
+        if (one.name in named if one.definition is None else one.definition.distribution not in beside)
+    }
     needs = _needs(demanded)
     discovered = _discovered(mentions, entities)
     sides = {name: side for side, names in (("train", train), ("dev", dev), ("test", test)) for name in names}
@@ -69,6 +83,8 @@ def build_names(
             continue
         ((gold, (line, _)),) = tails.items()
         seen = _visible(by_name[name], file.partition("/")[0], needs)
+        if side != "train":
+            seen &= shared
         if not 2 <= len(seen) <= MOST_CANDIDATES or gold not in seen:
             continue
         rows[side].append({
@@ -92,8 +108,9 @@ def build_names(
         used = sorted({row["file"] for side in chosen.values() for row in side})
         jsonl.write(out / f"{name}.jsonl", ({"file": file, "text": texts.of(file)} for file in used))
     known = [_entity(one) for one in entities if one.type not in ("File", "Repository")]
-    jsonl.write(out / "entities.jsonl", known)
-    jsonl.write(out / "train-entities.jsonl", (row for row in known if row["distribution"] in ("", *train)))
+    jsonl.write(out / "entities.jsonl", (row for row in known if row["name"] in shared))
+    told = (row for row in known if row["distribution"] in train or (not row["distribution"] and row["name"] in taught))
+    jsonl.write(out / "train-entities.jsonl", told)
 
 
 def _discovered(

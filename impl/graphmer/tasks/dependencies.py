@@ -28,7 +28,7 @@ _LEAST: Final = 2  # training files with an identifier
 _PRIOR: Final = 1.0
 _NEIGHBOURS: Final = 15
 _TOKENS: Final = 96
-_ROUNDS: Final = 150
+_ROUNDS: Final = 60
 
 _ATTRIBUTE: Final = re.compile(r"\b([A-Za-z_]\w*)\.([A-Za-z_]\w*)")
 _NAME: Final = re.compile(r"[A-Za-z_]\w*")
@@ -123,7 +123,8 @@ class Dependencies:
         neural = [FEATURES.index(name) for name in NEURAL]
         task.ranker = Ranker.fit(
             np.concatenate(tables), np.concatenate(labels), [len(one) for one in labels], neural,
-            objective="binary", rounds=_ROUNDS, leaves=15, threads=threads, seed=seed,
+            objective="binary", rounds=_ROUNDS, leaves=15, monotone=dict.fromkeys(neural, 1), threads=threads,
+            seed=seed,
         )  # fmt: skip
         return task
 
