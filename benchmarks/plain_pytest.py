@@ -37,9 +37,10 @@ real repository. *Plain pytest* asserts the same thresholds on the numbers that 
 SYSTEMS = """
 ## The systems
 
-The generic mutants (`assay.sabotage`) on the systems here, each through its own acceptance suite, and the check that
-caught it first: in the smoke profile, or, where a run that learns next to nothing looks no different from a sabotaged
-one, in the one that is named. A dash: it found nothing to break.
+The generic mutants (`assay.sabotage`) on the systems here, each through its own acceptance suite up to the first row
+that caught it, and the check that did: in the smoke profile, or, where a run that learns next to nothing looks no
+different from a sabotaged one, in the one that is named. A dash: it found nothing to break. Timings and method claims
+are left out.
 
 """
 
@@ -86,11 +87,13 @@ def digest() -> str:
 def document(plain: Sequence[bool], matrix: Mapping[str, Any]) -> str:
     """The table, from who was red and the JSON of `assay mutants`."""
     rows, honest = {row["id"]: row for row in matrix["mutants"]}, matrix["honest"]
+    others = {(row["id"].partition("/")[0], row["profile"]) for row in matrix["mutants"] if row["tier"] == "system"}
+    twins = honest["runs"] - len(others)  # the honest run of a system is what its mutants are compared with
     killed = sum(rows[mutant.id]["ok"] for mutant in MUTANTS)
     lines = [
         "| | mutants caught | honest twins accused |", "|---|---|---|",
         f"| plain pytest | {sum(plain)} of {len(plain)} | 0 of 1 |",
-        f"| Assay | {killed} of {len(plain)} | {len(honest['false_alarms'])} of {honest['runs']} |", "",
+        f"| Assay | {killed} of {len(plain)} | {len(honest['false_alarms'])} of {twins} |", "",
         "| mutant | what was done | plain pytest | Assay |", "|---|---|---|---|",
     ]  # fmt: skip
     for mutant, caught in zip(MUTANTS, plain, strict=True):

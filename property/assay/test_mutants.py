@@ -322,3 +322,6 @@ def test_the_table_of_who_catches_what_is_of_these_mutants():
     red = sum(row[2] == "red" for row in table)
     assert f"| plain pytest | {red} of {len(table)} | 0 of 1 |" in text
     assert f"| Assay | {len(table)} of {len(table)} | 0 of {len(FOUND.HONEST)} |" in text
+    systems = [row for row in rows if row[0] in sabotage.BY_ID]
+    assert [row[0] for row in systems] == list(sabotage.BY_ID)
+    assert "survived" not in text
