@@ -102,10 +102,10 @@ def test_trunk_beside_plain_pyg(benchmark, bridge, size, peer):
     import torch
     from torch_geometric.nn import SAGEConv
 
-    from graphsage import features, graph
+    from graphsage import data, features, graph
 
     graphs = [graph.build([source]) for source in functions_of_size(*SIZES[size])[:20]]
-    packed = [bridge._batch(each) for each in graphs]
+    packed = [bridge._batch(data.Store.of(each)) for each in graphs]
     dense = [
         (torch.from_numpy(features.extract(each).dense()), torch.from_numpy(each.both_directions()).long())
         for each in graphs
