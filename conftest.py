@@ -2,8 +2,8 @@
 
 import os
 
-from assay.nursery import WAITING
+from assay.nursery import wait_briefly
 
 pytest_plugins = ["pytester"]
 
-os.environ.setdefault(*WAITING)  # before anything imports torch: two suites at a time share the cores
+wait_briefly(os.environ)  # before anything imports torch: two suites at a time share the cores

@@ -144,7 +144,7 @@ class Worker:
         environment["PYTHONPATH"] = os.pathsep.join([*map(str, roots), *filter(None, [environment.get("PYTHONPATH")])])
         environment["PYTHONHASHSEED"] = "0"
         environment["TOKENIZERS_PARALLELISM"] = "false"
-        environment.setdefault(*nursery.WAITING)
+        nursery.wait_briefly(environment)
         environment["ASSAY_WORKER"] = "1"
         if threads is not None:
             for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):

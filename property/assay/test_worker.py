@@ -193,7 +193,7 @@ class Model:
 
     def threads(self, items):
         affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-        return [os.environ.get(name) for name in ("OMP_NUM_THREADS", "PYTHONHASHSEED", "OMP_WAIT_POLICY")] + [affinity]
+        return [os.environ.get(name) for name in ("OMP_NUM_THREADS", "PYTHONHASHSEED", "GOMP_SPINCOUNT")] + [affinity]
 
     def where(self, items):
         return [os.getcwd(), sys.path]
@@ -402,18 +402,24 @@ def test_going_over_the_whole_table_reads_nothing(shared: Worker, tmp_path: Path
 def test_threads_are_set_before_any_library_is_imported(roots: list[Path]) -> None:
     with Worker(roots, threads=1) as worker:
         worker.ask("load", entry="toy:load", artifact="a")
-        assert call(worker, "threads") == ["1", "0", "passive", 1]
+        assert call(worker, "threads") == ["1", "0", "1000", 1]
     with Worker(roots, threads=3) as worker:
         worker.ask("load", entry="toy:load", artifact="a")
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-        assert call(worker, "threads") == ["3", "0", "passive", cores]
+        assert call(worker, "threads") == ["3", "0", "1000", cores]
 
 
-def test_who_sets_how_threads_wait_is_obeyed(roots: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+@pytest.mark.parametrize(
+    ("name", "value", "turns"), [("OMP_WAIT_POLICY", "active", None), ("GOMP_SPINCOUNT", "7", "7")]
+)
+def test_who_says_how_threads_wait_is_obeyed(
+    roots: list[Path], monkeypatch: pytest.MonkeyPatch, name: str, value: str, turns: str | None
+) -> None:
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)  # the suite has set it for itself
+    monkeypatch.setenv(name, value)
     with Worker(roots) as worker:
         worker.ask("load", entry="toy:load", artifact="a")
-        assert call(worker, "threads")[2] == "active"
+        assert call(worker, "threads")[2] == turns
 
 
 def test_the_folder_of_the_run_is_not_on_the_import_path(roots: list[Path], tmp_path: Path) -> None:
