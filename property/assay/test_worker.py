@@ -399,7 +399,8 @@ def test_going_over_the_whole_table_reads_nothing(shared: Worker, tmp_path: Path
 # ---------------------------------------------------------------------------------------- the process
 
 
-def test_threads_are_set_before_any_library_is_imported(roots: list[Path]) -> None:
+def test_threads_are_set_before_any_library_is_imported(roots: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)  # the suite has set it for itself
     with Worker(roots, threads=1) as worker:
         worker.ask("load", entry="toy:load", artifact="a")
         assert call(worker, "threads") == ["1", "0", "1000", 1]
@@ -415,7 +416,7 @@ def test_threads_are_set_before_any_library_is_imported(roots: list[Path]) -> No
 def test_who_says_how_threads_wait_is_obeyed(
     roots: list[Path], monkeypatch: pytest.MonkeyPatch, name: str, value: str, turns: str | None
 ) -> None:
-    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)  # the suite has set it for itself
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
     monkeypatch.setenv(name, value)
     with Worker(roots) as worker:
         worker.ask("load", entry="toy:load", artifact="a")
