@@ -27,11 +27,14 @@ def around(paths: Sequence[Path]) -> list[Path]:
     None for a file that no walk from the top of its project would reach.
     """
     found: dict[Path, None] = {}
+    seen: set[Path] = set()
     for path in paths:
         if path.is_dir():
             continue
-        whole = path.absolute()
-        for folder in whole.parents:
+        for folder in path.absolute().parents:
+            if folder in seen:
+                break  # what lies above was found with the file that came here first
+            seen.add(folder)
             if folder.name in SKIPPED or (folder / "pyvenv.cfg").is_file():
                 break
             if any((folder / name).exists() for name in ROOTS):
@@ -52,7 +55,7 @@ def files(paths: Sequence[Path], exclude: Sequence[str] = ()) -> Iterator[tuple[
     for path in paths:
         if path.is_dir():
             yield from _walk(path, seen, exclude)
-        elif not any(_excluded(place, exclude) for place in (path, *path.parents)) and _is_new(path, seen):
+        elif not (exclude and any(_excluded(one, exclude) for one in (path, *path.parents))) and _is_new(path, seen):
             yield shown(path), path
 
 
@@ -77,7 +80,7 @@ def _walk(folder: Path, seen: set[tuple[int, int]], exclude: Sequence[str]) -> I
         below = []
         for name in names:
             path = current / name
-            if _excluded(path, exclude):
+            if exclude and _excluded(path, exclude):
                 continue
             try:
                 is_folder = path.is_dir()

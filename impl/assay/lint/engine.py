@@ -8,7 +8,8 @@ from __future__ import annotations
 import functools
 import gc
 import os
-from collections.abc import Collection, Iterable, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,9 @@ from assay.lint.source import HEAD, LARGEST, Source, kind_of, parse, read
 
 PARALLEL = 48
 """Files to analyse from which a second process pays."""
+_PLAIN = re.compile(rb"\w+").fullmatch
+_APART = bytes(code if _PLAIN(bytes([code])) else ord(" ") for code in range(256))
+"""For bytes.translate: everything but names becomes a space."""
 _DEFINES = (b"add_argument", b"config", b"cfg", b"args", b"hparams", b"params", b"settings")
 
 
@@ -166,13 +170,12 @@ def of_source(source: Source) -> Facts:
     """The facts of a source that has been read."""
     found = Facts(source.path, source.kind)
     found.ignores = ignores.of(source)
-    lowered = source.data.lower()
-    holds = functools.cache(lowered.__contains__)
+    holds = _finder(source)
     applying = [rule for rule in RULES.values() if source.kind in rule.checks and rule.applies(holds)]
     subject: Module | Source = source
     if source.kind == "python":
         found.lines = source.text.count("\n") + 1
-        if applying or any(word in lowered for word in _DEFINES):
+        if applying or any(map(holds, _DEFINES)):
             tree = parse(source.text)
             try:
                 module = Module(source, tree) if tree is not None else None
@@ -203,6 +206,13 @@ def of_source(source: Source) -> Facts:
         subject.close()
     found.hits = sorted(set(found.hits))
     return found
+
+
+def _finder(source: Source) -> Callable[[bytes], bool]:
+    """Is a word anywhere in the source, in lower case? Code repeats its names: plain words are sought among those."""
+    text = source.data.lower()
+    names = b" ".join(set(text.translate(_APART).split())) if source.kind == "python" else text
+    return functools.cache(lambda word: word in (names if _PLAIN(word) else text))
 
 
 def codes(names: Iterable[str]) -> set[str]:

@@ -233,7 +233,7 @@ def is_logged(module: Module, node: ast.AST) -> bool:
     return False
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=65536)
 def _is_message(called: str) -> bool:
     return LOGGING.search(called) is not None
 
@@ -279,17 +279,20 @@ def _splats(module: Module) -> Iterator[str]:
     for callee in module.callees:
         if _is_message(callee.dotted):
             continue
-        if callee.name.rpartition(".")[2] in _TAKE_ALL:
+        last = callee.name.rpartition(".")[2]
+        if last in _TAKE_ALL:
             yield "*"
         origin = module.origins.get(callee.name.partition(".")[0])
         for call in callee.calls:
             for word in call.keywords:
                 if word.arg is None:
                     yield from _whole(word.value)
-            yield from _sections(call, origin)
-            if callee.name in ("vars", "asdict", "dataclasses.asdict") and not is_logged(module, call):
-                parent = getattr(call, "parent", None)
-                if not isinstance(parent, ast.keyword):
+        if origin is not None or not last or last in _VIEWS:  # no other call hands a section over
+            for call in callee.calls:
+                yield from _sections(call, origin)
+        if callee.name in ("vars", "asdict", "dataclasses.asdict"):
+            for call in callee.calls:
+                if not is_logged(module, call) and not isinstance(getattr(call, "parent", None), ast.keyword):
                     yield "vars"
     if "__dict__" in module.source.text and any(node.attr == "__dict__" for node in module.nodes(ast.Attribute)):
         yield "vars"
@@ -297,7 +300,7 @@ def _splats(module: Module) -> Iterator[str]:
 
 def _sections(call: ast.Call, origin: str | None) -> Iterator[str]:
     """`build(config["model"])` for a `build` that is imported from `origin`, and `config["model"].items()`."""
-    if isinstance(call.func, ast.Attribute) and call.func.attr in ("items", "values", "keys"):
+    if isinstance(call.func, ast.Attribute) and call.func.attr in _VIEWS:
         yield from _section(call.func.value)
     elif origin is not None:
         for value in _given(call):
@@ -334,7 +337,8 @@ def _whole(node: ast.expr) -> Iterator[str]:
 
 
 _TAKE_ALL = listed("instantiate model_validate from_dict fields structured")
-_PARSERS = re.compile(r"(^|\.)(ArgumentParser|ArgParser)$|argument_parser$", re.M)
+_VIEWS = listed("items values keys")
+_PARSERS = re.compile(r"(^|\.)(ArgumentParser|ArgParser)$|argument_parser$")
 _OPAQUE = re.compile(
     r"HfArgumentParser|TrlParser|SimpleParsing|simple_parsing|LightningCLI|parse_known_args|add_argparse_args|configargparse|"
     r"deepspeed\.add_config|hydra\.main|fire\.Fire|tyro|jsonargparse|absl|gin\.|tap\b|docopt|add_config_arguments"
@@ -343,15 +347,15 @@ _OPAQUE = re.compile(
 
 def _parser(module: Module, facts: Facts) -> str:
     names = {callee.dotted for callee in module.callees} | set(facts.imports)
-    listing = "\n".join(names)
     adding = [call for callee in module.callees if callee.name.endswith(".add_argument") for call in callee.calls]
-    if _OPAQUE.search(listing) or any(map(_is_computed, adding)):
+    defining = set(map(_defining, names))
+    if "opaque" in defining or any(map(_is_computed, adding)):
         return "opaque"
-    if _PARSERS.search(listing):
+    if "argparse" in defining:
         return "argparse"
-    if any(name.startswith("click.") or name == "click" for name in names):
+    if "click" in defining:
         return "click"
-    if any(name.startswith("typer.") or name == "typer" for name in names):
+    if "typer" in defining:
         if any(map(_is_registering, module.calls)):
             return "opaque"
         facts.options = sorted(
@@ -365,6 +369,17 @@ def _parser(module: Module, facts: Facts) -> str:
         )
         return "typer"
     return ""
+
+
+@functools.lru_cache(maxsize=65536)
+def _defining(name: str) -> str:
+    """How options are defined by whoever imports or calls the name; nothing for the many that define none."""
+    if _OPAQUE.search(name):
+        return "opaque"
+    if _PARSERS.search(name):
+        return "argparse"
+    package = name.partition(".")[0]
+    return package if package in ("click", "typer") else ""
 
 
 def _is_registering(call: ast.Call) -> bool:

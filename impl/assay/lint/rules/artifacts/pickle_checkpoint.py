@@ -36,14 +36,15 @@ _PICKLES = listed(
     "pickle.load pickle.loads cPickle.load cPickle.loads dill.load dill.loads cloudpickle.load cloudpickle.loads "
     "joblib.load sklearn.externals.joblib.load pandas.read_pickle pd.read_pickle"
 )
+_LOADS = _PICKLES | {"torch.load", "numpy.load", "np.load"}
 
 
 @RULE.python
 def check(module: Module) -> Iterator[Hit]:
     if module.is_test:
         return
-    for call in module.calls:
-        name = module.called(call)
+    loads = [(one.dotted, call) for one in module.callees if one.dotted in _LOADS for call in one.calls]
+    for name, call in loads:
         if name == "torch.load":
             only = keyword(call, "weights_only")
             if only is None and not any(k.arg is None for k in call.keywords):
@@ -52,7 +53,7 @@ def check(module: Module) -> Iterator[Hit]:
                 yield _hit(call, "likely", "`torch.load(weights_only=False)` runs whatever the file holds")
         elif name in _PICKLES:
             yield _hit(call, "look", f"`{name}` runs whatever the file holds")
-        elif name in ("numpy.load", "np.load") and constant(keyword(call, "allow_pickle")) is True:
+        elif constant(keyword(call, "allow_pickle")) is True:
             yield _hit(call, "look", "`allow_pickle=True` runs whatever the file holds")
 
 

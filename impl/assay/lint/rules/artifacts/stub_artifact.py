@@ -54,10 +54,11 @@ def check_script(source: Source) -> Iterator[Hit]:
 def check(module: Module) -> Iterator[Hit]:
     if module.is_test:
         return
+    for call in [call for callee in module.callees if callee.dotted == "torch.save" for call in callee.calls]:
+        if call.args and _is_made_up(module, call.args[0]):
+            yield Hit(call.lineno, "likely", "what is saved as weights is written out in the source")
     for call in module.calls:
         last = call.func.attr if isinstance(call.func, ast.Attribute) else ""
-        if module.called(call) == "torch.save" and call.args and _is_made_up(module, call.args[0]):
-            yield Hit(call.lineno, "likely", "what is saved as weights is written out in the source")
         if last not in ("write_text", "write_bytes", "write") or not call.args or not _is_literal(call.args[0]):
             continue
         receiver = call.func.value if isinstance(call.func, ast.Attribute) else call

@@ -42,6 +42,7 @@ _MADE_UP = (
     "test",
     "benchmark",
 }
+_NO_LABELS = _MADE_UP | {"idx", "index", "ids", "network", "length"}
 
 
 @RULE.python
@@ -50,9 +51,7 @@ def check(module: Module) -> Iterator[Hit]:
         return
     for name, value in _given(module):
         words = vocabulary.words(name)
-        if words.isdisjoint(vocabulary.LABELS) or not words.isdisjoint(
-            _MADE_UP | {"idx", "index", "ids", "network", "length"}
-        ):
+        if words.isdisjoint(vocabulary.LABELS) or not words.isdisjoint(_NO_LABELS):
             continue
         if vocabulary.says(module.context(value), _MADE_UP):
             continue

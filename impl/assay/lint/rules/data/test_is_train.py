@@ -112,13 +112,11 @@ def _is_cut(entries: list[Entry], path: list[str]) -> bool:
 
 def _given_twice(module: Module) -> Iterator[Hit]:
     for call in module.calls:
-        if not call.keywords:
+        held_out = keyword(call, "eval_dataset", "val_dataset", "validation_data") if call.keywords else None
+        if held_out is None:
             continue
-        trained, held_out = (
-            keyword(call, "train_dataset"),
-            keyword(call, "eval_dataset", "val_dataset", "validation_data"),
-        )
-        if trained is not None and held_out is not None and _same(trained, held_out):
+        trained = keyword(call, "train_dataset")
+        if trained is not None and _same(trained, held_out):
             yield Hit(
                 call.lineno, "certain", f"`{ast.unparse(trained)}` is both what is trained on and what is evaluated"
             )
@@ -137,8 +135,9 @@ def _loaded_twice(module: Module) -> Iterator[Hit]:
         call = assign.value
         if not isinstance(call, ast.Call) or not call.args:
             continue
-        called, name = name_of(call.func).rpartition(".")[2], name_of(assign.targets[0])
-        if called not in _LOADERS or not name:
+        called = name_of(call.func).rpartition(".")[2]
+        name = name_of(assign.targets[0]) if called in _LOADERS else ""
+        if not name:
             continue
         if any(isinstance(p, ast.If) for p in parents(assign)):
             continue

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import functools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from assay.lint import flow
 from assay.lint.module import Module, argument, constant, keyword, name_of, string
@@ -78,12 +78,12 @@ def squash(module: Module, call: ast.Call) -> str:
     return _kind(module.called(call) or getattr(call.func, "attr", ""))
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=65536)
 def _is_logit_loss(called: str) -> bool:
     return _LOGIT_LOSS.search(called) is not None
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=65536)
 def _kind(called: str) -> str:
     found = _SQUASH.search(called)
     return found.group(2) if found else ""
@@ -126,11 +126,11 @@ def _losses(module: Module) -> set[str]:
 def _squashing(module: Module) -> set[str]:
     """Names that hold a network whose output is squashed: a Sequential, or a class of this file."""
     built = [
-        (name_of(assign.targets[0]), assign.value)
+        (name_of(assign.targets[0]), assign.value, _ends_squashed(module, assign.value))
         for assign in module.nodes(ast.Assign)
         if isinstance(assign.value, ast.Call) and name_of(assign.targets[0])
     ]
-    layers = _always(built, lambda made: _ends_squashed(module, made))
+    layers = _always((name, ends) for name, _, ends in built)
     classes = set()
     for node in module.nodes(ast.ClassDef):
         forward = next((f for f in node.body if isinstance(f, ast.FunctionDef) and f.name == "forward"), None)
@@ -140,12 +140,15 @@ def _squashing(module: Module) -> set[str]:
             for value in returned
         ):
             classes.add(node.name)
-    return _always(built, lambda made: _ends_squashed(module, made) or module.called(made) in classes)
+    return _always((name, ends or module.called(made) in classes) for name, made, ends in built)
 
 
-def _always(built: Sequence[tuple[str, ast.Call]], holds: Callable[[ast.Call], bool]) -> set[str]:
+def _always(built: Iterable[tuple[str, bool]]) -> set[str]:
     """The names for which it holds of everything that they are given."""
-    return {name for name, made in built if holds(made)} - {name for name, made in built if not holds(made)}
+    names: dict[bool, set[str]] = {True: set(), False: set()}
+    for name, holds in built:
+        names[holds].add(name)
+    return names[True] - names[False]
 
 
 def _ends_squashed(module: Module, call: ast.expr | None) -> bool:

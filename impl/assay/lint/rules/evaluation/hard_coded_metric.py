@@ -34,6 +34,8 @@ RULE = Rule(
 
 
 _VERBS = vocabulary.listed("evaluate evaluation eval validate validation assess benchmark")
+_CLAIMS = vocabulary.EVALUATING | vocabulary.METRICS | _VERBS
+_NO_CLAIM = vocabulary.DELIBERATE - {"benchmark"} | vocabulary.NOT_MEASURED
 _AROUND = vocabulary.listed(
     "model models run do perform full final epoch loop step checkpoint one all on dataset data set performance "
     "predictions results network policy agent classifier and compute get"
@@ -58,14 +60,14 @@ def check(module: Module) -> Iterator[Hit]:
     if module.is_test:
         return
     for function in module.functions:
-        if vocabulary.says(function.name, vocabulary.DELIBERATE - {"benchmark"} | vocabulary.NOT_MEASURED):
+        if vocabulary.says(function.name, _NO_CLAIM):
             continue
         yield from _function(module, function)
 
 
 def _function(module: Module, function: Function) -> Iterator[Hit]:
     named = vocabulary.is_metric(function.name) or _is_result(module, function)
-    if not (named or vocabulary.says(function.name, vocabulary.EVALUATING | vocabulary.METRICS | _VERBS)):
+    if not (named or vocabulary.says(function.name, _CLAIMS)):
         return
     scope = module.scope(function)
     returned = scope.returns()

@@ -33,6 +33,8 @@ RULE = Rule(
     words=("rand|rng|normal|gauss|uniform|poisson",),
 )
 _NAMES = vocabulary.METRICS | vocabulary.PREDICTIONS
+_NO_CLAIM = vocabulary.DELIBERATE | vocabulary.NOT_MEASURED
+_PRETENDED = vocabulary.DELIBERATE - {"generate", "test", "tests", "sample", "benchmark"}
 _SCORER = re.compile(r"(^|[._])(\w+_score|compute_(mrr|ndcg|f1|auc|map|accuracy)|ndcg_at_k|recall_at_k)$")
 _VAGUE = vocabulary.listed(
     "probability probabilities probs prob map ap coherence correlation acc hits precision iou logit reward rewards"
@@ -44,11 +46,9 @@ def check(module: Module) -> Iterator[Hit]:
     if module.is_test:
         return
     for name, value in [*_given(module), *_scored(module), *_returned(module)]:
-        if not vocabulary.says(name, _NAMES) or vocabulary.says(name, vocabulary.DELIBERATE | vocabulary.NOT_MEASURED):
+        if not vocabulary.says(name, _NAMES) or vocabulary.says(name, _NO_CLAIM):
             continue
-        if vocabulary.says(
-            module.context(value), vocabulary.DELIBERATE - {"generate", "test", "tests", "sample", "benchmark"}
-        ):
+        if vocabulary.says(module.context(value), _PRETENDED):
             continue
         if origin.only_random(origin.of(module, value, module.scope_of(value))):
             strong = vocabulary.says(name, vocabulary.CORE_METRICS) and not name.endswith("_score")
@@ -77,7 +77,7 @@ def _scored(module: Module) -> Iterator[tuple[str, ast.expr]]:
                     yield callee.dotted.rpartition(".")[2], value
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=65536)
 def _is_scorer(name: str) -> bool:
     libraries = ("sklearn.metrics.", "torchmetrics.", "evaluate.", "scipy.stats.")
     return name.startswith(libraries) or _SCORER.search(name) is not None
