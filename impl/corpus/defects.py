@@ -27,6 +27,7 @@ exclusive; a negative number is one node, sign and all.
 """
 
 import ast
+import copy
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -220,6 +221,7 @@ class _Subject:
 
     def __init__(self, source: str, canonical: bool = False) -> None:
         self.source, self.node = (source, function_node(source)) if canonical else _canonical(source)
+        self._lines = self.source.split("\n")
         self.changes = mutations.changes(self.node)
 
     def operators(self) -> list[str]:
@@ -254,12 +256,17 @@ class _Subject:
         try:
             if _has_twin(steps, new):
                 return None
-            text = unparse(self.node)
+            place = max(place for place, step in enumerate(steps) if isinstance(step.node, ast.stmt))
+            before = steps[place].node
+            meant = new if before is steps[-1].node else before
+            assert isinstance(before, ast.stmt)
+            assert isinstance(meant, ast.stmt)
+            text = self._with(before, meant)
             if text == self.source:
                 return None
             tree = parse(text)
             # The text must mean the tree that was meant: precedence and literals are where it could differ.
-            if len(tree.body) != 1 or not same(tree.body[0], self.node):
+            if len(tree.body) != 1 or not _same_head(_reached(tree, steps[1 : place + 1]), meant):
                 return None
         except (SyntaxError, ValueError):
             return None
@@ -269,11 +276,43 @@ class _Subject:
             return None
         node = tree.body[0]
         assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        found: ast.AST = node
-        for step in steps[1:]:
-            value = getattr(found, step.field)
-            found = value if step.index is None else value[step.index]
-        return Defect(change.operator, text, _span(found)), node
+        return Defect(change.operator, text, _span(_reached(tree, steps[1:]))), node
+
+    def _with(self, before: ast.stmt, after: ast.stmt) -> str:
+        """The canonical text with one statement, or the head of one, written anew: a tenth of all of it, or less."""
+        if isinstance(before, ast.Match):  # its change may be in any of its cases
+            return unparse(self.node)
+        last = before.end_lineno
+        body = getattr(before, "body", None)
+        if body:
+            last = min(each.lineno for each in (body[0], *getattr(body[0], "decorator_list", ()))) - 1
+            while not self._lines[last - 1]:  # before a definition
+                last -= 1
+            after = copy.copy(after)
+            for field in _BLOCKS:
+                setattr(after, field, [])
+        text = unparse(after)
+        if isinstance(before, ast.If) and self._lines[before.lineno - 1].startswith("elif", before.col_offset):
+            text = f"el{text}"
+        return "\n".join([*self._lines[: before.lineno - 1], " " * before.col_offset + text, *self._lines[last:]])
+
+
+_BLOCKS: Final = ("body", "orelse")
+
+
+def _same_head(first: ast.AST, second: ast.AST) -> bool:
+    """Whether two statements are written alike, blocks aside."""
+    fields = [field for field in second._fields if field not in _BLOCKS]
+    return type(first) is type(second) and all(same(getattr(first, each), getattr(second, each)) for each in fields)
+
+
+def _reached(tree: ast.Module, steps: Sequence[Step]) -> ast.AST:
+    """The node at the end of `steps`, which begin in the one function of `tree`."""
+    found: ast.AST = tree.body[0]
+    for step in steps:
+        value = getattr(found, step.field)
+        found = value if step.index is None else value[step.index]
+    return found
 
 
 def _known(ranked: Iterable[tuple[int | None, int]]) -> Iterator[tuple[int, int]]:

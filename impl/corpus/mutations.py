@@ -93,6 +93,17 @@ def changes(node: FunctionNode) -> list[Change]:
 _Bound = frozenset[str]
 
 
+class _Children(dict[type[ast.AST], tuple[str, ...]]):
+    """Fields of a kind of node that may hold something to change; contexts and operators do not."""
+
+    def __missing__(self, kind: type[ast.AST]) -> tuple[str, ...]:
+        self[kind] = found = tuple(field for field in kind._fields if field not in ("ctx", "op", "ops"))
+        return found
+
+
+_CHILDREN: Final = _Children()
+
+
 class _Finder:
     """Walks a body in order of execution, knowing which names are bound for certain at each point."""
 
@@ -254,7 +265,7 @@ class _Finder:
                 self.path.pop()
 
     def _generic(self, node: ast.AST) -> None:
-        for field in node._fields:
+        for field in _CHILDREN[type(node)]:
             value = getattr(node, field, None)
             if isinstance(value, list):
                 self._children(node, field)
@@ -263,8 +274,6 @@ class _Finder:
 
     def _expression(self, node: ast.AST) -> None:
         match node:
-            case ast.JoinedStr() | ast.expr_context() | ast.operator() | ast.boolop() | ast.cmpop():
-                pass
             case ast.Name():
                 self._name(node)
             case ast.Constant():
@@ -294,6 +303,8 @@ class _Finder:
             case ast.NamedExpr():
                 self._child(node, "value")
                 self._bind(node.target)
+            case ast.JoinedStr():
+                pass
             case _:
                 self._generic(node)
 

@@ -13,7 +13,6 @@ import hashlib
 import json
 import random
 import sys
-import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -234,38 +233,28 @@ class _Group:
         self.executed: list[tuple[_Version, Outcome]] = []
         self.dropped: Counter[str] = Counter()
         self.missing: dict[str, str] = {}
-        self.has_mutants = threading.Event()
 
-    def run(self, before: "_Group | None", used: Counter[str]) -> None:
-        """Execute everything; mutants are made after those of the group `before`, since `used` balances them."""
+    def run(self) -> None:
+        """Execute everything."""
         plan = self._plan
-        try:
-            with Sandbox(plan.cells) as sandbox, Sandbox(plan.cells) as warm:
-                passing = _warmed(_passing(_preloaded(self._problems), sandbox, plan, self.dropped))
-                cells = {problem: warm if outcome.loaded else sandbox for problem, outcome in passing.items()}
-                right = _confirmed(passing, cells, plan, self.dropped)
-                outcomes = _execute([*_written(right, plan)], right, cells, plan, f"{self.name} rewrites")
-                kept = [version for version, outcome in outcomes if outcome.passed]
-                if before is not None:
-                    before.has_mutants.wait()
-                mutants = [*_mutated(kept, plan, used)]
-                self.has_mutants.set()
-                self.executed = outcomes + _execute(mutants, right, cells, plan, f"{self.name} mutants")
-                if sandbox.is_used:
-                    self.missing = sandbox.missing
-        finally:
-            self.has_mutants.set()  # else an error here would leave the next group waiting
+        with Sandbox(plan.cells) as sandbox, Sandbox(plan.cells) as warm:
+            passing = _warmed(_passing(_preloaded(self._problems), sandbox, plan, self.dropped))
+            cells = {problem: warm if outcome.loaded else sandbox for problem, outcome in passing.items()}
+            right = _confirmed(passing, cells, plan, self.dropped)
+            outcomes = _execute([*_written(right, plan)], right, cells, plan, f"{self.name} rewrites")
+            kept = [version for version, outcome in outcomes if outcome.passed]
+            self.executed = outcomes + _execute([*_mutated(kept, plan)], right, cells, plan, f"{self.name} mutants")
+            if sandbox.is_used:
+                self.missing = sandbox.missing
 
 
 def _side_by_side(by_cell: Mapping[str, Sequence[Problem]], plan: Plan) -> list[_Group]:
     """All groups, in their order, as many at a time as the plan has cells."""
     total = sum(map(len, by_cell.values()))
     groups = [_Group(name, group, plan, total) for name, group in by_cell.items()]
-    used: Counter[str] = Counter()
     with ThreadPoolExecutor(plan.cells) as pool:
         try:
-            # They begin in order: the one that another waits for has begun.
-            list(pool.map(lambda group, before: group.run(before, used), groups, [None, *groups]))
+            list(pool.map(_Group.run, groups))
         except BaseException:  # an interrupted run does not wait for what has not begun
             pool.shutdown(cancel_futures=True)
             raise
@@ -373,13 +362,15 @@ def _written(right: Mapping[Problem, Outcome], plan: Plan) -> Iterator[_Version]
                 yield _Version(problem, "rewrite", operator, "", source)
 
 
-def _mutated(passing: Sequence[_Version], plan: Plan, used: Counter[str]) -> Iterator[_Version]:
+def _mutated(passing: Sequence[_Version], plan: Plan) -> Iterator[_Version]:
+    """Mutants of each, operators as even as they can be within one problem: no other problem's outcome matters."""
+    used: dict[str, Counter[str]] = defaultdict(Counter)
     for version in passing:
         if version.kind == "submission":
             continue
         rng = random.Random(f"{plan.seed} {version.problem.problem} {version.operator}")
         try:
-            made = defects.mutants(version.source, rng, plan.mutants, used)
+            made = defects.mutants(version.source, rng, plan.mutants, used[version.problem.problem])
         except (ValueError, RecursionError):
             continue
         for defect in made:

@@ -191,6 +191,29 @@ def test_example_source_that_is_not_canonical_is_made_so() -> None:
     assert defect.source == "def h(a, b):\n    return a <= b"
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def h(a, b):\n    elif_a = a < b\n    return elif_a",
+        "def h(a, b):\n    if a:\n        return 1\n    elif a < b:\n        return 2\n    return 3",
+        "def h(a, b):\n    if a < b:\n\n        @d\n        def k():\n            return a\n    return b",
+        "def h(a, b):\n    while a < b:\n        a += 1\n    else:\n        a = 0\n    return a",
+        "def h(a, b):\n    with a(b < 2) as c, b:\n        return c",
+        "def h(a, b):\n    match a < b:\n        case True if a > b:\n            return (a < b)\n    return b",
+        'def h(a, b):\n    return a < b and f"""{a}\n    if {b}:\n"""',
+    ],
+)
+def test_example_a_change_writes_its_own_statement_anew_and_nothing_else(source: str) -> None:
+    canonical = ast.unparse(ast.parse(source)).strip("\n")
+    made = [mutate(source, "compare", random.Random(seed)) for seed in range(20)]
+    texts = {each.source for each in made if each is not None}
+    assert len(texts) == sum(isinstance(node, ast.Compare) for node in ast.walk(ast.parse(source)))
+    for text in texts:
+        assert ast.unparse(ast.parse(text)).strip("\n") == text
+        before, after = canonical.split("\n"), text.split("\n")
+        assert sum(old != new for old, new in zip(before, after, strict=True)) == 1
+
+
 def test_errors() -> None:
     with pytest.raises(ValueError, match='unknown defect operator "arithmetics"; known: arithmetic, boolean'):
         mutate("def h(): pass", "arithmetics", random.Random(0))

@@ -8,9 +8,7 @@ import json
 import subprocess
 import sys
 import sysconfig
-import threading
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -177,43 +175,28 @@ def test_example_the_report_counts_what_was_executed(built: tuple[Path, dict[str
     assert all(0 <= passed <= of for passed, of in report["rewrites_passed"].values())
 
 
-@pytest.fixture
-def side_by_side(data: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Four groups in two threads; nothing is executed. The first is slower than any that does not wait for it."""
-    names, here, mutated = [f"g{place}" for place in range(4)], threading.local(), threading.Event()
-    each = {name: [replace(problems.mbpp(data)[0], problem=name)] for name in names}
-    order: list[str] = []
-
-    def run(broken: str = "") -> list[str]:
-        def passing(group: list[Any], *_: Any) -> dict[Any, Any]:
-            here.name = group[0].problem
-            if here.name == names[0]:
-                mutated.wait(0.3)
-            if here.name == broken:
-                raise CorpusError(f"{broken} is broken")
-            return {}
-
-        def made(*_: Any) -> Iterator[Any]:
-            order.append(here.name)
-            mutated.set()
-            return iter(())
-
-        monkeypatch.setattr(programs, "_passing", passing)
-        monkeypatch.setattr(programs, "_mutated", made)
-        assert [group.name for group in programs._side_by_side(each, PLAN)] == names
-        return order
-
-    return run
-
-
-def test_law_groups_beside_each_other_make_their_mutants_in_order(side_by_side: Any) -> None:
-    assert side_by_side() == ["g0", "g1", "g2", "g3"]
+def test_law_programs_of_a_problem_do_not_depend_on_the_problems_beside_it() -> None:
+    """What one doctest finds on a machine must not change the mutants of all others."""
+    found = [problems._from_assertions(row) for row in mbpp_rows()]
+    together, _ = programs.label(found, PLAN)
+    alone = [row for problem in found[::2] for row in programs.label([problem], PLAN)[0]]
+    assert len(alone) > 10
+    assert alone == [row for row in together if row.problem in {problem.problem for problem in found[::2]}]
 
 
 @pytest.mark.parametrize("broken", ["g0", "g2", "g3"])
-def test_law_a_group_that_breaks_is_told_of_and_none_waits_for_it(side_by_side: Any, broken: str) -> None:
+def test_law_a_group_that_breaks_is_told_of(data: Path, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+    """Four groups in two threads; nothing is executed."""
+
+    def passing(group: list[Any], *_: Any) -> dict[Any, Any]:
+        if group[0].problem == broken:
+            raise CorpusError(f"{broken} is broken")
+        return {}
+
+    monkeypatch.setattr(programs, "_passing", passing)
+    each = {name: [replace(problems.mbpp(data)[0], problem=name)] for name in (f"g{place}" for place in range(4))}
     with pytest.raises(CorpusError, match=f"{broken} is broken"):
-        side_by_side(broken)
+        programs._side_by_side(each, PLAN)
 
 
 def test_example_doctests_of_a_module_that_changes_with_the_hash_seed(tmp_path: Path) -> None:
