@@ -1303,7 +1303,7 @@ class FlightRecorder:
         }  # fmt: skip
         for name, parameter in self._ungraded.items():
             optimizer, group = groups.get(id(parameter), (None, {}))
-            decoupled = group.get("decoupled_weight_decay") or "AdamW" in type(optimizer).__name__
+            decoupled = group.get("decoupled_weight_decay") or type(optimizer).__name__.endswith(("AdamW", "Muon"))
             if optimizer is None or (group.get("weight_decay") and not decoupled):
                 continue
             state = optimizer.state.get(parameter, {})

@@ -34,7 +34,9 @@ class Muon(torch.optim.Optimizer):
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.95),
     ) -> None:
-        super().__init__(groups, {"weight_decay": weight_decay, "momentum": momentum, "betas": betas})
+        common = {"weight_decay": weight_decay, "momentum": momentum, "betas": betas}
+        # PyTorch's names, here and in the state: whoever reads an optimizer must know that decay is in no moment
+        super().__init__(groups, {**common, "decoupled_weight_decay": True})
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
@@ -51,7 +53,9 @@ class Muon(torch.optim.Optimizer):
         for parameter in parameters:
             assert parameter.grad is not None
             state = self.state[parameter]
-            mean = state.setdefault("momentum", torch.zeros_like(parameter))
+            if not state:
+                state["momentum_buffer"] = torch.zeros_like(parameter)
+            mean = state["momentum_buffer"]
             mean.lerp_(parameter.grad, 1 - group["momentum"])
             moves[tuple(parameter.shape)].append((parameter, parameter.grad.lerp(mean, group["momentum"])))  # Nesterov
         for (rows, columns), pairs in moves.items():
@@ -65,12 +69,12 @@ class Muon(torch.optim.Optimizer):
             assert parameter.grad is not None
             state = self.state[parameter]
             if not state:
-                state |= {"step": 0, "mean": torch.zeros_like(parameter), "square": torch.zeros_like(parameter)}
+                state |= {"step": 0, "exp_avg": torch.zeros_like(parameter), "exp_avg_sq": torch.zeros_like(parameter)}
             state["step"] = made = int(state["step"]) + 1
-            state["mean"].lerp_(parameter.grad, 1 - first)
-            state["square"].mul_(second).addcmul_(parameter.grad, parameter.grad, value=1 - second)
-            spread = (state["square"] / (1 - second**made)).sqrt_().add_(_EPSILON)
-            parameter.addcdiv_(state["mean"], spread, value=-group["lr"] / (1 - first**made))
+            state["exp_avg"].lerp_(parameter.grad, 1 - first)
+            state["exp_avg_sq"].mul_(second).addcmul_(parameter.grad, parameter.grad, value=1 - second)
+            spread = (state["exp_avg_sq"] / (1 - second**made)).sqrt_().add_(_EPSILON)
+            parameter.addcdiv_(state["exp_avg"], spread, value=-group["lr"] / (1 - first**made))
 
 
 def orthogonal(matrices: Tensor) -> Tensor:

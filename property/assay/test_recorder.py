@@ -438,8 +438,15 @@ def test_an_optimizer_from_before_the_recorder_is_taken_up_at_its_first_step(tmp
     assert flight["seeds"]["from_initialisation"] is False
 
 
-def test_a_gradient_that_comes_late_is_seen(tmp_path: Path) -> None:
-    """Between the close looks a gradient leaves its trace in the optimizer's moments."""
+def muon(net: Any) -> torch.optim.Optimizer:
+    """Matrices by Muon, whose weight decay is decoupled; vectors stay as they are."""
+    return torch.optim.Muon([p for p in net.parameters() if p.ndim == 2], lr=1e-3, weight_decay=0.1)
+
+
+@pytest.mark.parametrize("optimizer", [lambda net: torch.optim.AdamW(net.parameters(), 1e-2), muon])
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_gradient_that_comes_late_is_seen(tmp_path: Path, optimizer: Any, seen: bool) -> None:
+    """Between the close looks a gradient leaves its trace in the optimizer's moments; decay alone leaves none."""
 
     class Late(Net):
         step = 0
@@ -448,15 +455,16 @@ def test_a_gradient_that_comes_late_is_seen(tmp_path: Path) -> None:
             Late.step += 1
             output = super().forward(batch)
             if Late.step == 12:
-                output["loss"] = output["loss"] + self.late.sum()
+                output["loss"] = output["loss"] + self.late.sum() * seen
             return output
 
         def __init__(self) -> None:
             super().__init__()
-            self.late = torch.nn.Parameter(torch.ones(3))
+            self.late = torch.nn.Parameter(torch.ones(3, 3))
 
-    flight = record(lambda: fit(Late(), [batch_of(step) for step in range(15)]), tmp_path)
-    assert flight["parameters"]["without_gradient"] == []
+    net = Late()
+    flight = record(lambda: fit(net, [batch_of(step) for step in range(15)], optimizer(net)), tmp_path)
+    assert ("late" in flight["parameters"]["without_gradient"]) is not seen
 
 
 def test_zero_initialised_adapters_are_not_accused(tmp_path: Path) -> None:

@@ -101,3 +101,25 @@ def test_law_a_saved_state_goes_on_to_the_same_bits() -> None:
     optimizer.load_state_dict(state)
     train(3)
     assert all(torch.equal(one, other) for one, other in zip((*matrices, *others), after, strict=True))
+
+
+def test_law_who_reads_the_optimizer_finds_pytorchs_names() -> None:
+    """A recorder looks for moments to tell what had a gradient; decay, which is in none of them, is no gradient."""
+    matrix, vector, idle = (torch.nn.Parameter(torch.ones(*shape)) for shape in ((2, 3), (3,), (2, 2)))
+    optimizer = Muon([{"params": [matrix, idle], "lr": 0.1, "orthogonal": True}, {"params": [vector], "lr": 0.1, "orthogonal": False}])  # fmt: skip
+    (matrix @ vector).sum().backward()
+    optimizer.step()
+    assert all(group["decoupled_weight_decay"] is True for group in optimizer.param_groups)
+    names = {
+        key for one in (torch.optim.Muon([matrix]), torch.optim.AdamW([vector])) for key in _state_after_a_step(one)
+    }
+    assert {*optimizer.state[matrix], *optimizer.state[vector]} == names
+    assert not optimizer.state[idle]
+
+
+def _state_after_a_step(optimizer: torch.optim.Optimizer) -> set[str]:
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    return {key for state in optimizer.state.values() for key in state}
