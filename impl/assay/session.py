@@ -295,9 +295,17 @@ class Session:
         )
 
     def subject(
-        self, name: str, *, data: Mapping[str, Path] | None = None, datasets: Sequence[Dataset] = ()
+        self,
+        name: str,
+        *,
+        data: Mapping[str, Path] | None = None,
+        datasets: Sequence[Dataset] = (),
+        meanwhile: Sequence[Callable[[], object]] = (),
     ) -> Subject:
-        """The subject of a system with its training files (by the name that `train` reads them under)."""
+        """The subject of a system with its training files (by the name that `train` reads them under).
+
+        `meanwhile` is called while it trains: data sets for judging that training does not need.
+        """
         spec = self.project.spec(name)
         subject = Subject(
             spec,
@@ -307,6 +315,7 @@ class Session:
             sabotage.data(data or {}),
             datasets,
             on_progress=self.say,
+            meanwhile=[lambda: self.seen_by(subject), *meanwhile],
         )
         self._subjects.append(subject)
         return subject

@@ -5,8 +5,10 @@ Gold never passes through here. Everything about an artifact that can be derived
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -184,6 +186,9 @@ class Subject:
         data: training data by the name under which `train` gets it; a file each.
         datasets: the data sets those files belong to, for the evidence.
         on_progress: receives short texts while a long step runs.
+        meanwhile: called, one after the other, while the subject trains in its own process, from its first update on:
+            what it prepares before needs the machine itself. Training has ended when they have, too; what one raises
+            is left to whoever asks for its work again.
     """
 
     def __init__(
@@ -196,6 +201,7 @@ class Subject:
         datasets: Sequence[Dataset] = (),
         on_progress: Callable[[str], None] | None = None,
         overrides: Mapping[str, Any] | None = None,
+        meanwhile: Sequence[Callable[[], object]] = (),
     ) -> None:
         if spec.system.trains and profile not in spec.profile:
             raise SubjectError(
@@ -205,6 +211,7 @@ class Subject:
         self.data, self.datasets = dict(data), tuple(datasets)
         self.overrides = dict(overrides or {})
         self._on_progress = on_progress
+        self._meanwhile = tuple(meanwhile)
         self._workers: dict[int | None, Worker] = {}
         self._loaded: set[tuple[int | None, str]] = set()
         self._variants: list[Subject] = []
@@ -526,9 +533,12 @@ class Subject:
 
     def _train(self, folder: Path, stop_after: int | None = None) -> None:
         self._say(f"training {self.name} ({self.profile_name})")
+        beside = _Beside(self._meanwhile)
 
         def progress(state: dict[str, Any]) -> None:
             updates, loss = state.get("updates", 0), state.get("loss")
+            if updates:
+                beside.begin()
             text = f"training {self.name} ({self.profile_name}): update {updates:,}"
             self._say(text + (f", loss {loss:.4f}" if updates and isinstance(loss, float) else ""))
 
@@ -552,6 +562,7 @@ class Subject:
                 record=self.recorded,
                 stop_after=stop_after,
             )
+            beside.end()
         artifacts.weight_files(folder)
         (folder / "harness.json").write_text(json.dumps({"unread": answer["unread"]}))
 
@@ -578,6 +589,28 @@ class Subject:
     def _say(self, text: str) -> None:
         if self._on_progress is not None:
             self._on_progress(text)
+
+
+class _Beside:
+    """Calls made one after the other in a thread, once `begin` is called; what ends well waits for them."""
+
+    def __init__(self, acts: Sequence[Callable[[], object]]) -> None:
+        self._acts = acts
+        self._thread: threading.Thread | None = None
+
+    def begin(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, daemon=True)
+            self._thread.start()
+
+    def end(self) -> None:
+        if self._thread is not None:
+            self._thread.join()
+
+    def _work(self) -> None:
+        for act in self._acts:
+            with contextlib.suppress(Exception):
+                act()
 
 
 def _some(n: int, seed: int) -> list[int]:

@@ -269,6 +269,56 @@ def test_parallel_run_trains_once_and_judges_all(toy):
     assert {row["verdict"] for row in toy.rows().values()} == {"PASS"}
 
 
+def test_what_judging_needs_is_made_while_the_subject_trains(toy):
+    """The subject waits for a sign of it, the judge for its end; what raises there stops neither."""
+    sign, end = toy.file("sign"), toy.file("end")
+    toy.edit(
+        "acceptance/conftest.py", "def toy(subject, points):",
+        "def toy(subject, points):\n    import pathlib, time\n"
+        f"    sign, end = pathlib.Path({str(sign)!r}), pathlib.Path({str(end)!r})\n"
+        "    acts = [lambda: 1 / 0, sign.touch, lambda: time.sleep(0.5), end.touch]",
+    )  # fmt: skip
+    toy.edit("acceptance/conftest.py", "datasets=[points]", "datasets=[points], meanwhile=acts")
+    toy.edit("toy.py", "import numpy as np", "import pathlib, time\nimport numpy as np\nimport torch")
+    toy.edit(
+        "toy.py", "    rows = json",
+        f"    sign = pathlib.Path({str(sign)!r})\n"
+        "    time.sleep(0.2)\n"
+        "    assert not sign.exists(), 'begun before the first update'\n"
+        "    weight = torch.nn.Parameter(torch.ones(1))\n"
+        "    optimizer = torch.optim.SGD([weight], lr=0.1)\n"
+        "    (weight**2).sum().backward()\n"
+        "    optimizer.step()\n"
+        "    while not sign.exists():\n        time.sleep(0.01)\n"
+        "    rows = json",
+    )  # fmt: skip
+    toy.edit("acceptance/test_size.py", "    judge(", f"    toy.artifact\n    assert open({str(end)!r})\n    judge(")
+    done = toy.pytest("acceptance/test_size.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert toy.rows()["size"]["verdict"] == "PASS"
+
+
+def test_a_subject_that_breaks_waits_for_nothing_beside_it(toy):
+    toy.edit(
+        "acceptance/conftest.py",
+        "datasets=[points]",
+        "datasets=[points], meanwhile=[lambda: __import__('time').sleep(60)]",
+    )
+    toy.edit("toy.py", "import numpy as np", "import numpy as np\nimport torch")
+    toy.edit(
+        "toy.py", "    rows = json",
+        "    weight = torch.nn.Parameter(torch.ones(1))\n"
+        "    optimizer = torch.optim.SGD([weight], lr=0.1)\n"
+        "    (weight**2).sum().backward()\n"
+        "    optimizer.step()\n"
+        "    raise RuntimeError('no more')\n    rows = json",
+    )  # fmt: skip
+    started = time.monotonic()
+    done = toy.pytest("acceptance/test_size.py")
+    assert "no more" in done.stdout + done.stderr
+    assert time.monotonic() - started < 50
+
+
 def test_subject_that_breaks_gives_its_last_words(toy):
     toy.edit("toy.py", "    weight = ", '    raise ValueError("no such column")\n    weight = ')
     done = toy.pytest("acceptance")
