@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +17,19 @@ import numpy as np
 import pytest
 
 from acceptance import jsonl, sides
-from acceptance.graphsage import programs
+from acceptance.graphsage import places, programs
 from assay.session import Session
-from assay.subject import Dataset, Subject
+from assay.subject import Dataset, Predictions, Subject
 from corpus import defects, problems
 
 NEARLY_ARTEFACTS = ("boolean", "missing_return")
 RARE = 5  # a module that fewer training functions use is out of vocabulary, and counts as a miss
 
 
-def build_defects(out: Path, functions: str, seed: int, pairs: int, baseline_pairs: int) -> None:
-    """Original and mutant of held-out functions, and dev and training pairs for thresholds and baselines."""
-    sides_of = (("train", baseline_pairs), ("test", pairs), ("dev", pairs))
+def build_defects(out: Path, functions: str, seed: int, limits: Mapping[str, int]) -> None:
+    """Original and mutant of so many functions of each side at most."""
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
-        jobs = [pool.submit(_build_pairs, out, functions, seed, side, limit) for side, limit in sides_of]
+        jobs = [pool.submit(_build_pairs, out, functions, seed, side, limit) for side, limit in limits.items()]
         for job in jobs:
             job.result()
 
@@ -42,15 +41,15 @@ def _build_pairs(out: Path, functions: str, seed: int, side: str, limit: int) ->
     jsonl.write(out / f"{side}.jsonl", (asdict(pair) for pair in made))
 
 
-def build_ngram_scores(out: Path, pairs: str) -> None:
-    """Logistic regression on token 1- to 3-grams, trained on training pairs: probability of a defect."""
+def build_ngram_scores(out: Path, learnt: str, pairs: str) -> None:
+    """Logistic regression on token 1- to 3-grams of the pairs `learnt`: probability of a defect in the other pairs."""
     from sklearn.feature_extraction.text import HashingVectorizer
     from sklearn.linear_model import SGDClassifier
 
     vectorizer = HashingVectorizer(
         token_pattern=r"\w+|[^\w\s]+", ngram_range=(1, 3), n_features=2**18, binary=True, lowercase=False
     )
-    train = jsonl.read(Path(pairs) / "train.jsonl")
+    train = jsonl.read(Path(learnt) / "train.jsonl")
     texts = [row[kind] for row in train for kind in ("original", "mutant")]
     labels = [kind for _ in train for kind in (0, 1)]
     model = SGDClassifier(loss="log_loss", alpha=1e-6, max_iter=10, tol=None, random_state=0, average=True)
@@ -122,15 +121,109 @@ class Defects:
         return np.flatnonzero(~np.isin(self.column("operator"), list(operators)))
 
 
-@pytest.fixture(scope="session")
-def builders() -> type[Builders]:
-    return Builders
+class DataSets:
+    """Every data set of this suite, built when it is first asked for: by a test, or while the subject trains."""
 
+    def __init__(self, dataset: Callable[..., Dataset], tables: sides.Tables) -> None:
+        self._dataset, self._tables = dataset, tables
+        self.functions = sides.functions(dataset, tables)
 
-class Builders:
-    """Builders that a test module asks for by itself."""
+    def _programs(self, name: str, written: Sequence[str]) -> Dataset:
+        table, mbpp, contests = self._tables("programs"), programs.mbpp_file(), programs.contests_files()
+        files = {f"code_contests/{path.name}": path for path in contests} | ({} if mbpp is None else {"mbpp": mbpp})
+        absent = [name for name, there in (("mbpp", mbpp), ("contests", contests)) if not there]
+        table = table | {name: dict.fromkeys(table[name], 0) for name in absent}
+        return self._dataset(
+            name, programs.build_programs, sources=files, tables=["programs"],
+            functions=str(self.functions.folder), written=written, **table,
+        )  # fmt: skip
 
-    attribute_bayes = staticmethod(build_attribute_bayes)
+    def programs(self) -> Dataset:
+        """What the subject learns from: train.jsonl and dev.jsonl."""
+        return self._programs("programs", ["train", "dev"])
+
+    def heldout_programs(self) -> Dataset:
+        """test.jsonl"""
+        return self._programs("heldout-programs", ["test"])
+
+    def humaneval(self) -> Dataset | None:
+        """humaneval.jsonl; None where HumanEval is not here."""
+        file = programs.humaneval_file()
+        if file is None:
+            return None
+        return self._dataset(
+            "humaneval", programs.build_humaneval, sources={"humaneval": file}, tables=["humaneval"],
+            **self._tables("humaneval"),
+        )  # fmt: skip
+
+    def ngram_confidence(self, asked: Path) -> list[float]:
+        """Probability of passing by token n-grams, for the programs of a file."""
+        built = self._dataset(
+            "programs-ngram", programs.build_ngram_confidence, sources={},
+            learnt=str(self.programs().path("train.jsonl")), asked=str(asked),
+        )  # fmt: skip
+        scores: list[float] = json.loads(built.path("scores.json").read_text())
+        return scores
+
+    def defects(self) -> Dataset:
+        """Pairs that the subject is asked about: test.jsonl, and dev.jsonl for thresholds."""
+        table = self._tables("defects")
+        return self._defects("defects", {"test": table["pairs"], "dev": table["pairs"]})
+
+    def baseline_defects(self) -> Dataset:
+        """Pairs that baselines learn from: train.jsonl"""
+        return self._defects("defects-learnt", {"train": self._tables("defects")["baseline_pairs"]})
+
+    def _defects(self, name: str, limits: Mapping[str, int]) -> Dataset:
+        return self._dataset(
+            name, build_defects, sources={}, tables=["defects"],
+            functions=str(self.functions.folder), seed=self._tables("defects")["seed"], limits=limits,
+        )  # fmt: skip
+
+    def ngram_defects(self) -> dict[str, list[float]]:
+        """Probability of a defect by token n-grams, for the items of "dev" and "test"."""
+        built = self._dataset(
+            "defects-ngram", build_ngram_scores, sources={},
+            learnt=str(self.baseline_defects().folder), pairs=str(self.defects().folder),
+        )  # fmt: skip
+        scores: dict[str, list[float]] = json.loads(built.path("scores.json").read_text())
+        return scores
+
+    def guesses(self) -> dict[str, list[str]]:
+        """Places that guesses without a model point at in the mutants of test."""
+        built = self._dataset(
+            "defects-guesses", places.build_guesses, sources={},
+            learnt=str(self.baseline_defects().path("train.jsonl")), asked=str(self.defects().path("test.jsonl")),
+        )  # fmt: skip
+        guesses: dict[str, list[str]] = json.loads(built.path("guesses.json").read_text())
+        return guesses
+
+    def imports(self) -> Dataset:
+        """Masked functions that use a module: test.jsonl, dev.jsonl, and the vocabulary of training."""
+        return self._dataset(
+            "imports", build_imports, sources={}, tables=["imports"],
+            functions=str(self.functions.folder), **self._tables("imports"),
+        )  # fmt: skip
+
+    def bayes_imports(self) -> dict[str, np.ndarray]:
+        """Scores (N, K) of naive Bayes for the items of "dev" and "test"."""
+        built = self._dataset(
+            "imports-bayes", build_attribute_bayes, sources={},
+            functions=str(self.functions.folder), imports=str(self.imports().folder),
+        )  # fmt: skip
+        with np.load(built.path("scores.npz")) as scores:
+            return {side: scores[side] for side in ("dev", "test")}
+
+    def for_judging(self) -> list[Callable[[], object]]:
+        """What training does not wait for."""
+        return [
+            self.heldout_programs,
+            self.ngram_defects,
+            self.guesses,
+            self.bayes_imports,
+            self.humaneval,
+            lambda: self.ngram_confidence(self.heldout_programs().path("test.jsonl")),
+        ]
 
 
 @pytest.fixture(scope="session")
@@ -139,58 +232,62 @@ def tables(assay_session: Session) -> sides.Tables:
 
 
 @pytest.fixture(scope="session")
-def functions(dataset: Callable[..., Dataset], tables: sides.Tables) -> Dataset:
-    return sides.functions(dataset, tables)
+def made(dataset: Callable[..., Dataset], tables: sides.Tables) -> DataSets:
+    return DataSets(dataset, tables)
 
 
 @pytest.fixture(scope="session")
-def program_data(dataset: Callable[..., Dataset], functions: Dataset, tables: sides.Tables) -> Dataset:
-    table, mbpp, contests = tables("programs"), programs.mbpp_file(), programs.contests_files()
-    files = {f"code_contests/{path.name}": path for path in contests} | ({} if mbpp is None else {"mbpp": mbpp})
-    absent = [name for name, there in (("mbpp", mbpp), ("contests", contests)) if not there]
-    table = table | {name: dict.fromkeys(table[name], 0) for name in absent}
-    return dataset(
-        "programs", programs.build_programs, sources=files, tables=["programs"],
-        functions=str(functions.folder), **table,
-    )  # fmt: skip
+def functions(made: DataSets) -> Dataset:
+    return made.functions
 
 
 @pytest.fixture(scope="session")
-def humaneval_data(dataset: Callable[..., Dataset], tables: sides.Tables) -> Dataset:
-    file = programs.humaneval_file()
-    if file is None:
+def program_data(made: DataSets) -> Dataset:
+    return made.programs()
+
+
+@pytest.fixture(scope="session")
+def heldout_program_data(made: DataSets, graphsage: Subject) -> Dataset:
+    _ = graphsage.artifact  # which it is built beside
+    return made.heldout_programs()
+
+
+@pytest.fixture(scope="session")
+def heldout_programs(heldout_program_data: Dataset) -> programs.Programs:
+    return programs.Programs(heldout_program_data.rows("test.jsonl"))
+
+
+@pytest.fixture(scope="session")
+def humaneval_data(made: DataSets) -> Dataset:
+    found = made.humaneval()
+    if found is None:
         pytest.skip(
             f"HumanEval is not here: put it into the folder of public sets as {problems.HUMANEVAL.local} "
             "and name the folder in ASSAY_DATA"
         )
-    return dataset(
-        "humaneval", programs.build_humaneval, sources={"humaneval": file}, tables=["humaneval"],
-        **tables("humaneval"),
-    )  # fmt: skip
+    return found
 
 
 @pytest.fixture(scope="session")
-def heldout_programs(program_data: Dataset) -> programs.Programs:
-    return programs.Programs(program_data.rows("test.jsonl"))
-
-
-@pytest.fixture(scope="session")
-def graphsage(subject: Callable[..., Subject], functions: Dataset, program_data: Dataset) -> Subject:
+def graphsage(subject: Callable[..., Subject], made: DataSets, functions: Dataset, program_data: Dataset) -> Subject:
     files = {
         "train": functions.path("train.jsonl"),
         "dev": functions.path("dev.jsonl"),
         "train_programs": program_data.path("train.jsonl"),
         "dev_programs": program_data.path("dev.jsonl"),
     }
-    return subject("graphsage", data=files, datasets=[functions, program_data])
+    return subject("graphsage", data=files, datasets=[functions, program_data], meanwhile=made.for_judging())
 
 
 @pytest.fixture(scope="session")
-def defect_data(dataset: Callable[..., Dataset], functions: Dataset, tables: sides.Tables) -> Dataset:
-    return dataset(
-        "defects", build_defects, sources={}, tables=["defects"],
-        functions=str(functions.folder), **tables("defects"),
-    )  # fmt: skip
+def ask(graphsage: Subject) -> Callable[..., Predictions]:
+    """`ask(method, sources, ...)`: predictions of the subject, with as many processes as training has."""
+    return partial(graphsage.predictions, processes=graphsage.profile["processes"])
+
+
+@pytest.fixture(scope="session")
+def defect_data(made: DataSets) -> Dataset:
+    return made.defects()
 
 
 @pytest.fixture(scope="session")
@@ -209,16 +306,21 @@ def dev_defects(defect_data: Dataset) -> Defects:
 
 
 @pytest.fixture(scope="session")
-def ngram_scores(dataset: Callable[..., Dataset], defect_data: Dataset) -> dict[str, list[float]]:
-    """Probability of a defect by token n-grams, for the items of "dev" and "test"."""
-    built = dataset("defects-ngram", build_ngram_scores, sources={}, pairs=str(defect_data.folder))
-    scores: dict[str, list[float]] = json.loads(built.path("scores.json").read_text())
-    return scores
+def baseline_defects(made: DataSets) -> Dataset:
+    return made.baseline_defects()
 
 
 @pytest.fixture(scope="session")
-def import_data(dataset: Callable[..., Dataset], functions: Dataset, tables: sides.Tables) -> Dataset:
-    return dataset(
-        "imports", build_imports, sources={}, tables=["imports"],
-        functions=str(functions.folder), **tables("imports"),
-    )  # fmt: skip
+def ngram_scores(made: DataSets) -> dict[str, list[float]]:
+    """Probability of a defect by token n-grams, for the items of "dev" and "test"."""
+    return made.ngram_defects()
+
+
+@pytest.fixture(scope="session")
+def guesses(made: DataSets) -> dict[str, list[str]]:
+    return made.guesses()
+
+
+@pytest.fixture(scope="session")
+def import_data(made: DataSets) -> Dataset:
+    return made.imports()

@@ -59,15 +59,16 @@ def build_programs(
     seed: int,
     rewrites: int,
     mutants: int,
+    written: Sequence[str] = programs.SIDES,
 ) -> None:
-    """Write train.jsonl, dev.jsonl and test.jsonl with so many problems at most from doctests, MBPP and CodeContests.
+    """Write the sides `written` (train.jsonl, ...) with so many problems at most from doctests, MBPP and CodeContests.
 
     Which: `corpus.programs.draw`. Where a public set is absent its numbers are 0.
     """
     rows_of = {side: sides.records(Path(functions) / f"{side}.jsonl") for side in programs.SIDES}
     wanted = {"doctest": doctest, "mbpp": mbpp, "code_contests": contests}
     found = programs.draw(rows_of, wanted, seed, hub.folder())
-    for side in programs.SIDES:
+    for side in written:
         rows, report = programs.label(found[side], _plan(seed, rewrites, mutants))
         records.write(out / f"{side}.jsonl", rows)
         (out / f"{side}.report.json").write_text(json.dumps(report, indent=1))
@@ -78,25 +79,19 @@ def build_humaneval(out: Path, seed: int, rewrites: int, mutants: int) -> None:
     programs.build_humaneval(out, _plan(seed, rewrites, mutants), hub.folder())
 
 
-def build_ngram_confidence(out: Path, programs: str, humaneval: str) -> None:
-    """Logistic regression on token 1- to 3-grams of the training programs: probability of passing."""
+def build_ngram_confidence(out: Path, learnt: str, asked: str) -> None:
+    """Logistic regression on token 1- to 3-grams of the programs `learnt`: probability that those `asked` pass."""
     from sklearn.feature_extraction.text import HashingVectorizer
     from sklearn.linear_model import SGDClassifier
 
     vectorizer = HashingVectorizer(
         token_pattern=r"\w+|[^\w\s]+", ngram_range=(1, 3), n_features=2**18, binary=True, lowercase=False
     )
-    train = jsonl.read(Path(programs) / "train.jsonl")
+    train = jsonl.read(Path(learnt))
     model = SGDClassifier(loss="log_loss", alpha=1e-5, max_iter=20, tol=None, random_state=0, average=True)
     model.fit(vectorizer.transform([row["source"] for row in train]), [row["passed"] for row in train])
-    files = {"test": Path(programs) / "test.jsonl"}
-    if humaneval:
-        files["humaneval"] = Path(humaneval) / "humaneval.jsonl"
-    scores = {
-        name: model.predict_proba(vectorizer.transform([row["source"] for row in jsonl.read(path)]))[:, 1].tolist()
-        for name, path in files.items()
-    }
-    (out / "scores.json").write_text(json.dumps(scores))
+    scores = model.predict_proba(vectorizer.transform([row["source"] for row in jsonl.read(Path(asked))]))[:, 1]
+    (out / "scores.json").write_text(json.dumps(scores.tolist()))
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
@@ -13,20 +11,18 @@ from assay.evidence import CheckResult
 
 
 @pytest.fixture(scope="session")
-def ngram_confidence(dataset, program_data):
+def ngram_confidence(made, heldout_program_data):
     """Probability of passing by token n-grams, for the held-out programs."""
-    built = dataset("programs-ngram", programs.build_ngram_confidence, sources={}, humaneval="",
-                    programs=str(program_data.folder))  # fmt: skip
-    return json.loads(built.path("scores.json").read_text())["test"]
+    return made.ngram_confidence(heldout_program_data.path("test.jsonl"))
 
 
 @pytest.fixture(scope="session")
-def predictions(graphsage, heldout_programs):
-    return graphsage.predictions("confidences", heldout_programs.sources)
+def predictions(ask, heldout_programs):
+    return ask("confidences", heldout_programs.sources)
 
 
 @pytest.mark.requirement("graphsage/confidence.heldout")
-def test_knows_which_programs_pass(judge, predictions, heldout_programs, ngram_confidence, program_data):
+def test_knows_which_programs_pass(judge, predictions, heldout_programs, ngram_confidence, heldout_program_data):
     judge(
         predictions,
         gold=heldout_programs.passed,
@@ -40,7 +36,7 @@ def test_knows_which_programs_pass(judge, predictions, heldout_programs, ngram_c
             "origin": heldout_programs.column("origin"),
             "way": ways(heldout_programs.rows),
         },
-        datasets=[program_data],
+        datasets=[heldout_program_data],
         details={
             "inside a problem": inside(heldout_programs, predictions.values),
             "samples": samples(heldout_programs, predictions.values),
@@ -49,39 +45,37 @@ def test_knows_which_programs_pass(judge, predictions, heldout_programs, ngram_c
 
 
 @pytest.mark.requirement("graphsage/confidence.brier", "graphsage/confidence.ece")
-def test_probabilities_mean_what_they_say(judge, predictions, heldout_programs, program_data):
+def test_probabilities_mean_what_they_say(judge, predictions, heldout_programs, heldout_program_data):
     judge(
         predictions,
         gold=heldout_programs.passed,
         groups=heldout_programs.column("group"),
-        datasets=[program_data],
+        datasets=[heldout_program_data],
         details={"reliability": diagram(predictions.values, heldout_programs.passed)},
     )
 
 
 @pytest.mark.requirement("graphsage/confidence.spread")
-def test_confidence_varies(judge, predictions, heldout_programs, program_data):
-    judge(predictions, groups=heldout_programs.column("group"), datasets=[program_data])
+def test_confidence_varies(judge, predictions, heldout_programs, heldout_program_data):
+    judge(predictions, groups=heldout_programs.column("group"), datasets=[heldout_program_data])
 
 
 @pytest.mark.requirement("graphsage/confidence.humaneval")
-def test_confidence_on_humaneval(judge, graphsage, dataset, program_data, humaneval_data):
+def test_confidence_on_humaneval(judge, ask, made, humaneval_data):
     """Every program of all 164 problems, whole problems drawn for the interval; none may fail to parse."""
-    built = dataset("humaneval-ngram", programs.build_ngram_confidence, sources={}, programs=str(program_data.folder),
-                    humaneval=str(humaneval_data.folder))  # fmt: skip
     items = programs.Programs(humaneval_data.rows("humaneval.jsonl"))
-    answers = graphsage.predictions("confidences", items.sources)  # a text that does not parse is an error there
+    answers = ask("confidences", items.sources)  # a text that does not parse is an error there
     count = f"{len(answers.values):,} of {len(items.rows):,} programs parsed and answered"
     judge(
         answers,
         gold=items.passed,
         groups=items.column("problem"),
         baselines={
-            "ngram-logreg": json.loads(built.path("scores.json").read_text())["humaneval"],
+            "ngram-logreg": made.ngram_confidence(humaneval_data.path("humaneval.jsonl")),
             "size": items.sizes,
         },
         slices={"kind": items.column("kind")},
-        datasets=[program_data, humaneval_data],
+        datasets=[humaneval_data],
         checks=[CheckResult(name="parsed", ok=len(answers.values) == len(items.rows), detail=count)],
         details={
             "reliability": diagram(answers.values, items.passed),

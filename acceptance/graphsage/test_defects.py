@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import ast
-import random
-from collections import Counter
-
 import numpy as np
 import pytest
 
+from acceptance.graphsage import places
 from assay.metrics import Metric
 from assay.metrics.classification import threshold_at_fpr
-from corpus import defects
 
 
 @pytest.fixture(scope="session")
-def answers(graphsage, heldout_defects):
+def answers(ask, heldout_defects):
     """What the subject says of all held-out items; every source is read once for all rows."""
-    return graphsage.predictions("defects", heldout_defects.sources, seed=0)
+    return ask("defects", heldout_defects.sources, seed=0)
 
 
 @pytest.fixture(scope="session")
@@ -60,9 +56,7 @@ def test_finds_the_harder_defects(judge, scores, heldout_defects, ngram_scores, 
 
 
 @pytest.mark.requirement("graphsage/bugs.recall")
-def test_finds_defects_at_few_false_alarms(
-    judge, graphsage, scores, heldout_defects, dev_defects, ngram_scores, defect_data
-):
+def test_finds_defects_at_few_false_alarms(judge, ask, scores, heldout_defects, dev_defects, ngram_scores, defect_data):
     """Subject and baseline each alarm above the score that lets 5 % of the dev originals through."""
     dev_labels = dev_defects.gold["label"]
 
@@ -70,7 +64,7 @@ def test_finds_defects_at_few_false_alarms(
         cut = threshold_at_fpr(of_dev, dev_labels, fpr=0.05)
         return {"scores": np.asarray(found), "threshold": np.full(len(found), cut)}
 
-    own = graphsage.predictions("defect_scores", dev_defects.sources).values
+    own = ask("defect_scores", dev_defects.sources).values
     judge(
         scores.map(lambda found: with_threshold(found, own)),
         gold=heldout_defects.gold,
@@ -83,26 +77,22 @@ def test_finds_defects_at_few_false_alarms(
 
 
 @pytest.mark.requirement("graphsage/bugs.location")
-def test_points_at_the_changed_node(judge, answers, heldout_defects, defect_data):
-    kind = most_frequent_type(defect_data.rows("train.jsonl"))
-    mutants = [row["mutant"] for row in heldout_defects.rows]
+def test_points_at_the_changed_node(judge, answers, heldout_defects, guesses, defect_data, baseline_defects):
     gold = {
-        "label": [named(row["span"]) for row in heldout_defects.rows],
+        "label": [places.named(row["span"]) for row in heldout_defects.rows],
         "stratum": [row["operator"] for row in heldout_defects.rows],
     }
-    rng = random.Random(0)
     judge(
-        answers.map(lambda found: [named(span) for span in found["place"][1::2]], items=mutants),
+        answers.map(
+            lambda found: [places.named(span) for span in found["place"][1::2]],
+            items=[row["mutant"] for row in heldout_defects.rows],
+        ),
         gold=gold,
         groups=[row["distribution"] for row in heldout_defects.rows],
         clusters=[row["module"] for row in heldout_defects.rows],
-        baselines={
-            "random-node": [named(rng.choice(spans(source))) for source in mutants],
-            "random-site": [named(rng.choice(sites(source))) for source in mutants],
-            "frequent-type": [named(first_of_type(source, kind)) for source in mutants],
-        },
+        baselines=guesses,
         slices={"operator": gold["stratum"]},
-        datasets=[defect_data],
+        datasets=[defect_data, baseline_defects],
     )
 
 
@@ -116,46 +106,6 @@ def test_uses_its_edges(judge, answers, scores, heldout_defects, defect_data):
         baselines={"rewired": answers.values["rewired"]},
         datasets=[defect_data],
     )
-
-
-def named(span) -> str:
-    """A span as one word, which is compared a thousand times faster than it is as a list by every resampling."""
-    return ":".join(map(str, span))
-
-
-def spans(source: str) -> list[list[int]]:
-    """Every node's place: what a random guess would choose from."""
-    return [
-        [node.lineno, node.col_offset, node.end_lineno, node.end_col_offset]
-        for node in ast.walk(ast.parse(source))
-        if hasattr(node, "end_col_offset")
-    ]
-
-
-def sites(source: str) -> list[tuple[int, int, int, int]]:
-    """Places at which some operator could act; every node where there is none (the defect took the only one)."""
-    return [site.span for site in defects.sites(source)] or [tuple(span) for span in spans(source)]
-
-
-def most_frequent_type(rows) -> str:
-    """The type of node that defects of training functions most often sit on."""
-    return Counter(_type_at(row["mutant"], row["span"]) for row in rows).most_common(1)[0][0]
-
-
-def first_of_type(source: str, kind: str) -> list[int]:
-    """The first node of that type, or of any type when there is none."""
-    nodes = [node for node in ast.walk(ast.parse(source)) if hasattr(node, "end_col_offset")]
-    node = next((n for n in nodes if type(n).__name__ == kind), nodes[0])
-    return [node.lineno, node.col_offset, node.end_lineno, node.end_col_offset]
-
-
-def _type_at(source: str, span) -> str:
-    for node in ast.walk(ast.parse(source)):
-        if hasattr(node, "end_col_offset") and list(span) == [
-            node.lineno, node.col_offset, node.end_lineno, node.end_col_offset,
-        ]:  # fmt: skip
-            return type(node).__name__
-    return "?"
 
 
 def samples(held_out, predictions) -> list[dict[str, object]]:

@@ -30,7 +30,8 @@ def test_feature_columns_are_alive(judge, reader, features):
 
 @pytest.mark.requirement("graphsage/features.see_defects")
 def test_features_see_defects(judge, reader, heldout_defects, defect_data):
-    prints = reader.outputs("graphsage.bridge:fingerprints", heldout_defects.sources).map(
+    sources, processes = heldout_defects.sources, reader.profile["processes"]
+    prints = reader.outputs("graphsage.bridge:fingerprints", sources, processes=processes).map(
         lambda values: {"first": values[0::2], "second": values[1::2]}, items=heldout_defects.rows
     )
     judge(

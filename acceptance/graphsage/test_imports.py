@@ -45,19 +45,14 @@ class Side:
 
 
 @pytest.fixture(scope="session")
-def bayes(dataset, functions, import_data, builders):
-    built = dataset(
-        "imports-bayes", builders.attribute_bayes, sources={},
-        functions=str(functions.folder), imports=str(import_data.folder),
-    )  # fmt: skip
-    with np.load(built.path("scores.npz")) as scores:
-        return {side: scores[side] for side in ("dev", "test")}
+def bayes(made):
+    return made.bayes_imports()
 
 
 @pytest.mark.requirement("graphsage/imports.recall5")
-def test_names_used_modules_among_five(judge, graphsage, sides, bayes, import_data):
+def test_names_used_modules_among_five(judge, ask, sides, bayes, import_data):
     test = sides["test"]
-    predictions = graphsage.predictions("import_scores", test.sources).map(test.align)
+    predictions = ask("import_scores", test.sources).map(test.align)
     judge(
         predictions,
         gold=test.gold,
@@ -70,14 +65,14 @@ def test_names_used_modules_among_five(judge, graphsage, sides, bayes, import_da
 
 
 @pytest.mark.requirement("graphsage/imports.f1")
-def test_names_used_modules_as_a_set(judge, graphsage, sides, bayes, import_data):
+def test_names_used_modules_as_a_set(judge, ask, sides, bayes, import_data):
     """Subject and baselines each cut at the score that was best on dev distributions."""
     test, dev = sides["test"], sides["dev"]
-    own = best_cut(graphsage.predictions("import_scores", dev.sources).map(dev.align).values, dev.gold)
+    own = best_cut(ask("import_scores", dev.sources).map(dev.align).values, dev.gold)
     naive = best_cut(dev.padded(bayes["dev"]), dev.gold)
     popular = best_cut(dev.popularity, dev.gold)
     judge(
-        graphsage.predictions("import_scores", test.sources).map(lambda a: chosen(test.align(a), own)),
+        ask("import_scores", test.sources).map(lambda a: chosen(test.align(a), own)),
         gold=test.gold,
         groups=[row["distribution"] for row in test.rows],
         clusters=[row["module"] for row in test.rows],

@@ -73,4 +73,6 @@ def test_answers_many_in_batches(judge, graphsage, functions, tables):
     size, count = tables("timing")["batch"], tables("timing")["batches"]
     sources = [row["source"] for row in functions.rows("test.jsonl")]
     batches = [sources[i : i + size] for i in range(0, size * (count + 1), size)]
-    judge(graphsage.timings("answer_batch", batches, threads=None, warm_up=1, sizes=[len(b) for b in batches]))
+    processes = graphsage.profile["processes"]
+    sizes = [len(batch) for batch in batches]
+    judge(graphsage.timings("answer_batch", batches, threads=None, warm_up=1, sizes=sizes, processes=processes))

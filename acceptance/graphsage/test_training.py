@@ -10,11 +10,12 @@ from acceptance import precision
 
 
 @pytest.fixture(scope="session")
-def declared(graphsage, functions, program_data):
+def declared(graphsage, functions, program_data, heldout_programs):
     """What specification and data say of the run; read once for all rows."""
     profile = graphsage.profile
     ids = {side: [row["record_id"] for row in functions.rows(f"{side}.jsonl")] for side in ("train", "dev", "test")}
-    solved = {side: solved_problems(program_data.rows(f"{side}.jsonl")) for side in ids}
+    solved = {side: solved_problems(program_data.rows(f"{side}.jsonl")) for side in ("train", "dev")}
+    solved["test"] = solved_problems(heldout_programs.rows)
     visits = len(ids["train"]) + profile["program_visits"] * len(solved["train"])
     updates = profile["epochs"] * math.ceil(visits / profile["functions_per_update"])
     return {

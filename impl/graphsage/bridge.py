@@ -12,8 +12,7 @@ import itertools
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +25,8 @@ from torch import Tensor
 
 from corpus.functions import from_text
 from corpus.parsing import parse
-from graphsage import batches, features, graph
-from graphsage.data import Store
+from graphsage import batches, data, features, graph
+from graphsage.data import Reading, Store
 from graphsage.device import Device
 from graphsage.graph import CodeGraphs, UnparseableSource
 from graphsage.model import Batch, GraphSage, Output
@@ -74,22 +73,18 @@ def feature_matrices(sources: Sequence[str]) -> list[NDArray[np.float32]]:
     return [features.extract(graph.build([source])).dense() for source in sources]
 
 
-def fingerprints(sources: Sequence[str]) -> list[str]:
+def fingerprints(sources: Sequence[str], processes: int = 1) -> list[str]:
     """SHA-256 of graph and features of each source: equal where no model could tell two sources apart."""
-    prints = []
-    for low in range(0, len(sources), _CHUNK):
-        stores = Store.of(graph.build(sources[low : low + _CHUNK]))
-        for store in map(stores.alone, range(len(stores))):
-            parts = (store.feature_ptr, store.columns, store.values, store.neighbour_ptr, store.neighbours)
-            prints.append(hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest())
-    return prints
+    chunks = [sources[low : low + _CHUNK] for low in range(0, len(sources), _CHUNK)]
+    return [each for found in data.each(data.fingerprints, chunks, processes) for each in found]
 
 
 class Bridge:
     """Answers about source text; every method is safe to call from several threads at once.
 
     All methods take sources of functions and raise UnparseableSource for text that is not Python. Docstrings are left
-    out, as in training.
+    out, as in training. With more than one of `processes`, sources are read by that many processes, which stay for
+    later calls until `close`; they are spawned, so the calling script needs the `if __name__ == "__main__":` guard.
     """
 
     def __init__(self, model: GraphSage, config: dict[str, Any], weights: str, device: str | None = None) -> None:
@@ -104,6 +99,15 @@ class Bridge:
         self.device = Device.of(device or config["device"], config["precision"])
         self.model = model.to(self.device.kind, self.device.dtype).eval().requires_grad_(False)
         self.model.freeze(self.device)
+        self._readers: dict[int, ProcessPoolExecutor] = {}
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """End the processes that read sources, if there are any; the next call that wants some starts them anew."""
+        with self._lock:
+            for several in self._readers.values():
+                several.shutdown()
+            self._readers.clear()
 
     @property
     def trained(self) -> bool:
@@ -114,11 +118,11 @@ class Bridge:
         """What answers state about the model."""
         return {"weights": self.weights, "device": self.device.name, "trained": self.trained, "updates": self.updates}
 
-    def defect_scores(self, sources: Sequence[str]) -> NDArray[np.float64]:
+    def defect_scores(self, sources: Sequence[str], processes: int = 1) -> NDArray[np.float64]:
         """(N,) probability that the function holds a defect."""
-        return self._collect(sources, _probability)
+        return self._collect(sources, _probability, processes)
 
-    def defects(self, sources: Sequence[str], seed: int) -> dict[str, Any]:
+    def defects(self, sources: Sequence[str], seed: int, processes: int = 1) -> dict[str, Any]:
         """Everything about the defects of N functions, read once.
 
         "score" (N,) is the probability that the function holds one, "rewired" (N,) the same with the neighbours of all
@@ -126,34 +130,34 @@ class Bridge:
         column] of the most probable place, given that there is one.
         """
         scores, rewired, places = [], [], []
-        for graphs, (own, other) in self._batches(sources, lambda store: [store, _rewired(store, seed)]):
-            output = self.model.answer(own)
-            scores.append(_probability(output))
-            places += graphs.span[_places(output, graphs)].tolist()
-            rewired.append(_probability(self.model.answer(other)))
+        for graphs, (own, other) in self._answered(sources, Reading(self.edges, seed), processes):
+            scores.append(_probability(own))
+            places += graphs.span[_places(own, graphs)].tolist()
+            rewired.append(_probability(other))
         return {"score": _joined(scores), "place": places, "rewired": _joined(rewired)}
 
-    def import_scores(self, masked_sources: Sequence[str]) -> dict[str, Any]:
+    def import_scores(self, masked_sources: Sequence[str], processes: int = 1) -> dict[str, Any]:
         """{"modules": K names, "scores": (N, K) independent probabilities} that the function uses the module."""
-        scores = self._collect(masked_sources, lambda output: output.imports.double().sigmoid().numpy())
+        scores = self._collect(masked_sources, lambda output: output.imports.double().sigmoid().numpy(), processes)
         return {"modules": self.modules, "scores": scores.reshape(len(masked_sources), len(self.modules))}
 
-    def confidences(self, sources: Sequence[str]) -> NDArray[np.float64]:
+    def confidences(self, sources: Sequence[str], processes: int = 1) -> NDArray[np.float64]:
         """(N,) calibrated probability that the program passes its tests."""
-        return self._collect(sources, self._confidence)
+        return self._collect(sources, self._confidence, processes)
 
-    def embeddings(self, sources: Sequence[str]) -> NDArray[np.float32]:
+    def embeddings(self, sources: Sequence[str], processes: int = 1) -> NDArray[np.float32]:
         """(N, 256) vectors of length 1; the inner product is the similarity."""
-        found = _joined([output.embedding.numpy() for output, _ in self._outputs(sources, embed=True)])
+        found = _joined([output.embedding.numpy() for output, _ in self._outputs(sources, processes, embed=True)])
         return found.reshape(len(sources), self.config["head"]).astype(np.float32)
 
     def answer(self, source: str) -> dict[str, Any]:
         """Everything about one function: name, line, confidence, imports, and the defect if it is above the dev cut."""
         return self.answer_batch([source])[0]
 
-    def answer_batch(self, sources: Sequence[str]) -> list[dict[str, Any]]:
+    def answer_batch(self, sources: Sequence[str], processes: int = 1) -> list[dict[str, Any]]:
         """One answer per source, in order."""
-        return [answer for output, graphs in self._outputs(sources) for answer in self._answers(output, graphs)]
+        outputs = self._outputs(sources, processes)
+        return [answer for output, graphs in outputs for answer in self._answers(output, graphs)]
 
     def answer_file(self, text: bytes | str) -> list[dict[str, Any]]:
         """Answers for all functions and methods of a file, in order of their lines, which are the file's.
@@ -205,44 +209,57 @@ class Bridge:
         logits = output.confidence.double() * self.calibration["scale"]
         return logits.sigmoid().numpy()
 
-    def _outputs(self, sources: Sequence[str], embed: bool = False) -> Iterator[tuple[Output, CodeGraphs]]:
-        for graphs, (batch,) in self._batches(sources, lambda store: [store]):
-            yield self.model.answer(batch, embed), graphs
+    def _outputs(
+        self, sources: Sequence[str], processes: int, embed: bool = False
+    ) -> Iterator[tuple[Output, CodeGraphs]]:
+        for graphs, (output,) in self._answered(sources, Reading(self.edges), processes, embed):
+            yield output, graphs
 
-    def _batches(
-        self, sources: Sequence[str], views: Callable[[Store], list[Store]]
-    ) -> Iterator[tuple[CodeGraphs, list[Batch]]]:
-        """Chunk by chunk the graphs, and a batch of each view of them.
+    def _answered(
+        self, sources: Sequence[str], reading: Reading, processes: int, embed: bool = False
+    ) -> Iterator[tuple[CodeGraphs, list[Output]]]:
+        """Chunk by chunk the graphs, and what the model says of each view of them; the next chunk is read meanwhile.
 
-        The next chunk is parsed in a thread of its own while the model works on this one.
+        One thread reads ahead; with several processes they do, and as many threads have the model answer.
         """
 
-        def prepare(low: int) -> tuple[CodeGraphs, list[Batch]]:
-            graphs = graph.build(sources[low : low + _CHUNK])
-            return graphs, [self._batch(view) for view in views(Store.of(graphs))]
+        def prepared(read: tuple[CodeGraphs, list[Store]]) -> tuple[CodeGraphs, list[Batch]]:
+            return read[0], [self._batch(store) for store in read[1]]
 
-        if len(sources) <= _CHUNK:
-            if len(sources):
-                yield prepare(0)
-            return
-        with ThreadPoolExecutor(1) as ahead, _CORE_LEFT:
-            following = ahead.submit(prepare, 0)
-            for low in range(0, len(sources), _CHUNK):
-                prepared = following.result()
-                if low + _CHUNK < len(sources):
-                    following = ahead.submit(prepare, low + _CHUNK)
-                yield prepared
+        def answered(graphs: CodeGraphs, found: list[Batch]) -> tuple[CodeGraphs, list[Output]]:
+            return graphs, [self.model.answer(batch, embed) for batch in found]
+
+        chunks = [sources[low : low + _CHUNK] for low in range(0, len(sources), _CHUNK)]
+        if len(chunks) <= 1:
+            yield from (answered(*prepared(reading(chunk))) for chunk in chunks)
+        elif processes > 1:
+            with _CORE_LEFT, ThreadPoolExecutor(processes) as several:
+                read = self._readers_of(processes).map(reading, chunks)
+                yield from several.map(lambda each: answered(*prepared(each)), read)
+        else:
+            with ThreadPoolExecutor(1) as ahead, _CORE_LEFT:
+                following = ahead.submit(lambda chunk: prepared(reading(chunk)), chunks[0])
+                for chunk in chunks[1:]:
+                    ready = following.result()
+                    following = ahead.submit(lambda chunk: prepared(reading(chunk)), chunk)
+                    yield answered(*ready)
+                yield answered(*following.result())
+
+    def _readers_of(self, processes: int) -> ProcessPoolExecutor:
+        with self._lock:
+            if processes not in self._readers:
+                self._readers[processes] = data.pool(processes)
+            return self._readers[processes]
 
     def _output(self, graphs: CodeGraphs) -> Output:
-        return self.model.answer(self._batch(Store.of(graphs)))
+        store = Store.of(graphs)
+        return self.model.answer(self._batch(store if self.edges else store.without_edges()))
 
     def _batch(self, store: Store) -> Batch:
-        if not self.edges:
-            store = store.without_edges()
         return batches.graphs(store, np.arange(len(store)), gradient=False).to(self.device.kind)
 
-    def _collect(self, sources: Sequence[str], read: Callable[[Output], NDArray[Any]]) -> NDArray[Any]:
-        return _joined([read(output) for output, _ in self._outputs(sources)])
+    def _collect(self, sources: Sequence[str], read: Callable[[Output], NDArray[Any]], processes: int) -> NDArray[Any]:
+        return _joined([read(output) for output, _ in self._outputs(sources, processes)])
 
 
 class _CoreLeft:
@@ -293,13 +310,3 @@ def _first_of_best(logits: NDArray[Any]) -> int:
     Twins in a graph have the same logit, and rounding, which the shape of a batch decides, must not choose among them.
     """
     return int((logits >= logits.max() - _TIE).argmax())
-
-
-def _rewired(store: Store, seed: int) -> Store:
-    """The same with who is whose neighbour shuffled, graph by graph, for each the same in any company."""
-    neighbours = store.neighbours.copy()
-    for low, high in zip(store.node_ptr[:-1], store.node_ptr[1:], strict=True):
-        begin, end = store.neighbour_ptr[low], store.neighbour_ptr[high]
-        rng = np.random.default_rng([seed, int(high - low), int(end - begin)])
-        neighbours[begin:end] = rng.permutation(neighbours[begin:end])
-    return replace(store, neighbours=neighbours)

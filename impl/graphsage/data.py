@@ -8,7 +8,11 @@ processes start quickly. It must never look at a record that its caller did not 
 from __future__ import annotations
 
 import gc
+import hashlib
+import itertools
 import multiprocessing
+import os
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -242,7 +246,7 @@ def prepare(
         stores.append(store)
         progress(f"graphs {graphs:,} of {len(rows):,}/{len(records):,} functions")
 
-    for result in _each(_prepare, jobs, processes):
+    for result in each(_prepare, jobs, processes):
         take(result)
     index = {module: column for column, module in enumerate(modules)}
     labels = np.zeros((len(records), len(modules)), dtype=np.int64)
@@ -289,7 +293,7 @@ def prepare_programs(
     sources = [program.source for versions in kept for program in versions]
     jobs = [sources[low : low + 4 * _CHUNK] for low in range(0, len(sources), 4 * _CHUNK)]
     stores: list[Store] = []
-    for store in _each(_store, jobs, processes):
+    for store in each(_store, jobs, processes):
         stores.append(store)
         progress(f"graphs of {sum(map(len, stores)):,}/{len(sources):,} programs")
     shape = (len(kept), max(map(len, kept), default=1))
@@ -315,11 +319,64 @@ def prepare_programs(
     )
 
 
-def _each(work: Callable[[_T], _R], jobs: Sequence[_T], processes: int) -> Iterator[_R]:
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Sources to graphs, as a bridge has them read, here or in another process."""
+
+    edges: bool  # false: every node alone
+    seed: int | None = None  # also the same graphs with who is whose neighbour shuffled by this seed
+
+    def __call__(self, sources: Sequence[str]) -> tuple[graph.CodeGraphs, list[Store]]:
+        """The graphs and their arrays; raises UnparseableSource."""
+        graphs = graph.build(sources)
+        store = Store.of(graphs)
+        if not self.edges:
+            store = store.without_edges()
+        return graphs, [store] if self.seed is None else [store, rewired(store, self.seed)]
+
+
+def rewired(store: Store, seed: int) -> Store:
+    """The same with who is whose neighbour shuffled, graph by graph, for each the same in any company."""
+    neighbours = store.neighbours.copy()
+    for low, high in itertools.pairwise(store.node_ptr.tolist()):
+        begin, end = store.neighbour_ptr[low], store.neighbour_ptr[high]
+        rng = np.random.default_rng([seed, high - low, int(end - begin)])
+        neighbours[begin:end] = rng.permutation(neighbours[begin:end])
+    return replace(store, neighbours=neighbours)
+
+
+def fingerprints(sources: Sequence[str]) -> list[str]:
+    """SHA-256 of graph and features of each source."""
+    stores = Store.of(graph.build(sources))
+    prints = []
+    for store in map(stores.alone, range(len(stores))):
+        parts = (store.feature_ptr, store.columns, store.values, store.neighbour_ptr, store.neighbours)
+        prints.append(hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest())
+    return prints
+
+
+def each(work: Callable[[_T], _R], jobs: Sequence[_T], processes: int) -> Iterator[_R]:
     """The results in the order of the jobs, from several processes where there are several."""
     if processes > 1 and len(jobs) > 1:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(processes, context, gc.set_threshold, (_RARELY,)) as pool:
-            yield from pool.map(work, jobs, chunksize=1 if len(jobs) < 8 * processes else 4)
+        with pool(processes) as several:
+            yield from several.map(work, jobs, chunksize=1 if len(jobs) < 8 * processes else 4)
     else:
         yield from map(work, jobs)
+
+
+def pool(processes: int) -> ProcessPoolExecutor:
+    """Processes that read sources; they are spawned, so a script needs the `if __name__ == "__main__":` guard."""
+    return ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _begin)
+
+
+def _begin() -> None:
+    gc.set_threshold(_RARELY)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed tells nobody, and its processes would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

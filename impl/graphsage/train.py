@@ -13,6 +13,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from corpus import records
 from corpus.programs import Program
 from graphsage import batches, data, growth
 from graphsage.device import Device
-from graphsage.model import GraphSage, Output
+from graphsage.model import Batch, GraphSage, Output
 
 _DEV_BATCH = 64  # functions
 _DEV_MUTANTS = 1
@@ -149,6 +150,8 @@ class Run:
         if self.narrow_until >= self.total:
             raise ValueError(f"narrow_share = {settings.narrow_share}: no update is left for all units")
         self.evaluate_every = -(-self.updates_per_epoch // settings.evaluations_per_epoch)  # the last one at the end
+        self.ahead = ThreadPoolExecutor(1)
+        self.following: tuple[int, Future[Batch]] = (-1, Future())
         self.started = time.monotonic()
 
     @property
@@ -180,9 +183,9 @@ class Run:
             self.narrow()
         elif self.narrow_until and update == self.narrow_until:
             self.widen()
-        epoch, place = divmod(update, self.updates_per_epoch)
-        chosen, versions, places = self.draw(epoch, place)
-        batch = batches.collate(self.train, chosen, versions, True, settings.window, places).to(self.device.kind)
+        # a narrow model has too little work for two threads: one is as fast, and leaves a core to others
+        torch.set_num_threads(1 if update < self.narrow_until else settings.threads)
+        batch = self.batch(update).to(self.device.kind)
         self.model.train()
         with self.device.autocast():
             output: Output = self.model(batch)
@@ -216,6 +219,18 @@ class Run:
 
     def whole(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return growth.widened(weights, self.shapes, self.settings.narrow, self.settings.seed)
+
+    def batch(self, update: int) -> Batch:
+        """The batch of one update; a thread collates the next one while this one is learnt from."""
+        number, batch = self.following
+        found = batch.result() if number == update else self.collated(update)
+        if update + 1 < self.total:
+            self.following = update + 1, self.ahead.submit(self.collated, update + 1)
+        return found
+
+    def collated(self, update: int) -> Batch:
+        chosen, versions, places = self.draw(*divmod(update, self.updates_per_epoch))
+        return batches.collate(self.train, chosen, versions, True, self.settings.window, places)
 
     def draw(self, epoch: int, place: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
         """Samples of one update (B,), their versions (B, 4), and places (B, 2).

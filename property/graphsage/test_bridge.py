@@ -2,8 +2,15 @@
 
 import itertools
 import json
+import multiprocessing
 import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +19,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from graphsage import bridge
+from graphsage import bridge, data
 from graphsage.__main__ import main
 from graphsage.bridge import ModelMismatch, ModelNotTrained, UnparseableSource
 from graphsage.device import Device
@@ -66,8 +73,61 @@ def test_answers_do_not_depend_on_what_else_is_asked(monkeypatch, artifact, sour
             np.testing.assert_allclose(ask(sources)[place], ask(part), atol=1e-5)
 
 
+@pytest.fixture
+def several(trained) -> Iterator[bridge.Bridge]:
+    yield trained
+    trained.close()
+
+
+@pytest.mark.parametrize("method", ["defect_scores", "confidences", "embeddings", "answer_batch"])
+def test_processes_read_what_one_thread_does(several, sources, method) -> None:
+    one, two = (getattr(several, method)(sources * 3, processes=count) for count in (1, 2))
+    assert np.array_equal(one, two) if isinstance(one, np.ndarray) else one == two
+
+
+def test_processes_stay_for_later_calls_and_end_with_close(several, sources) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        found = [*pool.map(lambda seed: several.defects(sources * 2, seed % 2, processes=2), range(8))]
+    first = {process.pid for process in multiprocessing.active_children()}
+    assert len(first) == 2
+    assert all(np.array_equal(each["score"], found[0]["score"]) for each in found)
+    assert np.array_equal(found[1]["rewired"], several.defects(sources * 2, 1)["rewired"])
+    with pytest.raises(UnparseableSource):
+        several.answer_batch([*sources * 2, "function f() { return 1 }"], processes=2)
+    assert {process.pid for process in multiprocessing.active_children()} == first
+    several.close()
+    assert not multiprocessing.active_children()
+
+
+def test_processes_end_with_a_parent_that_was_killed() -> None:
+    script = """
+import multiprocessing, os, signal
+from graphsage import data
+pool = data.pool(2)
+list(pool.map(abs, range(40)))
+print(*(process.pid for process in multiprocessing.active_children()), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    orphans = [int(pid) for pid in done.stdout.split()]
+    assert orphans
+    deadline = time.monotonic() + 10
+    while orphans and time.monotonic() < deadline:
+        time.sleep(0.05)
+        orphans = [pid for pid in orphans if _runs(pid)]
+    assert not orphans
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
+    except OSError:
+        return False
+
+
 def test_fingerprints_are_of_each_source_alone(sources) -> None:
-    together = bridge.fingerprints(sources * 2)
+    together = bridge.fingerprints(sources * 2, processes=2)
     assert together == [print_ for source in sources * 2 for print_ in bridge.fingerprints([source])]
     assert len(set(together)) == len(set(sources))
 
@@ -122,7 +182,7 @@ def test_rewiring_changes_scores_and_repeats_with_its_seed(trained, sources) -> 
 
 def test_rewiring_keeps_every_degree(sources) -> None:
     store = bridge.Store.of(bridge.graph.build(sources))
-    rewired = bridge._rewired(store, seed=0)
+    rewired = data.rewired(store, seed=0)
     assert rewired.neighbour_ptr is store.neighbour_ptr
     for low, high in zip(store.node_ptr[:-1], store.node_ptr[1:], strict=True):
         begin, end = store.neighbour_ptr[low], store.neighbour_ptr[high]
