@@ -66,6 +66,15 @@ def problems(functions: Iterable[Function]) -> list[Problem]:
     return found
 
 
+def is_of_this_machine(problem: Problem) -> bool:
+    """Whether an example names a place in /tmp, which is there, and can be written, on some machines alone.
+
+    It is asked once problems have been drawn, so that who else is drawn does not change.
+    """
+    template = problem.template
+    return isinstance(template, Doctest) and any("/tmp/" in each.source for each in template.examples)
+
+
 def gutted(source: str) -> str:
     """`source` with its body taken away."""
     node = function_node(source)

@@ -193,7 +193,10 @@ def label(found: Sequence[Problem], plan: Plan, balance: bool = True) -> tuple[l
     missing: dict[str, str] = {}
     by_cell: dict[str, list[Problem]] = defaultdict(list)
     for problem in found:
-        by_cell[_cell(problem)].append(problem)
+        if doctests.is_of_this_machine(problem):
+            dropped["solution of-this-machine"] += 1
+        else:
+            by_cell[_cell(problem)].append(problem)
     for group in _side_by_side(by_cell, plan):
         executed += group.executed
         dropped += group.dropped

@@ -219,6 +219,18 @@ def test_example_doctests_of_a_module_that_changes_with_the_hash_seed(tmp_path: 
     assert {"solution not-reached": 1, "solution not-stable": 1}.items() <= report["dropped"].items()
 
 
+def test_example_a_doctest_that_writes_into_tmp_is_no_problem() -> None:
+    """Where Python itself lies in /tmp its cells cannot write there: the label would be the machine's."""
+    root = Path(sysconfig.get_path("stdlib"))
+    problem = doctests.problems(functions(Distribution("python", "3", "PSF-2.0", root, (root / "statistics.py",))))[0]
+    assert isinstance(problem.template, Doctest)
+    written = (Example("_ = print(1, file=io.open('/tmp/1', 'w'))\n", ""), *problem.template.examples)
+    aside = replace(problem, problem="python:aside", template=replace(problem.template, examples=written))
+    rows, report = programs.label([problem, aside], PLAN)
+    assert {row.problem for row in rows} == {problem.problem}
+    assert report["dropped"]["solution of-this-machine"] == 1
+
+
 def test_law_what_an_example_finds_imported_does_not_depend_on_the_cell_it_comes_to() -> None:
     """Modules of a distribution share cells: one that imports another must do so for all of them, or for none."""
     asks = (Example("import sys\n", ""), Example("'tabnanny' in sys.modules\n", "True\n"))
