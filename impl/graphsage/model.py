@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -73,9 +74,16 @@ class Output:
         return Output(*(each.float().cpu() for each in logits))
 
 
+def _propagate(*_: Any, **__: Any) -> Tensor:
+    """The mean over neighbours is a sparse product. A class with PyTorch Geometric's own has it written anew into the
+    temporary folder, in a file that stays, by every process."""
+    raise NotImplementedError
+
+
 class SparseInputSage(SAGEConv):
     """SAGEConv whose input rows are sparse: the mean is taken after the projection, which commutes with it."""
 
+    propagate = _propagate
     frozen: tuple[Tensor, ...] | None = None  # the weights as (C, H), once they no longer change
 
     def freeze(self, device: Device) -> None:
@@ -94,6 +102,7 @@ class SparseInputSage(SAGEConv):
 class Sage(SAGEConv):
     """SAGEConv with its mean over neighbours as a sparse product."""
 
+    propagate = _propagate
     frozen: Frozen | None = None  # both layers, once they no longer change
 
     def freeze(self, device: Device) -> None:

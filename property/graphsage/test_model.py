@@ -1,5 +1,7 @@
 """Laws of the model: its sparse layers are PyG's SAGEConv, neighbours matter, losses say what was labelled."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -24,6 +26,10 @@ def _graphs(real, count: int = 3) -> graph.CodeGraphs:
 def model() -> GraphSage:
     torch.manual_seed(0)
     return GraphSage([978, 32, 32, 16], 16, len(data.OPERATORS), 7, weights=WEIGHTS).eval()
+
+
+def test_nothing_is_written_into_the_temporary_folder_for_a_model(model: GraphSage) -> None:
+    assert not [name for name in sys.modules if name.startswith("graphsage.model_")]
 
 
 def test_first_layer_is_a_dense_sageconv(real) -> None:
