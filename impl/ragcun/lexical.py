@@ -110,13 +110,17 @@ def best(scores: NDArray[Any], k: int) -> NDArray[np.intp]:
     k = min(k, len(scores))
     if k < 1:
         return np.zeros(0, dtype=np.intp)
-    if k < len(scores):
-        cut = np.partition(scores, len(scores) - k)[len(scores) - k]
-        above = np.flatnonzero(scores > cut)
-        tied = np.flatnonzero(scores == cut)[: k - len(above)]
-        chosen = np.concatenate([above, tied])
-    else:
-        chosen = np.arange(len(scores))
+    # Most passages share no word with a query: looking for the k-th among thousands of equal scores takes ten times
+    # as long as among the others.
+    chosen = np.flatnonzero(scores > scores.min())
+    if len(chosen) < k:
+        least = np.flatnonzero(scores == scores.min())[: k - len(chosen)]
+        chosen = np.concatenate([chosen, least])
+    elif k < len(chosen):
+        found = scores[chosen]
+        cut = np.partition(found, len(found) - k)[len(found) - k]
+        above = chosen[found > cut]
+        chosen = np.concatenate([above, chosen[found == cut][: k - len(above)]])
     return chosen[np.argsort(-scores[chosen], kind="stable")]
 
 

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from property.ragcun.conftest import make_rows
 
@@ -247,6 +249,11 @@ def test_tuning_finds_the_best_of_its_grid():
         return np.mean([gain(expected_rank(index.scores(query), i)) for i, query in enumerate(queries)])
 
     assert quality(tuned) >= max(quality(Bm25(k1, b)) for k1 in (0.9, 4.0) for b in (0.3, 1.0)) - 1e-9
+
+
+@given(st.lists(st.integers(0, 4).map(float), min_size=1, max_size=60), st.integers(0, 70))
+def test_law_best_are_the_first_of_a_stable_order(scores, k):
+    assert best(np.array(scores), k).tolist() == np.argsort(-np.array(scores), kind="stable")[:k].tolist()
 
 
 def test_best_breaks_ties_by_position():
