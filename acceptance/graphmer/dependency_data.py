@@ -6,16 +6,14 @@ The imports are read here and nowhere else; a module's own package is no depende
 from __future__ import annotations
 
 import ast
-import multiprocessing
 import random
 import re
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from acceptance import jsonl
-from corpus import distributions
+from corpus import distributions, processes
 from corpus.distributions import Distribution
 from corpus.hiding import code_alone
 from corpus.parsing import UNREADABLE, content_of, parse
@@ -61,7 +59,7 @@ def build_dependencies(
         for one in distributions.find(names)
     ]
     rows: dict[str, list[dict[str, Any]]] = {side: [] for side in sides}
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with processes.pool(2) as pool:
         for (side, *_), found in zip(jobs, pool.map(_read, jobs), strict=True):
             rows[side] += found
     for side, found in rows.items():

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -21,6 +19,7 @@ from acceptance.graphsage import places, programs
 from assay.session import Session
 from assay.subject import Dataset, Predictions, Subject
 from corpus import defects, problems
+from corpus.processes import pool
 
 NEARLY_ARTEFACTS = ("boolean", "missing_return")
 RARE = 5  # a module that fewer training functions use is out of vocabulary, and counts as a miss
@@ -28,8 +27,8 @@ RARE = 5  # a module that fewer training functions use is out of vocabulary, and
 
 def build_defects(out: Path, functions: str, seed: int, limits: Mapping[str, int]) -> None:
     """Original and mutant of so many functions of each side at most."""
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
-        jobs = [pool.submit(_build_pairs, out, functions, seed, side, limit) for side, limit in limits.items()]
+    with pool(2) as two:
+        jobs = [two.submit(_build_pairs, out, functions, seed, side, limit) for side, limit in limits.items()]
         for job in jobs:
             job.result()
 
@@ -140,11 +139,11 @@ class DataSets:
 
     def programs(self) -> Dataset:
         """What the subject learns from: train.jsonl and dev.jsonl."""
-        return self._programs("programs", ["train", "dev"])
+        return self._programs("programs-learnt", ["train", "dev"])
 
     def heldout_programs(self) -> Dataset:
         """test.jsonl"""
-        return self._programs("heldout-programs", ["test"])
+        return self._programs("programs", ["test"])
 
     def humaneval(self) -> Dataset | None:
         """humaneval.jsonl; None where HumanEval is not here."""
@@ -306,8 +305,9 @@ def dev_defects(defect_data: Dataset) -> Defects:
 
 
 @pytest.fixture(scope="session")
-def baseline_defects(made: DataSets) -> Dataset:
-    return made.baseline_defects()
+def pair_data(made: DataSets, defect_data: Dataset) -> list[Dataset]:
+    """Pairs that are asked about, and those that baselines learn from."""
+    return [defect_data, made.baseline_defects()]
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ def scores(answers):
 
 
 @pytest.mark.requirement("graphsage/bugs.auroc")
-def test_finds_injected_defects(judge, scores, heldout_defects, ngram_scores, defect_data):
+def test_finds_injected_defects(judge, scores, heldout_defects, ngram_scores, pair_data):
     judge(
         scores,
         gold=heldout_defects.gold,
@@ -33,13 +33,13 @@ def test_finds_injected_defects(judge, scores, heldout_defects, ngram_scores, de
             "operator": heldout_defects.column("operator"),
             "distribution": heldout_defects.column("distribution"),
         },
-        datasets=[defect_data],
+        datasets=pair_data,
         details={"samples": samples(heldout_defects, scores)},
     )
 
 
 @pytest.mark.requirement("graphsage/bugs.auroc_hard")
-def test_finds_the_harder_defects(judge, scores, heldout_defects, ngram_scores, defect_data, nearly_artefacts):
+def test_finds_the_harder_defects(judge, scores, heldout_defects, ngram_scores, pair_data, nearly_artefacts):
     kept = heldout_defects.without(nearly_artefacts)
     judge(
         scores.map(lambda every: Metric.take(every, kept), items=Metric.take(heldout_defects.sources, kept)),
@@ -51,12 +51,12 @@ def test_finds_the_harder_defects(judge, scores, heldout_defects, ngram_scores, 
             "size": Metric.take(heldout_defects.sizes, kept),
         },
         slices={"operator": Metric.take(heldout_defects.column("operator"), kept)},
-        datasets=[defect_data],
+        datasets=pair_data,
     )
 
 
 @pytest.mark.requirement("graphsage/bugs.recall")
-def test_finds_defects_at_few_false_alarms(judge, ask, scores, heldout_defects, dev_defects, ngram_scores, defect_data):
+def test_finds_defects_at_few_false_alarms(judge, ask, scores, heldout_defects, dev_defects, ngram_scores, pair_data):
     """Subject and baseline each alarm above the score that lets 5 % of the dev originals through."""
     dev_labels = dev_defects.gold["label"]
 
@@ -72,12 +72,12 @@ def test_finds_defects_at_few_false_alarms(judge, ask, scores, heldout_defects, 
         clusters=heldout_defects.column("module"),
         baselines={"ngram-logreg": with_threshold(ngram_scores["test"], ngram_scores["dev"])},
         slices={"operator": heldout_defects.column("operator")},
-        datasets=[defect_data],
+        datasets=pair_data,
     )
 
 
 @pytest.mark.requirement("graphsage/bugs.location")
-def test_points_at_the_changed_node(judge, answers, heldout_defects, guesses, defect_data, baseline_defects):
+def test_points_at_the_changed_node(judge, answers, heldout_defects, guesses, pair_data):
     gold = {
         "label": [places.named(row["span"]) for row in heldout_defects.rows],
         "stratum": [row["operator"] for row in heldout_defects.rows],
@@ -92,7 +92,7 @@ def test_points_at_the_changed_node(judge, answers, heldout_defects, guesses, de
         clusters=[row["module"] for row in heldout_defects.rows],
         baselines=guesses,
         slices={"operator": gold["stratum"]},
-        datasets=[defect_data, baseline_defects],
+        datasets=pair_data,
     )
 
 

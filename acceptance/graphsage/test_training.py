@@ -49,8 +49,8 @@ def declared(graphsage, functions, program_data, heldout_programs):
     "graphsage/training.learns_embedding",
     "graphsage/training.precision",
 )
-def test_was_trained_as_declared(judge, graphsage, declared):
-    judge(graphsage.flight, declared=declared)
+def test_was_trained_as_declared(judge, graphsage, declared, heldout_program_data):
+    judge(graphsage.flight, declared=declared, datasets=[heldout_program_data])
 
 
 def solved_problems(rows) -> list[str]:

@@ -9,6 +9,7 @@ import json
 import math
 import os
 import shutil
+import threading
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,7 @@ class Store:
         """Keep a manifest of source files, in place of one that knew them elsewhere; returns its digest."""
         path = self.root / "sources" / f"{manifest.digest[:32]}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}")
+        temporary = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
         temporary.write_text(json.dumps(manifest.rows))
         temporary.replace(path)
         return manifest.digest

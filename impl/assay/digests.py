@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
@@ -210,7 +211,7 @@ class Code:
         if self._cache_file is None or not self._dirty:
             return
         self._cache_file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._cache_file.with_suffix(f".{os.getpid()}")
+        temporary = self._cache_file.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
         temporary.write_text(json.dumps({"made_by": _itself(), "files": self._cache}))
         temporary.replace(self._cache_file)
         self._dirty = False

@@ -1296,6 +1296,8 @@ class FlightRecorder:
 
     def _look_at_state(self) -> None:
         """Gradients between the close looks leave a trace in the optimizer's moments, unless decay is mixed in."""
+        import torch
+
         names, nonzero = [], []
         groups = {
             id(p): (one.optimizer, group)
@@ -1303,7 +1305,9 @@ class FlightRecorder:
         }  # fmt: skip
         for name, parameter in self._ungraded.items():
             optimizer, group = groups.get(id(parameter), (None, {}))
-            decoupled = group.get("decoupled_weight_decay") or type(optimizer).__name__.endswith(("AdamW", "Muon"))
+            kind = type(optimizer)
+            is_known = "AdamW" in kind.__name__ or kind is getattr(torch.optim, "Muon", None)
+            decoupled = group.get("decoupled_weight_decay") or is_known
             if optimizer is None or (group.get("weight_decay") and not decoupled):
                 continue
             state = optimizer.state.get(parameter, {})

@@ -304,7 +304,7 @@ class Session:
     ) -> Subject:
         """The subject of a system with its training files (by the name that `train` reads them under).
 
-        `meanwhile` is called while it trains: data sets for judging that training does not need.
+        `meanwhile` is called while it trains: data sets that training does not need. None may ask a subject.
         """
         spec = self.project.spec(name)
         subject = Subject(

@@ -186,9 +186,10 @@ class Subject:
         data: training data by the name under which `train` gets it; a file each.
         datasets: the data sets those files belong to, for the evidence.
         on_progress: receives short texts while a long step runs.
-        meanwhile: called, one after the other, while the subject trains in its own process, from its first update on:
-            what it prepares before needs the machine itself. Training has ended when they have, too; what one raises
-            is left to whoever asks for its work again.
+        meanwhile: called, one after the other, while the subject (no variant of it) trains in its own process, from the
+            first update that the recorder sees on: what is prepared before needs the machine itself. Training has ended
+            when they have, too; what one raises is left to whoever asks for its work again. None of them may ask a
+            subject: it would wait for itself.
     """
 
     def __init__(
@@ -533,7 +534,6 @@ class Subject:
 
     def _train(self, folder: Path, stop_after: int | None = None) -> None:
         self._say(f"training {self.name} ({self.profile_name})")
-        beside = _Beside(self._meanwhile)
 
         def progress(state: dict[str, Any]) -> None:
             updates, loss = state.get("updates", 0), state.get("loss")
@@ -546,6 +546,7 @@ class Subject:
         with (
             sabotage.marking(folder),
             scratch.folder("train") as private,
+            _Beside(self._meanwhile) as beside,
             Worker(self.code.roots, on_progress=progress) as worker,
         ):
             files = {name: private / name / path.name for name, path in self.data.items()}
@@ -553,6 +554,8 @@ class Subject:
                 files[name].parent.mkdir()
                 shutil.copyfile(path, files[name])
             sabotage.files(files)
+            if not self.recorded:
+                beside.begin()  # nobody will tell of a first update
             answer = worker.ask(
                 "train",
                 entry=self.spec.system.train,
@@ -562,7 +565,6 @@ class Subject:
                 record=self.recorded,
                 stop_after=stop_after,
             )
-            beside.end()
         artifacts.weight_files(folder)
         (folder / "harness.json").write_text(json.dumps({"unread": answer["unread"]}))
 
@@ -592,23 +594,33 @@ class Subject:
 
 
 class _Beside:
-    """Calls made one after the other in a thread, once `begin` is called; what ends well waits for them."""
+    """Calls made one after the other in a thread, once `begin` is called.
+
+    Leaving the block waits for all of them; an error in it, for the one that runs: no other is begun.
+    """
 
     def __init__(self, acts: Sequence[Callable[[], object]]) -> None:
         self._acts = acts
         self._thread: threading.Thread | None = None
+        self._is_broken_off = False
+
+    def __enter__(self) -> _Beside:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._is_broken_off = kind is not None
+        if self._thread is not None:
+            self._thread.join()
 
     def begin(self) -> None:
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, daemon=True)
             self._thread.start()
 
-    def end(self) -> None:
-        if self._thread is not None:
-            self._thread.join()
-
     def _work(self) -> None:
         for act in self._acts:
+            if self._is_broken_off:
+                return
             with contextlib.suppress(Exception):
                 act()
 

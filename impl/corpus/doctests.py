@@ -28,6 +28,7 @@ _LEFT_OUT: Final = re.compile(
     r"|now|today|environ|getcwd|socket|urlopen|requests|http\w*|subprocess|Popen|threading|Thread|multiprocessing"
     r"|asyncio|tempfile|mkdtemp|Path|unlink|remove|rmdir|makedirs|plt|pyplot|show|cuda|id|hash)\b"
 )
+_TMP: Final = re.compile(r"/tmp\b")
 _ADDRESS: Final = re.compile(r"\bat 0x[0-9a-fA-F]+")
 
 
@@ -67,12 +68,12 @@ def problems(functions: Iterable[Function]) -> list[Problem]:
 
 
 def is_of_this_machine(problem: Problem) -> bool:
-    """Whether an example names a place in /tmp, which is there, and can be written, on some machines alone.
+    """Whether an example names a place in /tmp: most write there, and where Python itself lies in /tmp no cell can.
 
     It is asked once problems have been drawn, so that who else is drawn does not change.
     """
     template = problem.template
-    return isinstance(template, Doctest) and any("/tmp/" in each.source for each in template.examples)
+    return isinstance(template, Doctest) and any(_TMP.search(each.source) for each in template.examples)
 
 
 def gutted(source: str) -> str:

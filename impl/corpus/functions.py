@@ -8,17 +8,16 @@ a file that cannot be read is counted with its reason, never raised.
 import ast
 import hashlib
 import inspect
-import multiprocessing
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from corpus.distributions import Distribution, module_name
 from corpus.parsing import UNREADABLE, FunctionNode, content_of, function_node, parse, reason_of, unparse
+from corpus.processes import pool
 from corpus.scopes import Analysis, Occurrence, TooLargeError, add_imports
 
 MIN_NODES: Final = 10  # below: stubs and one-word accessors, the same in every package
@@ -203,9 +202,8 @@ def _read_all(work: Sequence[_Job], processes: int) -> Iterator[tuple[list[Funct
     if processes <= 1 or len(work) < 32:
         yield from map(_read, work)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        yield from pool.map(_read, work, chunksize=16)
+    with pool(processes) as several:
+        yield from several.map(_read, work, chunksize=16)
 
 
 def _read(job: _Job) -> tuple[list[Function], list[Skipped]]:

@@ -9,14 +9,12 @@ import hashlib
 import itertools
 import json
 import marshal
-import multiprocessing
 import pickle
 import platform
 import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -30,6 +28,7 @@ from corpus.extraction import repository
 from corpus.java import extraction as java
 from corpus.modules import ModuleTable, Place, Source
 from corpus.parsing import UNREADABLE, content_of, reason_of
+from corpus.processes import pool
 from corpus.resolution import LONGEST_NAME
 from corpus.triples import Entity, Provenance, Triple
 
@@ -432,9 +431,8 @@ class _Pool:
         if self._processes <= 1 or len(plan) <= 1:
             yield from map(function, plan)
             return
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(self._processes, len(plan)), mp_context=context) as pool:
-            yield from pool.map(function, plan)
+        with pool(min(self._processes, len(plan))) as several:
+            yield from several.map(function, plan)
 
 
 # -- what metadata add, and the whole --------------------------------------------------------------

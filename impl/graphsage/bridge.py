@@ -11,8 +11,11 @@ import hashlib
 import itertools
 import json
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,7 @@ from torch import Tensor
 
 from corpus.functions import from_text
 from corpus.parsing import parse
+from corpus.processes import pool
 from graphsage import batches, data, features, graph
 from graphsage.data import Reading, Store
 from graphsage.device import Device
@@ -34,6 +38,7 @@ from graphsage.model import Batch, GraphSage, Output
 __all__ = ["Bridge", "ModelMismatch", "ModelNotTrained", "UnparseableSource", "load"]
 
 _TIE = 0.01  # logits this near are equal: odds of 1.01 to 1 are no preference
+_AHEAD = 4  # chunks of each process that are read, or answered, before they are asked for
 _CHUNK = 64  # sources a batch: larger ones leave the cache, smaller ones pay the overhead more often
 
 
@@ -103,7 +108,7 @@ class Bridge:
         self._lock = threading.Lock()
 
     def close(self) -> None:
-        """End the processes that read sources, if there are any; the next call that wants some starts them anew."""
+        """End the processes that read sources, once no call is at work; the next that wants some starts them anew."""
         with self._lock:
             for several in self._readers.values():
                 several.shutdown()
@@ -218,9 +223,9 @@ class Bridge:
     def _answered(
         self, sources: Sequence[str], reading: Reading, processes: int, embed: bool = False
     ) -> Iterator[tuple[CodeGraphs, list[Output]]]:
-        """Chunk by chunk the graphs, and what the model says of each view of them; the next chunk is read meanwhile.
+        """Chunk by chunk the graphs, and what the model says of each view of them; what comes next is read meanwhile.
 
-        One thread reads ahead; with several processes they do, and as many threads have the model answer.
+        One thread reads a chunk ahead; several processes read some, and as many threads have the model answer.
         """
 
         def prepared(read: tuple[CodeGraphs, list[Store]]) -> tuple[CodeGraphs, list[Batch]]:
@@ -233,9 +238,15 @@ class Bridge:
         if len(chunks) <= 1:
             yield from (answered(*prepared(reading(chunk))) for chunk in chunks)
         elif processes > 1:
-            with _CORE_LEFT, ThreadPoolExecutor(processes) as several:
-                read = self._readers_of(processes).map(reading, chunks)
-                yield from several.map(lambda each: answered(*prepared(each)), read)
+            with _CORE_LEFT, ThreadPoolExecutor(processes) as several, self._readers_of(processes) as readers:
+                waiting: deque[Future[tuple[CodeGraphs, list[Output]]]] = deque()
+                for chunk in chunks:
+                    read = readers.submit(reading, chunk)
+                    waiting.append(several.submit(lambda read: answered(*prepared(read.result())), read))
+                    if len(waiting) > _AHEAD * processes:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
         else:
             with ThreadPoolExecutor(1) as ahead, _CORE_LEFT:
                 following = ahead.submit(lambda chunk: prepared(reading(chunk)), chunks[0])
@@ -245,11 +256,20 @@ class Bridge:
                     yield answered(*ready)
                 yield answered(*following.result())
 
-    def _readers_of(self, processes: int) -> ProcessPoolExecutor:
+    @contextmanager
+    def _readers_of(self, processes: int) -> Iterator[ProcessPoolExecutor]:
+        """The processes that read, started when they are first wanted, and anew after one of them died."""
         with self._lock:
             if processes not in self._readers:
-                self._readers[processes] = data.pool(processes)
-            return self._readers[processes]
+                self._readers[processes] = pool(processes)
+            readers = self._readers[processes]
+        try:
+            yield readers
+        except BrokenProcessPool:
+            with self._lock:
+                if self._readers.get(processes) is readers:
+                    del self._readers[processes]
+            raise
 
     def _output(self, graphs: CodeGraphs) -> Output:
         store = Store.of(graphs)

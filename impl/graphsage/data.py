@@ -7,15 +7,10 @@ processes start quickly. It must never look at a record that its caller did not 
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import itertools
-import multiprocessing
-import os
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -24,6 +19,7 @@ from numpy.typing import NDArray
 
 from corpus import defects
 from corpus.functions import Function
+from corpus.processes import pool
 from corpus.programs import Program
 from graphsage import features, graph
 
@@ -34,7 +30,6 @@ IGNORED = -100
 OPERATORS: tuple[str, ...] = tuple(defects.OPERATORS)
 ORIGINAL, MUTANT, REWRITE, SUBMISSION = 0, 1, 2, 3  # roles of a version
 _CHUNK = 128  # functions: operators are balanced inside a chunk
-_RARELY = 1_000_000  # syntax trees are many small objects without cycles: looking for some takes a sixth of the time
 
 
 @dataclass(slots=True)
@@ -362,21 +357,3 @@ def each(work: Callable[[_T], _R], jobs: Sequence[_T], processes: int) -> Iterat
             yield from several.map(work, jobs, chunksize=1 if len(jobs) < 8 * processes else 4)
     else:
         yield from map(work, jobs)
-
-
-def pool(processes: int) -> ProcessPoolExecutor:
-    """Processes that read sources; they are spawned, so a script needs the `if __name__ == "__main__":` guard."""
-    return ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _begin)
-
-
-def _begin() -> None:
-    gc.set_threshold(_RARELY)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A parent that was killed tells nobody, and its processes would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)

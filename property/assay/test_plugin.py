@@ -289,7 +289,8 @@ def test_what_judging_needs_is_made_while_the_subject_trains(toy):
         "    optimizer = torch.optim.SGD([weight], lr=0.1)\n"
         "    (weight**2).sum().backward()\n"
         "    optimizer.step()\n"
-        "    while not sign.exists():\n        time.sleep(0.01)\n"
+        "    deadline = time.monotonic() + 30\n"
+        "    while not sign.exists():\n        assert time.monotonic() < deadline\n        time.sleep(0.01)\n"
         "    rows = json",
     )  # fmt: skip
     toy.edit("acceptance/test_size.py", "    judge(", f"    toy.artifact\n    assert open({str(end)!r})\n    judge(")
@@ -298,25 +299,30 @@ def test_what_judging_needs_is_made_while_the_subject_trains(toy):
     assert toy.rows()["size"]["verdict"] == "PASS"
 
 
-def test_a_subject_that_breaks_waits_for_nothing_beside_it(toy):
+def test_after_a_subject_that_breaks_nothing_more_is_begun_beside_it(toy):
+    """What runs then is waited for: its processes and files would outlive the run, and race with what comes next."""
+    first, second = toy.file("first"), toy.file("second")
     toy.edit(
-        "acceptance/conftest.py",
-        "datasets=[points]",
-        "datasets=[points], meanwhile=[lambda: __import__('time').sleep(60)]",
-    )
-    toy.edit("toy.py", "import numpy as np", "import numpy as np\nimport torch")
-    toy.edit(
-        "toy.py", "    rows = json",
-        "    weight = torch.nn.Parameter(torch.ones(1))\n"
-        "    optimizer = torch.optim.SGD([weight], lr=0.1)\n"
-        "    (weight**2).sum().backward()\n"
-        "    optimizer.step()\n"
-        "    raise RuntimeError('no more')\n    rows = json",
+        "acceptance/conftest.py", "def toy(subject, points):",
+        "def toy(subject, points):\n    import pathlib, time\n"
+        f"    first, second = pathlib.Path({str(first)!r}), pathlib.Path({str(second)!r})\n"
+        "    acts = [lambda: time.sleep(1) or first.touch(), second.touch]",
     )  # fmt: skip
-    started = time.monotonic()
+    toy.edit("acceptance/conftest.py", "datasets=[points]", "datasets=[points], meanwhile=acts")
+    toy.edit("toy.py", "    rows = json", "    raise RuntimeError('no more')\n    rows = json")
     done = toy.pytest("acceptance/test_size.py")
     assert "no more" in done.stdout + done.stderr
-    assert time.monotonic() - started < 50
+    assert first.exists()
+    assert not second.exists()
+
+
+def test_what_judging_needs_is_made_beside_a_subject_that_nobody_watches(toy):
+    """Without torch no recorder tells of a first update."""
+    sign = toy.file("sign")
+    toy.edit("acceptance/conftest.py", "def toy(subject, points):", f"def toy(subject, points):\n    import pathlib\n    acts = [pathlib.Path({str(sign)!r}).touch]")  # fmt: skip
+    toy.edit("acceptance/conftest.py", "datasets=[points]", "datasets=[points], meanwhile=acts")
+    assert toy.pytest("acceptance/test_size.py").returncode == 0
+    assert sign.exists()
 
 
 def test_subject_that_breaks_gives_its_last_words(toy):

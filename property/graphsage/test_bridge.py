@@ -3,6 +3,7 @@
 import itertools
 import json
 import multiprocessing
+import os
 import shutil
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
@@ -99,11 +101,30 @@ def test_processes_stay_for_later_calls_and_end_with_close(several, sources) -> 
     assert not multiprocessing.active_children()
 
 
+def test_after_a_process_that_died_others_are_started(several, sources) -> None:
+    expected = several.answer_batch(sources * 2, processes=2)
+    os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+    with pytest.raises(BrokenProcessPool):
+        several.answer_batch(sources * 2, processes=2)
+    assert several.answer_batch(sources * 2, processes=2) == expected
+
+
+def test_answers_are_made_as_they_are_asked_for(several, sources, monkeypatch) -> None:
+    """However many sources there are, no more than a few chunks are read ahead."""
+    asked = []
+    monkeypatch.setattr(bridge, "_CHUNK", 2)
+    monkeypatch.setattr(several.model, "answer", lambda batch, embed: asked.append(batch) or batch)
+    found = several._outputs(sources * 4, processes=2)
+    next(found)
+    assert len(asked) <= 2 * bridge._AHEAD + 1 < len(sources) * 2
+    found.close()
+
+
 def test_processes_end_with_a_parent_that_was_killed() -> None:
     script = """
 import multiprocessing, os, signal
-from graphsage import data
-pool = data.pool(2)
+from corpus.processes import pool
+pool = pool(2)
 list(pool.map(abs, range(40)))
 print(*(process.pid for process in multiprocessing.active_children()), flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
