@@ -9,7 +9,7 @@ import builtins
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Final
 
 from corpus.parsing import FunctionNode
@@ -93,15 +93,10 @@ def changes(node: FunctionNode) -> list[Change]:
 _Bound = frozenset[str]
 
 
-class _Children(dict[type[ast.AST], tuple[str, ...]]):
+@cache
+def _children(kind: type[ast.AST]) -> tuple[str, ...]:
     """Fields of a kind of node that may hold something to change; contexts and operators do not."""
-
-    def __missing__(self, kind: type[ast.AST]) -> tuple[str, ...]:
-        self[kind] = found = tuple(field for field in kind._fields if field not in ("ctx", "op", "ops"))
-        return found
-
-
-_CHILDREN: Final = _Children()
+    return tuple(field for field in kind._fields if field not in ("ctx", "op", "ops"))
 
 
 class _Finder:
@@ -265,7 +260,7 @@ class _Finder:
                 self.path.pop()
 
     def _generic(self, node: ast.AST) -> None:
-        for field in _CHILDREN[type(node)]:
+        for field in _children(type(node)):
             value = getattr(node, field, None)
             if isinstance(value, list):
                 self._children(node, field)

@@ -228,31 +228,34 @@ class Bridge:
         One thread reads a chunk ahead; several processes read some, and as many threads have the model answer.
         """
 
-        def prepared(read: tuple[CodeGraphs, list[Store]]) -> tuple[CodeGraphs, list[Batch]]:
-            return read[0], [self._batch(store) for store in read[1]]
+        def prepared(graphs: CodeGraphs, stores: list[Store]) -> tuple[CodeGraphs, list[Batch]]:
+            return graphs, [self._batch(store) for store in stores]
+
+        def read(chunk: Sequence[str]) -> tuple[CodeGraphs, list[Batch]]:
+            return prepared(*reading(chunk))
 
         def answered(graphs: CodeGraphs, found: list[Batch]) -> tuple[CodeGraphs, list[Output]]:
             return graphs, [self.model.answer(batch, embed) for batch in found]
 
         chunks = [sources[low : low + _CHUNK] for low in range(0, len(sources), _CHUNK)]
         if len(chunks) <= 1:
-            yield from (answered(*prepared(reading(chunk))) for chunk in chunks)
+            yield from (answered(*read(chunk)) for chunk in chunks)
         elif processes > 1:
             with _CORE_LEFT, ThreadPoolExecutor(processes) as several, self._readers_of(processes) as readers:
                 waiting: deque[Future[tuple[CodeGraphs, list[Output]]]] = deque()
                 for chunk in chunks:
-                    read = readers.submit(reading, chunk)
-                    waiting.append(several.submit(lambda read: answered(*prepared(read.result())), read))
+                    elsewhere = readers.submit(reading, chunk)
+                    waiting.append(several.submit(lambda there: answered(*prepared(*there.result())), elsewhere))
                     if len(waiting) > _AHEAD * processes:
                         yield waiting.popleft().result()
                 while waiting:
                     yield waiting.popleft().result()
         else:
             with ThreadPoolExecutor(1) as ahead, _CORE_LEFT:
-                following = ahead.submit(lambda chunk: prepared(reading(chunk)), chunks[0])
+                following = ahead.submit(read, chunks[0])
                 for chunk in chunks[1:]:
                     ready = following.result()
-                    following = ahead.submit(lambda chunk: prepared(reading(chunk)), chunk)
+                    following = ahead.submit(read, chunk)
                     yield answered(*ready)
                 yield answered(*following.result())
 
@@ -272,8 +275,8 @@ class Bridge:
             raise
 
     def _output(self, graphs: CodeGraphs) -> Output:
-        store = Store.of(graphs)
-        return self.model.answer(self._batch(store if self.edges else store.without_edges()))
+        (store,) = Reading(self.edges).of(graphs)
+        return self.model.answer(self._batch(store))
 
     def _batch(self, store: Store) -> Batch:
         return batches.graphs(store, np.arange(len(store)), gradient=False).to(self.device.kind)

@@ -324,10 +324,14 @@ class Reading:
     def __call__(self, sources: Sequence[str]) -> tuple[graph.CodeGraphs, list[Store]]:
         """The graphs and their arrays; raises UnparseableSource."""
         graphs = graph.build(sources)
+        return graphs, self.of(graphs)
+
+    def of(self, graphs: graph.CodeGraphs) -> list[Store]:
+        """The arrays of graphs that are there already."""
         store = Store.of(graphs)
         if not self.edges:
             store = store.without_edges()
-        return graphs, [store] if self.seed is None else [store, rewired(store, self.seed)]
+        return [store] if self.seed is None else [store, rewired(store, self.seed)]
 
 
 def rewired(store: Store, seed: int) -> Store:

@@ -112,10 +112,10 @@ def best(scores: NDArray[Any], k: int) -> NDArray[np.intp]:
         return np.zeros(0, dtype=np.intp)
     # Most passages share no word with a query: looking for the k-th among thousands of equal scores takes ten times
     # as long as among the others.
-    chosen = np.flatnonzero(scores > scores.min())
+    least = scores.min()
+    chosen = np.flatnonzero(scores > least)
     if len(chosen) < k:
-        least = np.flatnonzero(scores == scores.min())[: k - len(chosen)]
-        chosen = np.concatenate([chosen, least])
+        chosen = np.concatenate([chosen, np.flatnonzero(scores == least)[: k - len(chosen)]])
     elif k < len(chosen):
         found = scores[chosen]
         cut = np.partition(found, len(found) - k)[len(found) - k]

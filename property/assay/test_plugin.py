@@ -269,16 +269,20 @@ def test_parallel_run_trains_once_and_judges_all(toy):
     assert {row["verdict"] for row in toy.rows().values()} == {"PASS"}
 
 
+def meanwhile(toy, acts: str, **files) -> None:
+    """Have the toy's suite call these while the subject trains; `files` are paths by the names that `acts` uses."""
+    named = "".join(f"    {name} = pathlib.Path({str(path)!r})\n" for name, path in files.items())
+    toy.edit(
+        "acceptance/conftest.py", "def toy(subject, points):",
+        f"def toy(subject, points):\n    import pathlib, time\n{named}    acts = [{acts}]",
+    )  # fmt: skip
+    toy.edit("acceptance/conftest.py", "datasets=[points]", "datasets=[points], meanwhile=acts")
+
+
 def test_what_judging_needs_is_made_while_the_subject_trains(toy):
     """The subject waits for a sign of it, the judge for its end; what raises there stops neither."""
     sign, end = toy.file("sign"), toy.file("end")
-    toy.edit(
-        "acceptance/conftest.py", "def toy(subject, points):",
-        "def toy(subject, points):\n    import pathlib, time\n"
-        f"    sign, end = pathlib.Path({str(sign)!r}), pathlib.Path({str(end)!r})\n"
-        "    acts = [lambda: 1 / 0, sign.touch, lambda: time.sleep(0.5), end.touch]",
-    )  # fmt: skip
-    toy.edit("acceptance/conftest.py", "datasets=[points]", "datasets=[points], meanwhile=acts")
+    meanwhile(toy, "lambda: 1 / 0, sign.touch, lambda: time.sleep(0.5), end.touch", sign=sign, end=end)
     toy.edit("toy.py", "import numpy as np", "import pathlib, time\nimport numpy as np\nimport torch")
     toy.edit(
         "toy.py", "    rows = json",
@@ -302,13 +306,7 @@ def test_what_judging_needs_is_made_while_the_subject_trains(toy):
 def test_after_a_subject_that_breaks_nothing_more_is_begun_beside_it(toy):
     """What runs then is waited for: its processes and files would outlive the run, and race with what comes next."""
     first, second = toy.file("first"), toy.file("second")
-    toy.edit(
-        "acceptance/conftest.py", "def toy(subject, points):",
-        "def toy(subject, points):\n    import pathlib, time\n"
-        f"    first, second = pathlib.Path({str(first)!r}), pathlib.Path({str(second)!r})\n"
-        "    acts = [lambda: time.sleep(1) or first.touch(), second.touch]",
-    )  # fmt: skip
-    toy.edit("acceptance/conftest.py", "datasets=[points]", "datasets=[points], meanwhile=acts")
+    meanwhile(toy, "lambda: time.sleep(1) or first.touch(), second.touch", first=first, second=second)
     toy.edit("toy.py", "    rows = json", "    raise RuntimeError('no more')\n    rows = json")
     done = toy.pytest("acceptance/test_size.py")
     assert "no more" in done.stdout + done.stderr
@@ -319,8 +317,7 @@ def test_after_a_subject_that_breaks_nothing_more_is_begun_beside_it(toy):
 def test_what_judging_needs_is_made_beside_a_subject_that_nobody_watches(toy):
     """Without torch no recorder tells of a first update."""
     sign = toy.file("sign")
-    toy.edit("acceptance/conftest.py", "def toy(subject, points):", f"def toy(subject, points):\n    import pathlib\n    acts = [pathlib.Path({str(sign)!r}).touch]")  # fmt: skip
-    toy.edit("acceptance/conftest.py", "datasets=[points]", "datasets=[points], meanwhile=acts")
+    meanwhile(toy, "sign.touch", sign=sign)
     assert toy.pytest("acceptance/test_size.py").returncode == 0
     assert sign.exists()
 

@@ -116,6 +116,7 @@ def test_answers_are_made_as_they_are_asked_for(several, sources, monkeypatch) -
     monkeypatch.setattr(several.model, "answer", lambda batch, embed: asked.append(batch) or batch)
     found = several._outputs(sources * 4, processes=2)
     next(found)
+    time.sleep(1)  # long enough for all of them
     assert len(asked) <= 2 * bridge._AHEAD + 1 < len(sources) * 2
     found.close()
 
