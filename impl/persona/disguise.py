@@ -76,7 +76,10 @@ def replaced(row: Row, known: Collection[str], pool: Sequence[str], draw: random
     free = [word for word in draw.sample(pool, min(len(pool), 4 * len(said))) if word not in said]
     mapping: dict[str, str] = {}
     for word in sorted(said & set(known)):
-        mapping[word] = free.pop() if free and draw.random() >= _MADE_UP else made_up(draw)
+        new = free.pop() if free and draw.random() >= _MADE_UP else made_up(draw)
+        while new in said or new in mapping.values():  # "simon" is a name, and three syllables
+            new = made_up(draw)
+        mapping[word] = new
 
     def other(found: re.Match[str]) -> str:
         article, word = found.groups()
