@@ -114,6 +114,36 @@ def test_a_graph_is_judged_the_same_alone_and_in_company(real, model: GraphSage)
         torch.testing.assert_close(alone.imports[0], together.imports[index], rtol=1e-4, atol=1e-5)
 
 
+def test_filling_up_changes_no_answer_and_no_gradient(real, model: GraphSage) -> None:
+    store = data.Store.of(_graphs(real, 5))
+    plain, filled = (batches.graphs(store, np.arange(5), gradient=True, filled=how) for how in (False, True))
+    answers, gradients = [], []
+    for batch in (plain, filled):
+        output = model.logits(batch)
+        cells = output.cells[: int(store.node_ptr[-1])]
+        answers.append([output.defects[:5], output.imports[:5], output.embedding[:5], cells])
+        model.zero_grad()
+        (output.defects[:5].sum() + output.imports[:5].sum() + output.embedding[:5, 0].sum()).backward()
+        gradients.append([parameter.grad for parameter in model.parameters() if parameter.grad is not None])
+    torch.testing.assert_close(answers[0], answers[1], rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-4, atol=1e-6)
+
+
+def test_batches_for_training_have_few_shapes(samples: data.Samples) -> None:
+    rng = np.random.default_rng(0)
+    shapes, sizes = set(), set()
+    for _ in range(40):
+        chosen = rng.choice(len(samples), size=12, replace=False)
+        batch = batches.collate(samples, chosen, np.tile([0, 1], (12, 1)), True, 32, rng.random((12, 2)))
+        shapes.add((len(batch.start), int(batch.start[-1])))
+        sizes.add(len(batch.features.rows.index))
+        assert torch.diff(batch.start).min() >= 1
+        assert len(batch.start) % 8 == 1
+        assert int(batch.start[-1]) % 128 == 0
+    assert len(sizes) == 40
+    assert len(shapes) <= 10
+
+
 def test_logsumexp_of_runs_against_torch() -> None:
     values, start = torch.randn(10) * 40, torch.tensor([0, 3, 4, 10])
     expected = torch.stack([values[a:b].logsumexp(0) for a, b in ((0, 3), (3, 4), (4, 10))])
