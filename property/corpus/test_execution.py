@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -275,6 +276,50 @@ MERGE = (Example("import heapq", ""), Example("list(heapq.merge([1, 3], [2]))", 
 )  # fmt: skip
 def test_example_doctests(cells: Sandbox, task: Doctest, outcome: Outcome) -> None:
     assert cells.run(task) == outcome
+
+
+FORGED = """def merge(*items):
+    import array, json, os, socket
+    for number in range(3, 64):
+        try:
+            end = socket.socket(fileno=number)
+        except OSError:
+            continue
+        for said in {said}:
+            data = json.dumps(said).encode()
+            data = len(data).to_bytes(8, "big") + data
+            held = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [end.fileno()]))]
+            try:
+                end.sendmsg([data], held)
+            except OSError:
+                pass
+    os._exit(0)
+"""
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [["shown", "", ""]],  # one more answer than was asked for, with a descriptor for whoever reads it
+        [[True, "", []], ["passed"], None],
+        [["shown", "x" * (5 * 2**20), ""]],  # more than anybody shows
+    ],
+)
+def test_law_a_doctest_cannot_be_answered_by_other_means(cells: Sandbox, said: list[Any]) -> None:
+    """Its examples are compared here: what comes is text, no descriptor is taken, and a verdict cannot come."""
+    before = set(os.listdir("/proc/self/fd"))
+    shown = (Example("merge([1], [2])", "[1, 2]\n"), Example("merge([1], [2])", "[1, 2]\n"))
+    outcome = cells.run(Doctest(FORGED.format(said=said), "heapq", "merge", shown))
+    assert not outcome.passed
+    assert outcome.reason in ("wrong-answer", "exited", "no-value")
+    assert set(os.listdir("/proc/self/fd")) == before
+    assert cells.run(Doctest(None, "heapq", "merge", MERGE)) == Outcome(True)
+
+
+def test_law_a_doctest_that_hangs_is_cut_off_and_the_cell_goes_on(cells: Sandbox) -> None:
+    endless = Doctest("def merge(*items):\n    while True: pass", "heapq", "merge", MERGE, limits=Limits(cpu_ms=100))
+    assert cells.run(endless).reason == "timeout"
+    assert cells.run(Doctest(None, "heapq", "merge", MERGE)) == Outcome(True)
 
 
 numbers = st.lists(st.integers(-9, 9), max_size=6)

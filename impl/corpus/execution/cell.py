@@ -1,9 +1,11 @@
 """The process that runs programs: `python -m corpus.execution.cell FD SCRATCH NAMESPACE...`, started by `sandbox`.
 
-It confines itself, then forks two processes for each task. The *program* gets the source and one socket, on which it
-is asked for values. The *examiner* gets the other end of it, and a channel to the caller that was opened for this one
-task: there it reads the tests and writes the verdict. The cell holds neither tests nor verdict; it watches limits and
-leaves nothing behind. The program must never come to hold a descriptor, a test or an expected answer.
+It confines itself, then forks for each task. The *program* gets the source and one socket, on which it is asked for
+values. Tests that are code are run by an *examiner*, a second process, which gets the other end of it, and a channel to
+the caller that was opened for this one task: there it reads the tests and writes the verdict. The examples of a doctest
+are texts to compare: there the caller has the other end himself, and says when he is done. The cell holds neither tests
+nor verdict; it watches limits and leaves nothing behind. The program must never come to hold another descriptor, a test
+or an expected answer.
 """
 
 import contextlib
@@ -56,20 +58,25 @@ class _Cell:
         self._control = control
         self._walls = walls
         self._is_first = os.getpid() == 1
+        self._is_examined = False
         self._warm: set[str] = set()
 
     def serve(self) -> None:
         """Task by task, until the scratch folder cannot be emptied; Closed when the caller has gone."""
         while True:
             task = self._control.receive()
-            with socket.socket(fileno=self._control.descriptors[0]) as verdict:
-                report = self._task(task, verdict)
+            self._is_examined = False  # as the caller says of a doctest
+            with socket.socket(fileno=self._control.descriptors[0]) as end:
+                report = self._task(task, end)
+            if task["kind"] == "doctest" and not self._is_examined:
+                self._control.receive()
             is_clean = _sweep()
             self._control.send({**report, "last": not is_clean})
             if not is_clean:
                 return
 
-    def _task(self, task: Mapping[str, Any], verdict: socket.socket) -> dict[str, Any]:
+    def _task(self, task: Mapping[str, Any], end: socket.socket) -> dict[str, Any]:
+        """Run one task; `end` is the program's own where the caller examines it, else the examiner's to the caller."""
         for name in task["warm"]:
             if name not in self._warm:
                 self._warm.add(name)
@@ -82,14 +89,16 @@ class _Cell:
                 return {"reason": f"import {type(error).__name__}", "cpu": 0.0}
         gc.freeze()  # else every fork copies what the collector touches
         size = self._walls.size()
-        near, far = socket.socketpair()
         started = time.monotonic()
+        if task["kind"] == "doctest":
+            runner = self._fork(lambda: program.run(task, Channel(end)), task["limits"], size, (end,))
+            end.close()
+            return {"reason": self._watch(None, (runner,), task["limits"], started), "cpu": self._end(runner)}
+        near, far = socket.socketpair()
         runner = self._fork(lambda: program.run(task, Channel(far)), task["limits"], size, (far,))
         far.close()
         alive, lives = os.pipe()
-        judge = self._fork(
-            lambda: examiner.run(Channel(near), Channel(verdict)), task["limits"], size, (near, verdict), lives
-        )
+        judge = self._fork(lambda: examiner.run(Channel(near), Channel(end)), task["limits"], size, (near, end), lives)
         os.close(lives)
         near.close()
         try:
@@ -124,13 +133,19 @@ class _Cell:
         finally:
             os._exit(1)
 
-    def _watch(self, alive: int, pids: tuple[int, int], limits: Mapping[str, int], started: float) -> str:
-        """Wait for the examiner's end; empty, or the limit that was passed."""
+    def _watch(self, alive: int | None, pids: tuple[int, ...], limits: Mapping[str, int], started: float) -> str:
+        """Wait for the examiner's end, or until the caller has examined; empty, or the limit that was passed."""
+        asked = [self._control.end] if alive is None else [alive, self._control.end]
         while True:
-            ready, _, _ = select.select([alive, self._control.end], [], [], _LOOK)
+            ready, _, _ = select.select(asked, [], [], _LOOK)
             if self._control.end in ready:
-                self._end(*pids)  # the caller has gone
-                os._exit(0)
+                try:
+                    self._control.receive()
+                except Closed:
+                    self._end(*pids)  # the caller has gone
+                    os._exit(0)
+                self._is_examined = True
+                return ""
             if alive in ready:
                 return ""
             if time.monotonic() - started > limits["wall_ms"] / 1000:

@@ -15,11 +15,17 @@ class Closed(Exception):  # noqa: N818
 
 
 class Channel:
-    """One end. `descriptors` are those that came with the message read last."""
+    """One end. `descriptors` are those that came with the message read last.
 
-    def __init__(self, end: socket.socket) -> None:
+    Args:
+        longest: bytes of a message; a longer one is none.
+        takes: how many descriptors may come with a message; others are closed as they come.
+    """
+
+    def __init__(self, end: socket.socket, longest: int = LONGEST, takes: int = 1) -> None:
         self.end = end
         self.descriptors: list[int] = []
+        self._longest, self._takes = longest, takes
 
     def send(self, message: Any, descriptors: tuple[int, ...] = ()) -> None:
         """Raises Closed where nobody reads any more."""
@@ -35,9 +41,11 @@ class Channel:
     def receive(self) -> Any:
         """Raises Closed at the end of the stream, after the socket's timeout, and for what is no message."""
         try:
-            head, self.descriptors, _, _ = socket.recv_fds(self.end, 8, 1)
-            length = int.from_bytes(head + self._exactly(8 - len(head) if head else 8), "big")
-            if length > LONGEST:
+            head = b""
+            if self._takes:
+                head, self.descriptors, _, _ = socket.recv_fds(self.end, 8, self._takes)
+            length = int.from_bytes(head + self._exactly(8 - len(head)), "big")
+            if length > self._longest:
                 raise Closed(f"a message of {length} bytes")
             return json.loads(self._exactly(length))
         except (OSError, ValueError, RecursionError) as error:

@@ -1,7 +1,8 @@
-"""What runs in the examiner's process: the tests, against values that come from elsewhere.
+"""The tests, against values that come from elsewhere.
 
-It reads the tests from a channel of its own and writes the verdict there, as [passed, reason]. It must never execute,
-import or unpickle anything that a program sent: an answer is plain data, and only tests turn it into a verdict.
+Tests that are code are run in a process of their own, which reads them from a channel and writes the verdict there;
+the examples of a doctest are compared by whoever holds them. Nothing here may execute, import or unpickle anything that
+a program sent: an answer is plain data, and only tests turn it into a verdict.
 """
 
 import builtins
@@ -43,8 +44,7 @@ def run(program: Channel, verdict: Channel) -> None:
         os.dup2(null, descriptor)
     sys.stdout, sys.stderr = open(1, "w"), open(2, "w")  # noqa: SIM115
     tests = verdict.receive()
-    passed, reason = _KINDS[tests["kind"]](tests, program)
-    verdict.send([passed, reason, _loaded(program) if passed and tests.get("asks_loaded") else []])
+    verdict.send(_KINDS[tests["kind"]](tests, program))
 
 
 # -- a function against assertions -----------------------------------------------------------------
@@ -156,6 +156,12 @@ def _word(name: str) -> str:
 # -- doctest examples ------------------------------------------------------------------------------
 
 
+def doctests(tests: Mapping[str, Any], program: Channel) -> tuple[bool, str, list[str]]:
+    """Verdict, reason, and what the program says to have imported, where the tests ask for that."""
+    passed, reason = _doctest(tests, program)
+    return passed, reason, _loaded(program) if passed and tests["asks_loaded"] else []
+
+
 def _doctest(tests: Mapping[str, Any], program: Channel) -> Verdict:
     refused = _refused(program)
     if refused:
@@ -224,4 +230,4 @@ def _alike(got: str, want: str) -> bool:
         return False
 
 
-_KINDS: Final = {"call": _call, "doctest": _doctest, "script": _script}
+_KINDS: Final = {"call": _call, "script": _script}

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from corpus.errors import CorpusError
+from corpus.execution import examiner
 from corpus.execution.channel import Channel, Closed
 from corpus.execution.confinement import MISSING, SPACES
 from corpus.execution.examiner import CANDIDATE
@@ -34,6 +35,8 @@ _STALLED: Final = "stalled"
 _TIMEOUT: Final = "timeout"
 AGAIN: Final = 4
 """Times the CPU limit that a program gets which the limit cut off once."""
+_LONGEST_SHOWN: Final = 4 * 2**20  # bytes of what an example shows
+_Verdict = tuple[bool, str, list[str]]
 _ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -305,7 +308,6 @@ class _Cell:
 
     def run(self, program: dict[str, Any], tests: dict[str, Any], limits: Limits) -> Outcome:
         near, far = socket.socketpair()
-        verdict = Channel(near)
         patience = limits.wall_ms / 1000 + _GRACE_SECONDS
         near.settimeout(patience)
         self._control.end.settimeout(patience)
@@ -313,23 +315,39 @@ class _Cell:
             try:
                 with far:
                     self._control.send(program, (far.fileno(),))
-                with contextlib.suppress(Closed):  # an examiner that cannot start reads nothing: the cell says why
-                    verdict.send(tests)
-                report = self._control.receive()
+                examine = self._compared if tests["kind"] == "doctest" else self._examined
+                report, verdict = examine(tests, near)
             except Closed:
                 self.alive = False
                 return Outcome(False, _KILLED)
-            self.alive = not report["last"]
-            spent = report["cpu"] * 1000
-            if report["reason"] not in ("", _EXITED):
-                return Outcome(False, report["reason"], spent)
-            try:
-                passed, reason, loaded = verdict.receive()
-            except (Closed, ValueError):
-                return Outcome(False, _KILLED, spent)
-            # A script whose output is right has to end well, too.
-            reason = str(reason) or report["reason"]
-            return Outcome(passed is True and not reason, reason, spent, tuple(loaded))
+        self.alive = not report["last"]
+        spent = report["cpu"] * 1000
+        if report["reason"] not in ("", _EXITED):
+            return Outcome(False, report["reason"], spent)
+        if verdict is None:
+            return Outcome(False, _KILLED, spent)
+        passed, reason, loaded = verdict
+        # A script whose output is right has to end well, too.
+        reason = str(reason) or report["reason"]
+        return Outcome(passed is True and not reason, reason, spent, tuple(loaded))
+
+    def _compared(self, tests: dict[str, Any], end: socket.socket) -> tuple[dict[str, Any], _Verdict | None]:
+        """What the cell says, and the verdict on examples that are compared here."""
+        verdict = examiner.doctests(tests, Channel(end, _LONGEST_SHOWN, takes=0))
+        self._control.send(None)
+        return self._control.receive(), verdict
+
+    def _examined(self, tests: dict[str, Any], end: socket.socket) -> tuple[dict[str, Any], _Verdict | None]:
+        """What the cell says, and the verdict of the examiner in it; None where it gave none."""
+        verdict = Channel(end)
+        with contextlib.suppress(Closed):  # an examiner that cannot start reads nothing: the cell says why
+            verdict.send(tests)
+        report = self._control.receive()
+        try:
+            passed, reason = verdict.receive()
+        except (Closed, ValueError):
+            return report, None
+        return report, (passed, reason, [])
 
     def close(self) -> None:
         """End the cell and whatever runs in it, and wait until it has gone: nothing is left to be reaped."""
