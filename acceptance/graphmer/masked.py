@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,14 +22,17 @@ from graphmer.records import Record
 Kind = Literal["mlm", "mnm"]
 MOST = 50
 """Entries that a baseline ranks, as many as the subject does."""
+_TIMES = 4
 
 
 @dataclass(frozen=True)
 class Masked:
-    """One question a chain: a hidden token of the text (mlm) or of a hidden leaf (mnm)."""
+    """Hidden tokens of the text (mlm) or of a hidden leaf (mnm), one asked for at a time."""
 
     items: Sequence[dict[str, Any]]
     answers: Sequence[int]
+    chains: Sequence[int]
+    """Which chain each is asked of: a large model has wide rows, so few chains, and each is asked several times."""
     entries: int
 
     @cached_property
@@ -45,12 +49,17 @@ class Masked:
 
 
 def questions(heads: Heads, artifact: Path, profile: dict[str, Any], kind: Kind, count: int) -> Masked:
-    """Chains of the widest rows, masked in the profile's shares, a token of each asked for."""
+    """So many chains of the widest rows, masked in the profile's shares, a token of each asked for.
+
+    Where there are fewer chains, all are masked anew, up to `_TIMES` times.
+    """
     tokenizer = tokenizers.read(artifact / "tokenizer.json")
     rng = np.random.default_rng(0)
     chains = [chain for _, found in encoded(heads, tokenizer, profile) for chain in found]
+    orders = (rng.permutation(len(chains)).tolist() for _ in range(_TIMES))
+    places = list(itertools.islice(itertools.chain.from_iterable(orders), count))
     items, answers = [], []
-    for place in rng.permutation(len(chains))[:count]:
+    for place in places:
         chain = chains[place]
         roots = np.flatnonzero((chain.leaves == 0) & (chain.ids >= len(MARKERS)))
         hidden = rng.choice(roots, max(1, round(profile["mlm_share"] * len(roots))), replace=False)
@@ -64,7 +73,7 @@ def questions(heads: Heads, artifact: Path, profile: dict[str, Any], kind: Kind,
         ids[inside] = MASK
         columns = (("ids", ids), ("relations", chain.relations), ("anchors", chain.anchors), ("places", chain.places))
         items.append({**{name: column.tolist() for name, column in columns}, "at": at})
-    return Masked(items, answers, len(tokenizer))
+    return Masked(items, answers, places, len(tokenizer))
 
 
 def counts(heads: Heads, artifact: Path, profile: dict[str, Any], kind: Kind) -> Counter[int]:

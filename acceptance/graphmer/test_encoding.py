@@ -58,11 +58,12 @@ def test_planted_violations_cost_more(judge, graphmer):
 
 
 def asked(graphmer, heads, dev_heads, table, kind):
-    """Questions of the dev side, the subject's answers, and the unigram of the training side."""
+    """The subject's answers to questions of the dev side, and beside them gold and the unigram of the training side."""
     folder, profile = graphmer.artifact.folder, graphmer.profile
     found = masked.questions(dev_heads, folder, profile, kind, table["items"])
     unigram = found.unigram(masked.counts(heads, folder, profile, kind))
-    return graphmer.predictions("fill", found.items), found.gold, {"unigram": unigram}
+    beside = {"gold": found.gold, "groups": found.chains, "baselines": {"unigram": unigram}}
+    return graphmer.predictions("fill", found.items), beside
 
 
 @pytest.fixture(scope="session")
@@ -77,14 +78,14 @@ def leaves_asked(graphmer, heads, dev_heads, tables):
 
 @pytest.mark.requirement("graphmer/mlm.accuracy", "graphmer/mlm.mrr", "graphmer/mlm.hits10")
 def test_fills_in_hidden_tokens(judge, tokens_asked):
-    answers, gold, baselines = tokens_asked
-    judge(answers, gold=gold, baselines=baselines)
+    answers, beside = tokens_asked
+    judge(answers, **beside)
 
 
 @pytest.mark.requirement("graphmer/mnm.accuracy", "graphmer/mnm.mrr", "graphmer/mnm.hits10")
 def test_fills_in_hidden_leaves(judge, leaves_asked):
-    answers, gold, baselines = leaves_asked
-    judge(answers, gold=gold, baselines=baselines)
+    answers, beside = leaves_asked
+    judge(answers, **beside)
 
 
 @pytest.mark.requirement("graphmer/constraints.violations")

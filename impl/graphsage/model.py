@@ -17,7 +17,7 @@ from torch.nn import functional
 from torch_geometric.nn import SAGEConv
 
 from graphsage.device import Device
-from graphsage.frozen import Frozen
+from graphsage.frozen import Frozen, product
 from graphsage.sparse import Sparse
 
 IGNORED = -100
@@ -150,6 +150,14 @@ class GraphSage(nn.Module):
         self.embedding_hidden = nn.Linear(summary, head)
         self.embedding_out = nn.Linear(head, head)
 
+    def between(self) -> list[nn.Parameter]:
+        """The matrices between hidden states: not what reads features, which are seldom there, nor what says a logit."""
+        layers = [self.node, self.surroundings, self.modules_hidden, self.confidence_hidden]
+        layers += [self.embedding_hidden, self.embedding_out]
+        for convolution in self.convolutions[1:]:
+            layers += [convolution.lin_l, convolution.lin_r]
+        return [layer.weight for layer in layers]
+
     def freeze(self, device: Device) -> None:
         """Prepare for answering on the device: the weights must not change from here on."""
         for convolution in self.convolutions:
@@ -175,8 +183,11 @@ class GraphSage(nn.Module):
         """Logit per graph that it holds a defect (G,), and per node and operator what speaks for it (N, O)."""
         mean = pooled[:, : pooled.shape[1] // 2]  # (G, H)
         own = self.node(states) if self.frozen is None else self.frozen(states)[0]
-        hidden = own + batch.spread @ self.surroundings(mean)
-        cells = self.cell(functional.relu(hidden, inplace=True)).float()  # (N, O)
+        hidden = functional.relu(own + batch.spread @ self.surroundings(mean), inplace=True)
+        if self.frozen is None:
+            cells = self.cell(hidden).float()  # (N, O)
+        else:
+            cells = product(hidden, self.cell.weight, self.cell.bias).float()
         score = segment_logsumexp(cells.logsumexp(dim=1), batch.start)  # (G,)
         return score + self.whole(mean).float().squeeze(1), cells
 

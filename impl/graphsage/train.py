@@ -30,6 +30,7 @@ from corpus.programs import Program
 from graphsage import batches, data, growth
 from graphsage.device import Device
 from graphsage.model import Batch, GraphSage, Output
+from optim.muon import Muon
 
 _DEV_BATCH = 64  # functions
 _DEV_MUTANTS = 1
@@ -52,7 +53,8 @@ class Settings:
     module_seen: int  # training functions that must use a module for it to become a label
     functions_per_update: int
     epochs: int
-    learning_rate: float
+    learning_rate: float  # of everything that Muon does not move, by AdamW
+    matrix_rate: float  # of the matrices between hidden states, by Muon
     weight_decay: float
     average: float  # decay of the running mean of the weights; the mean is what dev sees and what is kept
     gradient_norm: float
@@ -85,6 +87,7 @@ class Settings:
             functions_per_update=int(config["functions_per_update"]),
             epochs=int(config["epochs"]),
             learning_rate=float(config["learning_rate"]),
+            matrix_rate=float(config["matrix_rate"]),
             weight_decay=float(config["weight_decay"]),
             average=float(config["average"]),
             gradient_norm=float(config["gradient_norm"]),
@@ -131,10 +134,20 @@ class Run:
         torch.manual_seed(settings.seed)
         self.device = Device.of(settings.device, settings.precision)
         self.model = settings.model(len(modules)).to(self.device.kind)
-        decayed = [p for p in self.model.parameters() if p.ndim > 1]
-        others = [p for p in self.model.parameters() if p.ndim <= 1]
-        groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
+        matrices = self.model.between()
+        taken = set(map(id, matrices))
+        others = [p for p in self.model.parameters() if id(p) not in taken]
+        rate = settings.learning_rate
+        self.optimizer = Muon(
+            [
+                {"params": matrices, "lr": settings.matrix_rate, "orthogonal": True},
+                {"params": [p for p in others if p.ndim > 1], "lr": rate, "orthogonal": False},
+                {"params": [p for p in others if p.ndim <= 1], "lr": rate, "orthogonal": False, "weight_decay": 0.0},
+            ],
+            weight_decay=settings.weight_decay,
+            betas=(0.9, 0.999),  # most columns of features are seldom there
+            dtype=self.device.dtype,
+        )
         self.plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
             self.optimizer, factor=settings.plateau_factor, patience=settings.plateau_patience
         )
@@ -283,7 +296,7 @@ class Run:
         tensors |= {f"averaged.{name}": value for name, value in self.averaged.items()}
         state = self.optimizer.state_dict()
         for number, values in state["state"].items():
-            tensors |= {f"optimizer.{number}.{name}": value for name, value in values.items()}
+            tensors |= {f"optimizer.{number}.{name}": torch.as_tensor(value) for name, value in values.items()}
         tensors["rng"] = torch.get_rng_state()
         about = {
             "progress": asdict(self.progress),

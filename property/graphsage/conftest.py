@@ -55,6 +55,7 @@ def tiny() -> dict[str, Any]:
         "functions_per_update": 8,
         "epochs": 2,
         "learning_rate": 3e-3,
+        "matrix_rate": 6e-3,
         "weight_decay": 0.01,
         "average": 0.9,
         "gradient_norm": 1.0,

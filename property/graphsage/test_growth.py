@@ -142,6 +142,6 @@ def test_a_run_that_would_never_grow_is_refused(tiny, sides, tmp_path: Path) -> 
 
 def test_a_plateau_before_growing_does_not_end_the_run(tiny, sides, tmp_path: Path) -> None:
     """With a rate of 0 nothing improves; the run still comes to its growth, and stops after."""
-    train.train({**tiny, "learning_rate": 0.0, "stop_patience": 1}, sides, tmp_path)
+    train.train({**tiny, "learning_rate": 0.0, "matrix_rate": 0.0, "stop_patience": 1}, sides, tmp_path)
     about = json.loads((tmp_path / "config.json").read_text())
     assert about["training"]["best_update"] > 0
