@@ -25,6 +25,7 @@ def declared(graphsage, functions, program_data, heldout_programs):
         "updates": updates,
         # only what was trained with all units is kept
         "chosen_from": int(profile["narrow_share"] * updates) if profile["narrow"] > 1 else 0,
+        "learning_rate": [profile["matrix_rate"], profile["learning_rate"], profile["learning_rate"]],
         "schedule": "plateau",
         "active_labels": ["bug_labels"],
         "precision": precision.declared(profile),

@@ -151,7 +151,7 @@ class GraphSage(nn.Module):
         self.embedding_out = nn.Linear(head, head)
 
     def between(self) -> list[nn.Parameter]:
-        """The matrices between hidden states: not what reads features, which are seldom there, nor what says a logit."""
+        """The matrices between hidden states: not those that read features, most of them absent, or say a logit."""
         layers = [self.node, self.surroundings, self.modules_hidden, self.confidence_hidden]
         layers += [self.embedding_hidden, self.embedding_out]
         for convolution in self.convolutions[1:]:
