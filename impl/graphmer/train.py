@@ -68,6 +68,7 @@ class PlanTrainer(Trainer):  # type: ignore[misc]
                 ],
                 weight_decay=settings.weight_decay,
                 betas=(0.9, 0.98),
+                dtype=torch.bfloat16 if self.args.bf16 else torch.float32,
             )
         return self.optimizer
 
