@@ -216,6 +216,7 @@ class Subject:
         self._workers: dict[int | None, Worker] = {}
         self._loaded: set[tuple[int | None, str]] = set()
         self._variants: list[Subject] = []
+        self._failure: SubjectError | None = None
         self.profiles = {profile}
         """Names of the profile tables that what is measured depends on; a subject and its variants share them."""
 
@@ -282,9 +283,16 @@ class Subject:
         """The trained artifact; trains in a worker process on first use, once for all processes.
 
         Raises:
-            SubjectError: when training fails, leaves no weights, or never reads a key of its profile.
+            SubjectError: when training fails, leaves no weights, or never reads a key of its profile. It is not tried
+                again: every row that needs it would wait for the same end.
         """
-        folder = self.store.build("artifact", self.key, self._train, system=self.name, profile=self.profile_name)
+        if self._failure is not None:
+            raise self._failure
+        try:
+            folder = self.store.build("artifact", self.key, self._train, system=self.name, profile=self.profile_name)
+        except SubjectError as error:
+            self._failure = error
+            raise
         self.store.verify("artifact", self.key)
         sabotage.recall(folder)
         return self._describe(self.key, folder)

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -434,3 +435,20 @@ def test_the_untrained_control_is_the_beginning_of_one_file_and_noise_for_severa
     else:
         assert all(len(np.unique(one)) == 64 for one in found)
         assert subject.untrained.weights != weights_digest(folder)
+
+
+def test_a_training_that_failed_is_not_tried_again(tmp_path: Path) -> None:
+    tried = []
+
+    def train(folder: Path) -> None:
+        tried.append(folder)
+        raise SubjectError("the subject raised ValueError: no")
+
+    subject = object.__new__(Subject)
+    subject.store, subject.profile_name = Store(tmp_path / "store"), "cpu"
+    subject.__dict__ |= {"spec": SimpleNamespace(name="toy"), "key": "0" * 64}
+    subject.__dict__ |= {"_train": train, "_failure": None}
+    for _ in range(3):
+        with pytest.raises(SubjectError, match="the subject raised ValueError: no"):
+            _ = subject.artifact
+    assert len(tried) == 1
