@@ -31,8 +31,8 @@ class Masked:
 
     items: Sequence[dict[str, Any]]
     answers: Sequence[int]
-    chains: Sequence[int]
-    """Which chain each is asked of: a large model has wide rows, so few chains, and each is asked several times."""
+    heads: Sequence[str]
+    """Of whose chain each is: chains of one head have one text, and one chain may be asked several times."""
     entries: int
 
     @cached_property
@@ -55,7 +55,8 @@ def questions(heads: Heads, artifact: Path, profile: dict[str, Any], kind: Kind,
     """
     tokenizer = tokenizers.read(artifact / "tokenizer.json")
     rng = np.random.default_rng(0)
-    chains = [chain for _, found in encoded(heads, tokenizer, profile) for chain in found]
+    whose = [(str(item["head"]), chain) for item, found in encoded(heads, tokenizer, profile) for chain in found]
+    chains = [chain for _, chain in whose]
     orders = (rng.permutation(len(chains)).tolist() for _ in range(_TIMES))
     places = list(itertools.islice(itertools.chain.from_iterable(orders), count))
     items, answers = [], []
@@ -73,7 +74,7 @@ def questions(heads: Heads, artifact: Path, profile: dict[str, Any], kind: Kind,
         ids[inside] = MASK
         columns = (("ids", ids), ("relations", chain.relations), ("anchors", chain.anchors), ("places", chain.places))
         items.append({**{name: column.tolist() for name, column in columns}, "at": at})
-    return Masked(items, answers, places, len(tokenizer))
+    return Masked(items, answers, [whose[place][0] for place in places], len(tokenizer))
 
 
 def counts(heads: Heads, artifact: Path, profile: dict[str, Any], kind: Kind) -> Counter[int]:

@@ -95,7 +95,8 @@ def test_the_attention_bias_helps_hidden_leaves(judge, encoder, dev_heads, fact_
         return variant.predictions("fill", asked.items)
 
     judge.seeds(
-        variants(encoder), ask, gold=asked.gold, baselines=without(ask, bias=False), datasets=[fact_data]
+        variants(encoder), ask, gold=asked.gold, groups=asked.heads, baselines=without(ask, bias=False),
+        datasets=[fact_data],
     )  # fmt: skip
 
 

@@ -62,7 +62,7 @@ def asked(graphmer, heads, dev_heads, table, kind):
     folder, profile = graphmer.artifact.folder, graphmer.profile
     found = masked.questions(dev_heads, folder, profile, kind, table["items"])
     unigram = found.unigram(masked.counts(heads, folder, profile, kind))
-    beside = {"gold": found.gold, "groups": found.chains, "baselines": {"unigram": unigram}}
+    beside = {"gold": found.gold, "groups": found.heads, "baselines": {"unigram": unigram}}
     return graphmer.predictions("fill", found.items), beside
 
 

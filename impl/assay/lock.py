@@ -11,9 +11,9 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ValidationError
+from pydantic import Strict, StrictBool, StrictInt, ValidationError
 
 from assay.errors import SpecError
 from assay.evidence import Goalposts
@@ -32,6 +32,9 @@ Days = dict[str, str]
 """A moved goalpost, as `_place` names it -> the day on which `assay spec lock` first saw it, YYYY-MM-DD."""
 
 
+_Number = Annotated[float, Strict()]  # what was read is compared as it stands: "0" is no number
+
+
 class _Row(Frozen):
     """The form of an entry."""
 
@@ -43,13 +46,13 @@ class _Row(Frozen):
     data: str
     split: str
     on: tuple[str, ...]
-    beats: dict[str, tuple[float, float]]
-    not_worse: dict[str, float]
+    beats: dict[str, tuple[_Number, _Number]]
+    not_worse: dict[str, _Number]
     slices: dict[str, Bound | None]
-    minimum_n: int
-    minimum_groups: int
-    seeds: int
-    control: bool
+    minimum_n: StrictInt
+    minimum_groups: StrictInt
+    seeds: StrictInt
+    control: StrictBool
 
 
 class _File(Frozen):

@@ -284,14 +284,15 @@ class Subject:
 
         Raises:
             SubjectError: when training fails, leaves no weights, or never reads a key of its profile. It is not tried
-                again: every row that needs it would wait for the same end.
+                again, for every row that needs it would wait for the same end; one that was killed goes on.
         """
         if self._failure is not None:
-            raise self._failure
+            raise SubjectError(*self._failure.args, check=self._failure.check) from None
         try:
             folder = self.store.build("artifact", self.key, self._train, system=self.name, profile=self.profile_name)
         except SubjectError as error:
-            self._failure = error
+            if error.check not in ("died", "killed"):
+                self._failure = error
             raise
         self.store.verify("artifact", self.key)
         sabotage.recall(folder)

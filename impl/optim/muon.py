@@ -29,6 +29,8 @@ class Muon(torch.optim.Optimizer):
         dtype: in which matrices are made orthogonal: bf16, as published, is twice as fast where a device multiplies it.
     """
 
+    _dtype = torch.float32  # of an optimizer that was copied: state and groups are all that travels
+
     def __init__(
         self,
         groups: Iterable[dict[str, Any]],

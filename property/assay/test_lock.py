@@ -309,6 +309,8 @@ junk = st.recursive(
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(("systems", "s", "a", "beats", "b", 0), "0", False)
+@example(("systems", "s", "a", "minimum_n"), "0", False)
 @given(st.sampled_from(sorted(places(PLAIN), key=str)), junk, st.booleans())
 def test_a_lock_with_junk_in_it_is_refused_or_can_be_used(
     tmp_path: Path, at: tuple[Any, ...], value: Any, remove: bool

@@ -5,6 +5,7 @@ pass, or harm the host, if the wall that it names were not there.
 """
 
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -20,7 +21,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from corpus.errors import CorpusError
-from corpus.execution import confinement, labels, sandbox
+from corpus.execution import confinement, examiner, labels, sandbox
+from corpus.execution.channel import Channel, Late
 from corpus.execution.sandbox import Call, Doctest, Example, Limits, Outcome, Sandbox, Script
 
 TEST = "assert f(1) == 2\nassert f(2) == 3"
@@ -297,23 +299,51 @@ FORGED = """def merge(*items):
 """
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="descriptors are counted in /proc")
 @pytest.mark.parametrize(
-    "said",
+    ("said", "reason"),
     [
-        [["shown", "", ""]],  # one more answer than was asked for, with a descriptor for whoever reads it
-        [[True, "", []], ["passed"], None],
-        [["shown", "x" * (5 * 2**20), ""]],  # more than anybody shows
+        ([["shown", "", ""]], "wrong-answer"),  # said before its time, with a descriptor for whoever reads it
+        ([[True, "", []], ["passed"], None], "no-value"),
+        ([["shown", "x" * (5 * 2**20), ""]], "output"),  # more than anybody shows
     ],
 )
-def test_law_a_doctest_cannot_be_answered_by_other_means(cells: Sandbox, said: list[Any]) -> None:
+def test_law_a_doctest_cannot_be_answered_by_other_means(cells: Sandbox, said: list[Any], reason: str) -> None:
     """Its examples are compared here: what comes is text, no descriptor is taken, and a verdict cannot come."""
+    right = Doctest(None, "heapq", "merge", MERGE)
+    assert cells.run(right) == Outcome(True)  # the cell is there
     before = set(os.listdir("/proc/self/fd"))
     shown = (Example("merge([1], [2])", "[1, 2]\n"), Example("merge([1], [2])", "[1, 2]\n"))
-    outcome = cells.run(Doctest(FORGED.format(said=said), "heapq", "merge", shown))
-    assert not outcome.passed
-    assert outcome.reason in ("wrong-answer", "exited", "no-value")
+    assert cells.run(Doctest(FORGED.format(said=said), "heapq", "merge", shown)) == Outcome(False, reason)
     assert set(os.listdir("/proc/self/fd")) == before
-    assert cells.run(Doctest(None, "heapq", "merge", MERGE)) == Outcome(True)
+    assert cells.run(right) == Outcome(True)
+
+
+def test_law_what_is_late_is_no_verdict_on_a_program() -> None:
+    """An import that takes longer than the caller waits says nothing of the program: it is run again, and alone."""
+    near, far = socket.socketpair()
+    with near, far:
+        channel = Channel(near, deadline=time.monotonic() + 0.05)
+        with pytest.raises(Late):
+            examiner.doctests({"examples": [], "asks_loaded": False}, channel)
+    near, far = socket.socketpair()
+    watched, watcher = socket.socketpair()
+    with near, far, watched:
+        watcher.close()
+        channel = Channel(near, deadline=time.monotonic() + 60, watcher=watched)
+        with pytest.raises(Late):
+            examiner.doctests({"examples": [], "asks_loaded": False}, channel)
+
+
+def test_law_drops_of_an_answer_do_not_put_the_deadline_off() -> None:
+    near, far = socket.socketpair()
+    with near, far:
+        for _ in range(3):
+            far.send(b"\0")
+        started = time.monotonic()
+        with pytest.raises(Late):
+            Channel(near, deadline=time.monotonic() + 0.1, takes=0).receive()
+        assert time.monotonic() - started < 5
 
 
 def test_law_a_doctest_that_hangs_is_cut_off_and_the_cell_goes_on(cells: Sandbox) -> None:

@@ -163,7 +163,7 @@ class _Cell:
         return "stalled"
 
     def _end(self, *pids: int) -> float:
-        """Kill and reap both with all that they started; the CPU seconds of the first."""
+        """Kill and reap them with all that they started; the CPU seconds of the first."""
         for pid in pids:
             for kill in (os.killpg, os.kill):
                 with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
@@ -164,7 +165,7 @@ class Sandbox:
     A cell is started when it is first needed. Raises CorpusError then, where not even a Python process can be started.
 
     Args:
-        cells: how many programs run at once; each has two processes, of which one waits.
+        cells: how many programs run at once.
         hash_seed: PYTHONHASHSEED of the cells, so that the order of a set is the same in every run.
         spaces: names of the namespaces to try; none leaves the walls that need no namespace.
     """
@@ -222,13 +223,12 @@ class Sandbox:
         cell = self._free.get()
         try:
             cell = cell or self._start()
-            outcome = cell.run({**program, "limits": asdict(limits)}, tests, limits)
-            if not cell.alive:
+            return cell.run({**program, "limits": asdict(limits)}, tests, limits)
+        finally:
+            if cell is not None and not cell.alive:
                 cell.close()
                 self._all.remove(cell)
                 cell = None
-            return outcome
-        finally:
             self._free.put(cell)
 
     def run_all(self, tasks: Sequence[Task]) -> list[Outcome]:
@@ -320,6 +320,9 @@ class _Cell:
             except Closed:
                 self.alive = False
                 return Outcome(False, _KILLED)
+            except BaseException:
+                self.alive = False  # nobody knows what it waits for now
+                raise
         self.alive = not report["last"]
         spent = report["cpu"] * 1000
         if report["reason"] not in ("", _EXITED):
@@ -333,7 +336,9 @@ class _Cell:
 
     def _compared(self, tests: dict[str, Any], end: socket.socket) -> tuple[dict[str, Any], _Verdict | None]:
         """What the cell says, and the verdict on examples that are compared here."""
-        verdict = examiner.doctests(tests, Channel(end, _LONGEST_SHOWN, takes=0))
+        until = time.monotonic() + (end.gettimeout() or 0.0)
+        channel = Channel(end, _LONGEST_SHOWN, takes=0, deadline=until, watcher=self._control.end)
+        verdict = examiner.doctests(tests, channel)
         self._control.send(None)
         return self._control.receive(), verdict
 
