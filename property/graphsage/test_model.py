@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from torch_geometric.nn import SAGEConv
 
-from graphsage import batches, data, features, graph
+from graphsage import batches, data, features, frozen, graph
 from graphsage.device import Device
 from graphsage.frozen import Frozen
 from graphsage.model import IGNORED, GraphSage, Sage, SparseInputSage, scattered_max, segment_logsumexp, segment_max
@@ -127,6 +127,17 @@ def test_filling_up_changes_no_answer_and_no_gradient(real, model: GraphSage) ->
         gradients.append([parameter.grad for parameter in model.parameters() if parameter.grad is not None])
     torch.testing.assert_close(answers[0], answers[1], rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-4, atol=1e-6)
+
+
+def test_products_in_bf16_have_few_shapes_and_the_same_rows(monkeypatch) -> None:
+    weight, bias = torch.randn(24, 40).bfloat16(), torch.randn(24).bfloat16()
+    states = [torch.randn(rows, 40).bfloat16() for rows in (1, 31, 32, 33, 70)]
+    plain = [torch.nn.functional.linear(each, weight, bias) for each in states]
+    seen, linear = [], torch.nn.functional.linear
+    monkeypatch.setattr(torch.nn.functional, "linear", lambda x, w, b: seen.append(len(x)) or linear(x, w, b))
+    for each, expected in zip(states, plain, strict=True):
+        torch.testing.assert_close(frozen.product(each, weight, bias), expected, rtol=0.02, atol=0.02)
+    assert seen == [32, 32, 32, 64, 96]
 
 
 def test_batches_for_training_have_few_shapes(samples: data.Samples) -> None:

@@ -41,6 +41,24 @@ def test_law_orthogonal_keeps_directions_and_evens_their_strength() -> None:
         assert (inside - torch.diag_embed(kept)).abs().max() < 1e-4
 
 
+def test_law_in_bf16_steps_are_those_of_pytorch_as_it_is() -> None:
+    """`torch.optim.Muon` makes its matrices orthogonal in bf16, in another order of rounding; fp32 ends elsewhere."""
+    (ours, *_), (theirs, *_), (single, *_) = (problem(2)[0] for _ in range(3))
+    optimizers = [
+        Muon([{"params": [ours], "lr": 0.02, "orthogonal": True}], weight_decay=0.1, dtype=torch.bfloat16),
+        torch.optim.Muon([theirs], lr=0.02, weight_decay=0.1, momentum=0.95),
+        Muon([{"params": [single], "lr": 0.02, "orthogonal": True}], weight_decay=0.1),
+    ]
+    for update in range(10):
+        gradient = torch.randn(ours.shape, generator=torch.Generator().manual_seed(update))
+        for parameter, optimizer in zip((ours, theirs, single), optimizers, strict=True):
+            parameter.grad = gradient.clone()
+            optimizer.step()
+    moved = (ours - problem(2)[0][0]).detach().abs().max()
+    assert (ours - theirs).detach().abs().max() < 0.03 * moved
+    assert not torch.equal(ours, single)
+
+
 def test_law_steps_are_those_of_pytorch(monkeypatch) -> None:
     """`torch.optim.Muon` in fp32 and `torch.optim.AdamW`, over ten updates of rates that change."""
     monkeypatch.setattr(

@@ -16,7 +16,7 @@ class Closed(Exception):  # noqa: N818
     """The other end has gone, or sent what is no message."""
 
 
-class Late(Closed):
+class Late(Exception):  # noqa: N818
     """It was too late, or whoever watches the other end has gone: what is missing says nothing about it."""
 
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from corpus.execution import values
-from corpus.execution.channel import Channel, Closed, Late, TooLong
+from corpus.execution.channel import Channel, Closed, TooLong
 
 CANDIDATE: Final = "candidate"
 """The name under which tests find the program's function, beside its own."""
@@ -120,8 +120,6 @@ def _refused(program: Channel) -> str:
     """Empty where the program is ready, else why it is not."""
     try:
         answer = program.receive()
-    except Late:
-        raise
     except Closed:
         return "exited"
     match answer:
@@ -161,7 +159,7 @@ def _word(name: str) -> str:
 def doctests(tests: Mapping[str, Any], program: Channel) -> tuple[bool, str, list[str]]:
     """Verdict, reason, and what the program says to have imported, where the tests ask for that.
 
-    Raises Late where the channel does: that says nothing of the program.
+    Late, which the channel may raise, is no verdict on the program.
     """
     passed, reason = _doctest(tests, program)
     return passed, reason, _loaded(program) if passed and tests["asks_loaded"] else []
@@ -177,8 +175,6 @@ def _doctest(tests: Mapping[str, Any], program: Channel) -> Verdict:
         try:
             program.send(source)
             answer = program.receive()
-        except Late:
-            raise
         except TooLong:
             return False, "output"
         except Closed:

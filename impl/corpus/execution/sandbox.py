@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from corpus.errors import CorpusError
 from corpus.execution import examiner
-from corpus.execution.channel import Channel, Closed
+from corpus.execution.channel import Channel, Closed, Late
 from corpus.execution.confinement import MISSING, SPACES
 from corpus.execution.examiner import CANDIDATE
 
@@ -301,7 +301,7 @@ class _Cell:
         near.settimeout(_START_SECONDS)
         try:
             self.missing: list[str] = self._control.receive()["missing"]
-        except Closed:
+        except (Closed, Late):
             words = self._last_words()
             self.close()
             raise CorpusError(f"no cell could be started to run programs in: {words}") from None
@@ -315,9 +315,13 @@ class _Cell:
             try:
                 with far:
                     self._control.send(program, (far.fileno(),))
-                examine = self._compared if tests["kind"] == "doctest" else self._examined
-                report, verdict = examine(tests, near)
-            except Closed:
+                if tests["kind"] == "doctest":
+                    until = time.monotonic() + patience
+                    end = Channel(near, _LONGEST_SHOWN, takes=0, deadline=until, watcher=self._control.end)
+                    report, verdict = self._compared(tests, end)
+                else:
+                    report, verdict = self._examined(tests, Channel(near))
+            except (Closed, Late):
                 self.alive = False
                 return Outcome(False, _KILLED)
             except BaseException:
@@ -334,17 +338,14 @@ class _Cell:
         reason = str(reason) or report["reason"]
         return Outcome(passed is True and not reason, reason, spent, tuple(loaded))
 
-    def _compared(self, tests: dict[str, Any], end: socket.socket) -> tuple[dict[str, Any], _Verdict | None]:
+    def _compared(self, tests: dict[str, Any], program: Channel) -> tuple[dict[str, Any], _Verdict | None]:
         """What the cell says, and the verdict on examples that are compared here."""
-        until = time.monotonic() + (end.gettimeout() or 0.0)
-        channel = Channel(end, _LONGEST_SHOWN, takes=0, deadline=until, watcher=self._control.end)
-        verdict = examiner.doctests(tests, channel)
+        verdict = examiner.doctests(tests, program)
         self._control.send(None)
         return self._control.receive(), verdict
 
-    def _examined(self, tests: dict[str, Any], end: socket.socket) -> tuple[dict[str, Any], _Verdict | None]:
+    def _examined(self, tests: dict[str, Any], verdict: Channel) -> tuple[dict[str, Any], _Verdict | None]:
         """What the cell says, and the verdict of the examiner in it; None where it gave none."""
-        verdict = Channel(end)
         with contextlib.suppress(Closed):  # an examiner that cannot start reads nothing: the cell says why
             verdict.send(tests)
         report = self._control.receive()
