@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -213,6 +215,15 @@ class DataSets:
         with np.load(built.path("scores.npz")) as scores:
             return {side: scores[side] for side in ("dev", "test")}
 
+    def begin(self, build: Callable[[], object]) -> None:
+        """Build in a thread. Whoever asks waits for it; where it failed, they build again and see why."""
+
+        def work() -> None:
+            with contextlib.suppress(Exception):
+                build()
+
+        threading.Thread(target=work, daemon=True).start()
+
     def for_judging(self) -> list[Callable[[], object]]:
         """What training does not wait for."""
         return [
@@ -236,7 +247,10 @@ def made(dataset: Callable[..., Dataset], tables: sides.Tables) -> DataSets:
 
 
 @pytest.fixture(scope="session")
-def functions(made: DataSets) -> Dataset:
+def functions(made: DataSets, request: pytest.FixtureRequest) -> Dataset:
+    """What everything else is made of; what training waits for is begun beside the tests that come before it."""
+    if any("program_data" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        made.begin(made.programs)
     return made.functions
 
 

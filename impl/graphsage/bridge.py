@@ -81,7 +81,8 @@ def feature_matrices(sources: Sequence[str]) -> list[NDArray[np.float32]]:
 def fingerprints(sources: Sequence[str], processes: int = 1) -> list[str]:
     """SHA-256 of graph and features of each source: equal where no model could tell two sources apart."""
     chunks = [sources[low : low + _CHUNK] for low in range(0, len(sources), _CHUNK)]
-    return [each for found in data.each(data.fingerprints, chunks, processes) for each in found]
+    with data.readers(processes if len(chunks) > 1 else 1) as readers:
+        return [each for found in data.each(data.fingerprints, chunks, readers) for each in found]
 
 
 class Bridge:

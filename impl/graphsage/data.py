@@ -11,6 +11,8 @@ import hashlib
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -221,11 +223,11 @@ def prepare(
     modules: Sequence[str],
     mutants: int,
     seed: int,
-    processes: int,
+    readers: Executor | None,
     progress: Callable[[str], None],
     edges: bool = True,
 ) -> Samples:
-    """Samples of all records, in their order, the same whatever `processes` is."""
+    """Samples of all records, in their order, the same whoever reads them."""
     jobs = [_Job(records[i : i + _CHUNK], mutants, seed) for i in range(0, len(records), _CHUNK)]
     stores: list[Store] = []
     rows: list[_Row] = []
@@ -241,7 +243,7 @@ def prepare(
         stores.append(store)
         progress(f"graphs {graphs:,} of {len(rows):,}/{len(records):,} functions")
 
-    for result in each(_prepare, jobs, processes):
+    for result in each(_prepare, jobs, readers):
         take(result)
     index = {module: column for column, module in enumerate(modules)}
     labels = np.zeros((len(records), len(modules)), dtype=np.int64)
@@ -271,7 +273,11 @@ def _store(sources: Sequence[str]) -> Store:
 
 
 def prepare_programs(
-    programs: Sequence[Program], modules: int, processes: int, progress: Callable[[str], None], edges: bool = True
+    programs: Sequence[Program],
+    modules: int,
+    readers: Executor | None,
+    progress: Callable[[str], None],
+    edges: bool = True,
 ) -> Samples:
     """One sample a problem, in order of appearance, with all of its programs; the solution that passed comes first.
 
@@ -288,7 +294,7 @@ def prepare_programs(
     sources = [program.source for versions in kept for program in versions]
     jobs = [sources[low : low + 4 * _CHUNK] for low in range(0, len(sources), 4 * _CHUNK)]
     stores: list[Store] = []
-    for store in each(_store, jobs, processes):
+    for store in each(_store, jobs, readers):
         stores.append(store)
         progress(f"graphs of {sum(map(len, stores)):,}/{len(sources):,} programs")
     shape = (len(kept), max(map(len, kept), default=1))
@@ -354,10 +360,16 @@ def fingerprints(sources: Sequence[str]) -> list[str]:
     return prints
 
 
-def each(work: Callable[[_T], _R], jobs: Sequence[_T], processes: int) -> Iterator[_R]:
-    """The results in the order of the jobs, from several processes where there are several."""
-    if processes > 1 and len(jobs) > 1:
+@contextmanager
+def readers(processes: int) -> Iterator[Executor | None]:
+    """Processes that read for `prepare`, `prepare_programs` and `each`; None where it is done here."""
+    if processes > 1:
         with pool(processes) as several:
-            yield from several.map(work, jobs, chunksize=1 if len(jobs) < 8 * processes else 4)
+            yield several
     else:
-        yield from map(work, jobs)
+        yield None
+
+
+def each(work: Callable[[_T], _R], jobs: Sequence[_T], readers: Executor | None) -> Iterator[_R]:
+    """The results in the order of the jobs."""
+    return map(work, jobs) if readers is None else readers.map(work, jobs)

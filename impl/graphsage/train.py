@@ -445,12 +445,13 @@ def start(settings: Settings, functions: Sequence[Any], labelled: Sequence[Any],
             print(f"\r\x1b[K{text} {time.monotonic() - began:.0f} s", end="", file=sys.stderr, flush=True)
 
     sides = []
-    for number, mutants in enumerate((settings.mutants, _DEV_MUTANTS)):
-        common = (settings.processes, progress, settings.edges)
-        parts = [data.prepare(functions[number], modules, mutants, settings.seed + number, *common)]
-        if labelled[number]:
-            parts.append(data.prepare_programs(labelled[number], len(modules), *common))
-        sides.append(data.Samples.join(parts))
+    with data.readers(settings.processes) as readers:
+        for number, mutants in enumerate((settings.mutants, _DEV_MUTANTS)):
+            common = (readers, progress, settings.edges)
+            parts = [data.prepare(functions[number], modules, mutants, settings.seed + number, *common)]
+            if labelled[number]:
+                parts.append(data.prepare_programs(labelled[number], len(modules), *common))
+            sides.append(data.Samples.join(parts))
     return Run(settings, sides[0], sides[1], modules, out)
 
 

@@ -26,7 +26,7 @@ def test_submissions_are_versions_of_their_problem_and_no_named_defects(built) -
     submitted = {row.passed for row in built if row.kind == "submission"}
     assert submitted == {True, False}
     (problem,) = {row.problem for row in built}
-    samples = data.prepare_programs(built, modules=3, processes=1, progress=lambda text: None)
+    samples = data.prepare_programs(built, modules=3, readers=None, progress=lambda text: None)
     assert samples.record_id == [problem]
     theirs = samples.role == data.SUBMISSION
     assert set(samples.passed[theirs].tolist()) == {0, 1}

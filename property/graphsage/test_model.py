@@ -164,7 +164,7 @@ def test_logsumexp_of_runs_against_torch() -> None:
 @pytest.fixture(scope="module")
 def samples(real) -> data.Samples:
     modules = data.vocabulary(real, 1)
-    return data.prepare(real[:50], modules, mutants=2, seed=0, processes=1, progress=lambda text: None)
+    return data.prepare(real[:50], modules, mutants=2, seed=0, readers=None, progress=lambda text: None)
 
 
 def test_samples_carry_every_function_and_place_every_defect(real, samples: data.Samples) -> None:
@@ -178,7 +178,8 @@ def test_samples_carry_every_function_and_place_every_defect(real, samples: data
 
 def test_samples_are_the_same_for_any_number_of_processes(real, samples: data.Samples) -> None:
     modules = data.vocabulary(real, 1)
-    again = data.prepare(real[:50], modules, mutants=2, seed=0, processes=2, progress=lambda text: None)
+    with data.readers(2) as readers:
+        again = data.prepare(real[:50], modules, mutants=2, seed=0, readers=readers, progress=lambda text: None)
     assert np.array_equal(again.versions, samples.versions)
     assert np.array_equal(again.store.columns, samples.store.columns)
 
@@ -231,7 +232,7 @@ def test_labels_that_are_ignored_change_nothing(samples: data.Samples, model: Gr
 
 @pytest.fixture(scope="module")
 def problems(programs, samples: data.Samples) -> data.Samples:
-    return data.prepare_programs(programs, modules=samples.modules.shape[1], processes=1, progress=lambda text: None)
+    return data.prepare_programs(programs, modules=samples.modules.shape[1], readers=None, progress=lambda text: None)
 
 
 def _whole(samples: data.Samples):
