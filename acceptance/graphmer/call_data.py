@@ -16,7 +16,7 @@ from typing import Any
 from acceptance import jsonl
 from acceptance.calls import SUITES, Edge, Scope
 from acceptance.graphmer import call_baselines
-from corpus import archives, callgraph, distributions, tracing
+from corpus import archives, callgraph, distributions, folders, tracing
 
 TRAINING: Mapping[str, tuple[str, ...]] = {
     "dill": tuple(f"dill.tests.test_{name}" for name in ("source", "detect", "nested", "recursive")),
@@ -27,9 +27,10 @@ TRAINING: Mapping[str, tuple[str, ...]] = {
 
 
 def build_calls(out: Path, names: Sequence[str], tests: Mapping[str, int], baselines: bool) -> None:
-    """callers.jsonl: {distribution, caller, sites, callees}. static.json: policy -> callees. every.jsonl: all edges.
+    """callers.jsonl: {distribution, caller, sites, callees}; files.jsonl: {distribution, version, file, text}, whole.
 
-    Of a suite as many modules or packages are run as `tests` says, by its name or "*".
+    every.jsonl: all edges. static.json, with `baselines`: policy -> callees. Of a suite as many modules or packages are
+    run as `tests` says, by its name or "*".
     """
     rows: list[dict[str, Any]] = []
     every: list[dict[str, Any]] = []
@@ -57,6 +58,7 @@ def build_calls(out: Path, names: Sequence[str], tests: Mapping[str, int], basel
             )
         every.append({"distribution": name, "edges": sorted(scope.every), "told": trace.describe()})
     jsonl.write(out / "callers.jsonl", rows)
+    jsonl.write(out / "files.jsonl", (row for one in ones for row in folders.packed(one)))
     jsonl.write(out / "every.jsonl", every)
     if baselines:
         (out / "static.json").write_text(json.dumps(call_baselines.answers(rows)))

@@ -197,7 +197,7 @@ def graphmer(
     files |= {"name_mentions": names.path("train.jsonl"), "name_files": names.path("train-files.jsonl")}
     files |= {"name_entities": names.path("train-entities.jsonl"), "name_pieces": names.path("train-pieces.jsonl")}
     files |= {"relation_examples": relations.path("examples.jsonl")}
-    files |= {"call_examples": call_examples.path("callers.jsonl")}
+    files |= {"call_examples": call_examples.path("callers.jsonl"), "call_files": call_examples.path("files.jsonl")}
     read = [fact_data, pairs, known, search_pool, dependencies, names, call_examples, relations]
     return subject("graphmer", data=files, datasets=read)
 

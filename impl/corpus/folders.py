@@ -5,14 +5,17 @@ files are left out and counted.
 """
 
 import os
+import tempfile
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from corpus.distributions import Distribution, normalised, reason_of_file
 from corpus.errors import CorpusError
+from corpus.parsing import UNREADABLE, content_of
 
 _SKIPPED: Final = frozenset({"__pycache__", "node_modules", "site-packages", "dist-packages", "build", "dist"})
 
@@ -48,6 +51,39 @@ def distribution(path: Path) -> Distribution:
         tuple(root / file for file in sorted(kept)), dict(sorted(left_out.items())),
         tuple(root / file for file in sorted(tests)), folder=True,
     )  # fmt: skip
+
+
+def packed(distribution: Distribution) -> Iterator[dict[str, str]]:
+    """{distribution, version, file, text} of each of its files that is UTF-8: `unpacked` makes it of them again."""
+    for path in distribution.files:
+        try:
+            text = content_of(path).decode("utf-8")
+        except UNREADABLE:
+            continue
+        file = distribution.relative(path)
+        yield {"distribution": distribution.name, "version": distribution.version, "file": file, "text": text}
+
+
+@contextmanager
+def unpacked(rows: Iterable[Mapping[str, str]]) -> Iterator[dict[str, Distribution]]:
+    """The distributions whose files these are, by name, in a folder of their own while the block runs.
+
+    Raises CorpusError for a file that would lie outside of it.
+    """
+    with tempfile.TemporaryDirectory(prefix="corpus-unpacked-") as folder:
+        files: dict[tuple[str, str], list[Path]] = {}
+        for row in rows:
+            root = Path(folder) / row["distribution"]
+            path = root / row["file"]
+            if not path.resolve().is_relative_to(root.resolve()) or root.parent != Path(folder):
+                raise CorpusError(f"{row['distribution']}: {row['file']} lies outside of its distribution")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(row["text"].encode("utf-8"))
+            files.setdefault((row["distribution"], row["version"]), []).append(path)
+        yield {
+            name: Distribution(name, version, "unknown", Path(folder) / name, tuple(sorted(paths)))
+            for (name, version), paths in files.items()
+        }
 
 
 def module_name(root: Path, file: str) -> str:

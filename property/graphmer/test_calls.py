@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
-from corpus import folders
+from corpus import distributions, folders
+from corpus.errors import CorpusError
+from graphmer import tasks
 from graphmer.tasks.calls import FEATURES, Calls, _World
 
 pytest.importorskip("lightgbm")
@@ -110,6 +114,20 @@ def test_answers_are_functions_of_the_distribution_and_repeat(distribution, tmp_
     assert first == again
     assert all(name.startswith("pkg.moves.") for found in first for name in found)
     assert "pkg.moves.Walker.run" not in first[0]
+
+
+def test_fitting_reads_what_it_is_given_and_nothing_installed(distribution, world, tmp_path) -> None:
+    callers = [
+        {"distribution": distribution.name, "caller": "pkg.moves.use", "sites": [[*flat(site(world, "thing.run(1)"))]],
+         "callees": ["pkg.moves.Runner.run"]}
+    ]  # fmt: skip
+    data = {"call_examples": tmp_path / "callers.jsonl", "call_files": tmp_path / "files.jsonl"}
+    for path, rows in zip(data.values(), (callers * 40, folders.packed(distribution)), strict=True):
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(CorpusError):
+        distributions.find([distribution.name])  # nobody has it installed
+    tasks.fit(Blind(), data, tmp_path, {"threads": 1, "seed": 0})
+    assert Calls.load(Blind(), tmp_path / tasks.FOLDER / "calls").ranker is not None
 
 
 def flat(key):

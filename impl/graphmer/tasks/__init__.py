@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from corpus import distributions
+from corpus import distributions, folders
 from corpus.distributions import Distribution
 from graphmer.records import read
 from graphmer.tasks.auxiliary import Discovery, Selection
@@ -40,7 +40,7 @@ def fit(encoder: Encoder, data: Mapping[str, Path], out: Path, profile: Mapping[
         encoder: that of the artifact in `out`.
         data: of "link_triples", "train_entities", "train_files", "link_examples" and "relation_examples";
             "search_pairs"; "dependency_files"; "name_mentions", "name_entities", "name_files" and "name_pieces";
-            "call_examples": those that exist.
+            "call_examples" and "call_files": those that exist. Nothing else is read.
         profile: `threads`, `seed`, `device`, and how much each ranker learns from: `link_examples`, `search_examples`,
             `name_examples`; all there is, where it does not say.
     """
@@ -111,9 +111,9 @@ def _fit_code(encoder: Encoder, data: Mapping[str, Path], place: Path, asked: Ma
         traced: dict[str, list[dict[str, Any]]] = {}
         for row in read(Path(data["call_examples"])):
             traced.setdefault(row["distribution"], []).append(row)
-        found = {one.name: (one, traced[one.name]) for one in distributions.find(list(traced))}
-        calls = Calls(encoder)
-        calls.fit(found, threads, seed)
+        with folders.unpacked(read(Path(data["call_files"]))) as found:
+            calls = Calls(encoder)
+            calls.fit({name: (found[name], rows) for name, rows in traced.items()}, threads, seed)
         calls.save(place / "calls")
 
 
