@@ -14,12 +14,15 @@ from acceptance import sides
 from acceptance.graphmer import (
     auxiliary_data,
     call_data,
+    dependency_baselines,
     dependency_data,
     facts,
     link_baselines,
     link_data,
+    name_baselines,
     name_data,
     pair_data,
+    search_baselines,
     search_data,
 )
 from acceptance.graphmer.held_links import DEPTH, Held
@@ -158,8 +161,37 @@ def call_examples(dataset: Callable[..., Dataset], tables: sides.Tables) -> Data
 
 
 @pytest.fixture(scope="session")
-def traced(dataset: Callable[..., Dataset], tables: sides.Tables) -> Dataset:
-    return calls_of(dataset, tables, "test")
+def compared(
+    dataset: Callable[..., Dataset], tables: sides.Tables, links: Dataset, functions: Dataset, dependencies: Dataset,
+    names: Dataset,
+) -> dict[str, Callable[[], Dataset]]:  # fmt: skip
+    """What answers are compared with, built when it is called: by a test, or while the subject trains."""
+
+    return {
+        "calls": lambda: calls_of(dataset, tables, "test"),
+        "links": lambda: dataset(
+            "link-baselines", link_baselines.build_link_baselines, sources={}, tables=["links"],
+            links=str(links.folder), tuned_on=tables("link_baselines")["tuned_on"],
+        ),
+        "search": lambda: dataset(
+            "search-baselines", search_baselines.build_search_baselines, sources={}, tables=["corpus"],
+            functions=str(functions.folder), tuned_on=tables("search")["tuned_on"],
+        ),
+        "dependencies": lambda: dataset(
+            "dependency-baselines", dependency_baselines.build_dependency_baselines, sources={},
+            tables=["corpus", "dependencies"], dependencies=str(dependencies.folder),
+        ),
+        "names": lambda: dataset(
+            "name-baselines", name_baselines.build_name_baselines, sources={}, tables=["names"],
+            names=str(names.folder),
+        ),
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def traced(graphmer: Subject, compared: dict[str, Callable[[], Dataset]]) -> Dataset:
+    _ = graphmer.artifact  # which it is built beside
+    return compared["calls"]()
 
 
 @pytest.fixture(scope="session")
@@ -190,6 +222,7 @@ def encoder_files(fact_data: Dataset, pairs: Dataset) -> dict[str, Path]:
 def graphmer(
     subject: Callable[..., Subject], fact_data: Dataset, pairs: Dataset, known: Dataset, search_pool: Dataset,
     dependencies: Dataset, names: Dataset, call_examples: Dataset, relations: Dataset,
+    compared: dict[str, Callable[[], Dataset]],
 ) -> Subject:  # fmt: skip
     files = encoder_files(fact_data, pairs)
     files |= {"link_examples": known.path("examples.jsonl"), "link_triples": known.path("triples.jsonl")}
@@ -199,7 +232,7 @@ def graphmer(
     files |= {"relation_examples": relations.path("examples.jsonl")}
     files |= {"call_examples": call_examples.path("callers.jsonl"), "call_files": call_examples.path("files.jsonl")}
     read = [fact_data, pairs, known, search_pool, dependencies, names, call_examples, relations]
-    return subject("graphmer", data=files, datasets=read)
+    return subject("graphmer", data=files, datasets=read, meanwhile=list(compared.values()))
 
 
 @pytest.fixture(scope="session")
@@ -231,12 +264,9 @@ def dev_chains(graphmer: Subject, dev_heads: Heads) -> Predictions:
 
 
 @pytest.fixture(scope="session")
-def held(dataset: Callable[..., Dataset], links: Dataset, known: Dataset, tables: Any) -> Held:
-    built = dataset(
-        "link-baselines", link_baselines.build_link_baselines, sources={}, tables=["links"],
-        links=str(links.folder), tuned_on=tables("link_baselines")["tuned_on"],
-    )  # fmt: skip
-    return Held(links, known, built)
+def held(links: Dataset, known: Dataset, graphmer: Subject, compared: dict[str, Callable[[], Dataset]]) -> Held:
+    _ = graphmer.artifact
+    return Held(links, known, compared["links"]())
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from acceptance.graphmer import name_baselines
 from assay.subject import Dataset, Predictions, Subject
 
 ASKED = ("file", "head", "name", "line", "code", "candidates")
@@ -20,11 +19,9 @@ def mentions(names: Dataset) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def cheap(dataset: Callable[..., Dataset], names: Dataset) -> dict[str, list[str]]:
-    built = dataset(
-        "name-baselines", name_baselines.build_name_baselines, sources={}, tables=["names"], names=str(names.folder)
-    )
-    found: dict[str, list[str]] = json.loads(built.path("answers.json").read_text())
+def cheap(graphmer: Subject, compared: dict[str, Callable[[], Dataset]]) -> dict[str, list[str]]:
+    _ = graphmer.artifact
+    found: dict[str, list[str]] = json.loads(compared["names"]().path("answers.json").read_text())
     return found
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from acceptance.graphmer import search_baselines
 from assay.subject import Dataset, Predictions, Subject
 
 
@@ -30,12 +29,9 @@ def passages(search_pool: Dataset) -> str:
 
 
 @pytest.fixture(scope="session")
-def bm25(dataset: Callable[..., Dataset], functions: Dataset, tables: Any) -> dict[str, Any]:
-    built = dataset(
-        "search-baselines", search_baselines.build_search_baselines, sources={}, tables=["corpus"],
-        functions=str(functions.folder), tuned_on=tables("search")["tuned_on"],
-    )  # fmt: skip
-    found: dict[str, Any] = json.loads(built.path("runs.json").read_text())
+def bm25(graphmer: Subject, compared: dict[str, Callable[[], Dataset]]) -> dict[str, Any]:
+    _ = graphmer.artifact
+    found: dict[str, Any] = json.loads(compared["search"]().path("runs.json").read_text())
     return found
 
 
