@@ -36,6 +36,7 @@ class Model:
     inner: int = 384
     context: int = 320  # tokens of prompt and response
     induction: bool = True  # start with a pair of induction heads
+    whole: bool = True  # the section of the persona is read as a whole, not from left to right
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,11 +197,11 @@ class CachedArm(LoraArm):
         found = frozen_states(self.body, [self.rows[place] for place in new], self.plan.frozen)
         self.below.update(zip(new, found, strict=True))
         hidden = torch.nn.utils.rnn.pad_sequence([self.below[place] for place in chosen], batch_first=True)
-        labels = padded([self.rows[place] for place in chosen])["labels"]  # (N, T)
-        embedded = rotary(self.body, hidden)
+        batch = padded([self.rows[place] for place in chosen])
+        embedded, seen = rotary(self.body, hidden), sight(self.body, batch["input_ids"])
         for layer in self.body.layers[self.plan.frozen : -1]:
-            hidden = layer(hidden, position_embeddings=embedded)
-        places, wanted = learnt_places(labels)
+            hidden = layer(hidden, attention_mask=seen, position_embeddings=embedded)
+        places, wanted = learnt_places(batch["labels"])
         top = last_layer(self.body.layers[-1], hidden, places, embedded)
         logits = self.head(self.body.norm(top)).flatten(0, 1)
         return torch.nn.functional.cross_entropy(logits, wanted.flatten(), ignore_index=IGNORED)
@@ -214,10 +214,11 @@ def frozen_states(body: Any, rows: Examples, frozen: int) -> list[Tensor]:
     order = sorted(range(len(rows)), key=lambda place: len(rows[place]["input_ids"]))
     for low in range(0, len(order), 64):
         chosen = order[low : low + 64]
-        hidden = body.embed_tokens(padded([rows[place] for place in chosen])["input_ids"])
-        embedded = rotary(body, hidden)
+        ids = padded([rows[place] for place in chosen])["input_ids"]
+        hidden = body.embed_tokens(ids)
+        embedded, seen = rotary(body, hidden), sight(body, ids)
         for layer in body.layers[:frozen]:
-            hidden = layer(hidden, position_embeddings=embedded)
+            hidden = layer(hidden, attention_mask=seen, position_embeddings=embedded)
         for row, place in enumerate(chosen):
             found[place] = hidden[row, : len(rows[place]["input_ids"])].clone()
     return found
@@ -226,6 +227,15 @@ def frozen_states(body: Any, rows: Examples, frozen: int) -> list[Tensor]:
 def rotary(body: Any, hidden: Tensor) -> tuple[Tensor, Tensor]:
     """Cosine and sine, (1, T, size of a head) each, of the positions of (N, T, D)."""
     return body.rotary_emb(hidden, torch.arange(hidden.shape[1])[None])  # type: ignore[no-any-return]
+
+
+def sight(body: Any, ids: Tensor) -> Tensor | None:
+    """Whom the places of (N, T) rows, filled up on the right, see in this body; None where all is causal."""
+    if not hasattr(body.config, "section_end"):
+        return None
+    from persona import whole
+
+    return whole.sight(ids, None, body.config.section_end)
 
 
 def learnt_places(labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -237,7 +247,10 @@ def learnt_places(labels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def last_layer(layer: Any, hidden: Tensor, places: Tensor, embedded: tuple[Tensor, Tensor]) -> Tensor:
-    """(N, T, D) states, (N, R) positions -> (N, R, D) what a Llama block makes of them there; keys come from all."""
+    """(N, T, D) states, (N, R) positions -> (N, R, D) what a Llama block makes of them there; keys come from all.
+
+    The positions see what lies before them: a piece that is learnt is in no section.
+    """
     from transformers.models.llama.modeling_llama import rotate_half
 
     attention = layer.self_attn

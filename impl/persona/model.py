@@ -35,8 +35,11 @@ class Shape:
     induction: bool  # start with a pair of induction heads
 
 
-def build(shape: Shape, padding: int, end: int) -> Any:
-    """An untrained `LlamaForCausalLM` with tied embeddings. Draws from torch's generator."""
+def build(shape: Shape, padding: int, end: int, section_end: int | None = None) -> Any:
+    """An untrained `LlamaForCausalLM` with tied embeddings. Draws from torch's generator.
+
+    With `section_end`, the id of the mark after a section, it reads that section as a whole (`persona.whole`).
+    """
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
@@ -56,7 +59,13 @@ def build(shape: Shape, padding: int, end: int) -> Any:
         eos_token_id=end,
         use_cache=False,
     )
-    model = LlamaForCausalLM(config)
+    if section_end is None:
+        model = LlamaForCausalLM(config)
+    else:
+        from persona.whole import WholeForCausalLM
+
+        config.section_end = section_end
+        model = WholeForCausalLM(config)
     with torch.no_grad():
         for layer in model.model.layers:
             layer.self_attn.o_proj.weight *= _QUIET

@@ -20,7 +20,7 @@ from torch import Tensor
 from persona import tokens
 from persona.config import Settings
 from persona.errors import PersonaError
-from persona.format import unescape
+from persona.format import DIALOGUE, unescape
 from persona.model import Shape, build
 
 WEIGHTS: Final = "model.safetensors"
@@ -112,7 +112,8 @@ def base_model(settings: Settings, tokenizer: Any, path: Path | None = None) -> 
     if settings.base == "scratch":
         each = settings.model
         shape = Shape(len(tokenizer), each.width, each.layers, each.heads, each.inner, each.context, each.induction)
-        return build(shape, tokenizer.pad_token_id, tokenizer.eos_token_id)
+        mark = tokenizer.convert_tokens_to_ids(DIALOGUE) if each.whole else None
+        return build(shape, tokenizer.pad_token_id, tokenizer.eos_token_id, mark)
     from transformers import AutoConfig, AutoModelForCausalLM
 
     if path is not None:
@@ -128,7 +129,12 @@ def classifier(model: Any) -> Any:
     from transformers import AutoModelForSequenceClassification
 
     config = type(model.config).from_dict({**model.config.to_dict(), "num_labels": 1})
-    scorer = AutoModelForSequenceClassification.from_config(config)
+    if hasattr(config, "section_end"):
+        from persona.whole import WholeForSequenceClassification
+
+        scorer = WholeForSequenceClassification(config)
+    else:
+        scorer = AutoModelForSequenceClassification.from_config(config)
     body = getattr(scorer, scorer.base_model_prefix)
     body.load_state_dict(getattr(model, model.base_model_prefix).state_dict())
     return scorer

@@ -1,0 +1,112 @@
+"""In a section everybody sees everybody; after it nobody sees what comes later, and answers are the same in any batch."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from persona import tokens
+from persona.format import DIALOGUE, PERSONA, RESPONSE
+from persona.model import Shape, build
+from persona.policy import Policy, classifier
+from persona.whole import sight
+
+MARK = 3
+
+
+@pytest.fixture
+def model(tokenizer):
+    torch.manual_seed(0)
+    shape = Shape(len(tokenizer), 32, 3, 2, 48, 256, True)
+    mark = tokenizer.convert_tokens_to_ids(DIALOGUE)
+    return build(shape, tokenizer.pad_token_id, tokenizer.eos_token_id, mark).eval()
+
+
+@pytest.fixture
+def row(tokenizer):
+    text = f"{PERSONA} oslo is where i was born.\ni am a baker.\n{DIALOGUE} hello!\n{RESPONSE} hi there."
+    ids = torch.tensor(tokens.encode(tokenizer, [text]))
+    return ids, int((ids[0] == tokenizer.convert_tokens_to_ids(DIALOGUE)).int().argmax())
+
+
+def states(model, ids, **more):
+    return model(input_ids=ids, output_hidden_states=True, **more).hidden_states[-1][0]
+
+
+def test_sight_by_hand():
+    ids = torch.tensor([[7, 8, MARK, 9], [0, 7, MARK, 9], [5, 6, 7, 8]])
+    mask = torch.tensor([[1, 1, 1, 1], [0, 1, 1, 1], [1, 1, 1, 0]])
+    seen = sight(ids, mask, MARK)[:, 0].int().tolist()
+    assert seen[0] == [[1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1]]
+    assert seen[1] == [[1, 1, 0, 0], [0, 1, 0, 0], [0, 1, 1, 0], [0, 1, 1, 1]]
+    assert seen[2] == [[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1]]
+    unmarked = mask[2:]
+    assert sight(ids[2:], unmarked, MARK) is unmarked
+
+
+@torch.no_grad()
+def test_what_ends_a_sentence_reaches_its_first_word(model, row):
+    ids, end = row
+    other = ids.clone()
+    other[0, end - 1] += 1  # the last piece of the section
+    changed = (states(model, ids) - states(model, other)).abs().amax(-1) > 1e-6
+    assert bool(changed[:end].all())
+
+
+@torch.no_grad()
+def test_nothing_looks_ahead_after_the_section(model, row):
+    ids, end = row
+    for place in range(end, ids.shape[1]):
+        other = ids.clone()
+        other[0, place] = 200 if ids[0, place] != 200 else 201
+        if place == end:
+            continue  # without the mark there is no section
+        assert torch.allclose(states(model, ids)[:place], states(model, other)[:place], atol=1e-6)
+
+
+@torch.no_grad()
+def test_without_a_section_it_is_a_llama(tokenizer, model):
+    torch.manual_seed(0)
+    plain = build(Shape(len(tokenizer), 32, 3, 2, 48, 256, True), tokenizer.pad_token_id, tokenizer.eos_token_id).eval()
+    plain.load_state_dict(model.state_dict())
+    ids = torch.randint(5, len(tokenizer), (2, 20))
+    assert torch.allclose(states(model, ids), states(plain, ids), atol=1e-6)
+
+
+def test_answers_are_the_same_in_any_company(tokenizer, model):
+    rows = [
+        (["i am a baker.", "oslo is where i was born."], ["hello!", "hi.", "what is your job?"]),
+        ([], ["what is your job?"]),
+        (["i have a dog."], ["where do you live? i live in paris, and i like it there."]),
+    ]
+    policy = Policy(model, tokenizer, 256)
+    together = policy.replies(rows, 8)
+    assert together == [policy.replies([one], 8)[0] for one in rows]
+    likely = policy.likelihoods([(*one, "i am a baker.") for one in rows])
+    for one, (total, count) in zip(rows, likely, strict=True):
+        ((alone, same),) = policy.likelihoods([(*one, "i am a baker.")])
+        assert count == same
+        assert total == pytest.approx(alone, abs=1e-3)
+
+
+@torch.no_grad()
+def test_generation_from_a_cache_says_what_the_whole_model_says(tokenizer, model, row):
+    ids, _ = row
+    said = model.generate(
+        input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=6, do_sample=False, use_cache=True,
+        eos_token_id=None, pad_token_id=tokenizer.pad_token_id,
+    )  # fmt: skip
+    again = ids
+    for _ in range(6):
+        again = torch.cat([again, model(input_ids=again).logits[:, -1:].argmax(-1)], dim=1)
+    assert said.tolist() == again.tolist()
+
+
+@torch.no_grad()
+def test_the_scorer_reads_as_the_policy_does(model, row):
+    ids, end = row
+    scorer = classifier(model).eval()
+    inside, other = scorer.model(input_ids=ids).last_hidden_state[0], ids.clone()
+    assert torch.allclose(inside, model.model(input_ids=ids).last_hidden_state[0], atol=1e-6)
+    other[0, end - 1] += 1
+    assert not torch.allclose(inside[1], scorer.model(input_ids=other).last_hidden_state[0][1], atol=1e-6)
