@@ -253,6 +253,13 @@ def dev_heads(fact_data: Dataset) -> Heads:
 
 
 @pytest.fixture(scope="session")
+def unseen(dataset: Callable[..., Dataset], tables: sides.Tables) -> Dataset:
+    """The graph of distributions that training is handed nothing of."""
+    names = tables("masked")["distributions"]
+    return dataset("unseen", facts.build_unseen, sources=sources(names), tables=["masked"], distributions=names)
+
+
+@pytest.fixture(scope="session")
 def chains(graphmer: Subject, heads: Heads) -> Predictions:
     """Every chain that the training side is cut into, decoded, by head."""
     return graphmer.predictions("chains", heads.items)

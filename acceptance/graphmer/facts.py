@@ -18,10 +18,19 @@ def build_facts(out: Path, train: Sequence[str], dev: Sequence[str], links: str)
     What is held out of the training graph is left out here, with whatever else is said of the same two ends.
     """
     for side, names in (("train", train), ("dev", dev)):
-        found = bridge.chosen(names, tests=[])
-        corpus_facts.write(out, side, found, graph.cached(found, processes=2))
+        _write(out, side, names)
     held = {
         (row["head"], row["tail"]) for name in ("examples", "test") for row in jsonl.read(Path(links) / f"{name}.jsonl")
     }
     path = out / "train_triples.jsonl"
     jsonl.write(path, [row for row in jsonl.read(path) if (row["head"], row["tail"]) not in held])
+
+
+def build_unseen(out: Path, distributions: Sequence[str]) -> None:
+    """The same of one more side, which training is not even evaluated on: test_triples.jsonl and so on."""
+    _write(out, "test", distributions)
+
+
+def _write(out: Path, side: str, names: Sequence[str]) -> None:
+    found = bridge.chosen(names, tests=[])
+    corpus_facts.write(out, side, found, graph.cached(found, processes=2))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from acceptance.graphmer import masked
+from acceptance.graphmer.conftest import Heads
 from corpus import ontology
 from corpus.triples import Provenance, Triple
 from corpus.validation import OUTSIDE, Node, Validator
@@ -57,23 +58,23 @@ def test_planted_violations_cost_more(judge, graphmer):
     judge(found.map(lambda x: {"first": x[0::2], "second": x[1::2]}, items=clean))
 
 
-def asked(graphmer, heads, dev_heads, table, kind):
-    """The subject's answers to questions of the dev side, and beside them gold and the unigram of the training side."""
+def asked(graphmer, heads, unseen, table, kind):
+    """The subject's answers to questions of the unseen side; beside them gold, and the unigram of the training side."""
     folder, profile = graphmer.artifact.folder, graphmer.profile
-    found = masked.questions(dev_heads, folder, profile, kind, table["items"])
+    found = masked.questions(Heads.of(unseen, "test"), folder, profile, kind, table["items"])
     unigram = found.unigram(masked.counts(heads, folder, profile, kind))
-    beside = {"gold": found.gold, "groups": found.heads, "baselines": {"unigram": unigram}}
+    beside = {"gold": found.gold, "groups": found.heads, "baselines": {"unigram": unigram}, "datasets": [unseen]}
     return graphmer.predictions("fill", found.items), beside
 
 
 @pytest.fixture(scope="session")
-def tokens_asked(graphmer, heads, dev_heads, tables):
-    return asked(graphmer, heads, dev_heads, tables("masked"), "mlm")
+def tokens_asked(graphmer, heads, unseen, tables):
+    return asked(graphmer, heads, unseen, tables("masked"), "mlm")
 
 
 @pytest.fixture(scope="session")
-def leaves_asked(graphmer, heads, dev_heads, tables):
-    return asked(graphmer, heads, dev_heads, tables("masked"), "mnm")
+def leaves_asked(graphmer, heads, unseen, tables):
+    return asked(graphmer, heads, unseen, tables("masked"), "mnm")
 
 
 @pytest.mark.requirement("graphmer/mlm.accuracy", "graphmer/mlm.mrr", "graphmer/mlm.hits10")
