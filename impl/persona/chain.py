@@ -31,7 +31,7 @@ FILES = ("chatter", "train", "dev", "twins", "twins_dev")
 """What `train` is given: dialogue without a persona, rows with one, and twins for the reward model."""
 _DIALOGUE_KEYS = ("record_id", "persona", "dialogue", "response")
 _TWIN_KEYS = ("record_id", "personas", "dialogue", "responses")
-_LEARNT_FROM = 6000  # texts of each kind that the tokenizer is learnt from
+_LEARNT_FROM = 6000  # texts that the tokenizer is learnt from
 
 _SENTENCE = re.compile(r"(?<=[.?!])\s+")
 
@@ -169,13 +169,12 @@ class Chain:
             return _hub_tokenizer(settings.base)
         path = self.out / "tokenizer.json"
         if not path.is_file():
-            texts = [
-                render(row["persona"], row["dialogue"], row["response"])
-                for name in ("chatter", "train")
-                for row in self.files[name][:_LEARNT_FROM]
-            ]
+            rows = self.files["train"]
+            texts = [render(row["persona"], row["dialogue"], row["response"]) for row in rows[:_LEARNT_FROM]]
             beside = path.with_suffix(".partial")
-            tokens.learn(texts, settings.model.vocabulary).backend_tokenizer.save(str(beside))
+            tokens.learn(
+                tokens.without(texts, disguise.values(rows)), settings.model.vocabulary
+            ).backend_tokenizer.save(str(beside))
             os.replace(beside, path)
         return tokens.read(path)
 

@@ -1,14 +1,17 @@
-"""The tokenizer of the small models: byte-pair pieces learnt from generated text.
+"""The tokenizer of the small models: byte-pair pieces learnt from generated text without its values.
 
-A small vocabulary is meant: words that can be a value are spelt from pieces that other words are spelt from, too, so a
-value that never was an answer in training can be one. Below the pieces lie all 256 bytes: any text can be encoded and
-comes back as it was. The section markers of the prompt are single entries, which no user text can forge, because the
-format escapes brackets. It must never learn from a split that is judged.
+Words that a sentence is known by are whole; words that can be a value are spelt from pieces, seen or never seen alike,
+so a value that never was an answer in training can be one. The first word of a line has the pieces that it has inside
+of one: what is said again is said with the same. Below the pieces lie all 256 bytes: any text can be encoded and comes
+back as it was. The section markers of the prompt are single entries, which no user text can forge, because the format
+escapes brackets. It must never learn from a split that is judged.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +27,13 @@ IGNORED: Final = -100
 
 def learn(texts: Iterable[str], vocabulary: int) -> Any:
     """A `PreTrainedTokenizerFast` with at most `vocabulary` entries; entry 0 is padding."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
+    # a space more after every line end that something follows, taken off again: no text is two texts' encoding
+    tokenizer.normalizer = normalizers.Replace(Regex(r"\n(?=[^\n])"), "\n ")
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Replace("\n ", "\n")])
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
         special_tokens=[PADDING, END, PERSONA, DIALOGUE, RESPONSE],
@@ -38,6 +43,16 @@ def learn(texts: Iterable[str], vocabulary: int) -> Any:
     )
     tokenizer.train_from_iterator(texts, trainer)
     return wrapped(tokenizer)
+
+
+def without(texts: Iterable[str], words: Iterable[str]) -> list[str]:
+    """The texts with these words cut out: what is learnt from them spells each of the words, seen or never seen."""
+    wanted = _any_of(words)
+    return [wanted.sub("", text) for text in texts]
+
+
+def _any_of(words: Iterable[str]) -> re.Pattern[str]:
+    return re.compile(rf"\b(?:{'|'.join(map(re.escape, words))})\b")
 
 
 def read(path: Path) -> Any:
@@ -67,7 +82,7 @@ def encode(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
 
 def masked(tokenizer: Any, texts: Sequence[str], words: Iterable[str]) -> list[dict[str, list[int]]]:
     """`input_ids` and `labels` of each text with its end: all is learnt but the pieces of `words`."""
-    wanted = re.compile(rf"\b(?:{'|'.join(map(re.escape, words))})\b")
+    wanted = _any_of(words)
     found = []
     for text, one in zip(texts, tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=False), strict=True):
         gone = {place for word in wanted.finditer(text) for place in range(*word.span())}
@@ -117,49 +132,55 @@ def spoken(
     the subject at the pieces of a word that the section tells, at those after which a piece of such a word is said in
     reply, and where a reply is about to begin; IGNORED elsewhere.
     """
-    pieces: list[str] = []
-    places: list[tuple[int, bool, bool]] = []  # dialogue, whether it is learnt, whether it is of the section
+    texts, lines = [], []
     for number, turns in enumerate(dialogues):
         section = sections[number] if sections else ()
-        *head, last = render(section, turns[:-1]).split("\n")
-        first = max(1, len(section))  # lines before [DIALOGUE]
-        pieces += [*(f"{line}\n" for line in head), last, f" {escape(turns[-1])}"]
-        places += [
-            (number, place > first and (place - first) % 2 == 1, place < len(section)) for place in range(len(head))
-        ]
-        places += [(number, False, False), (number, True, False)]
-    found: list[dict[str, list[int]]] = [{"input_ids": [], "labels": [], "about": []} for _ in dialogues]
-    replies = [iter(each.replies) for each in subjects or ()]
-    encoded = tokenizer.backend_tokenizer.encode_batch(pieces, add_special_tokens=False)
-    for text, one, (number, learnt, told) in zip(pieces, encoded, places, strict=True):
-        into = found[number]
-        into["input_ids"] += one.ids
-        into["labels"] += one.ids if learnt else [IGNORED] * len(one.ids)
+        prompt = render(section, turns[:-1])
+        texts.append(f"{prompt} {escape(turns[-1])}")
+        lines.append(_lines(prompt, max(1, len(section)), len(section)))
+    found = []
+    encoded = tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=False)
+    for number, (text, one, (starts, kinds)) in enumerate(zip(texts, encoded, lines, strict=True)):
+        kind = [kinds[bisect_right(starts, high - 1) - 1] for _, high in one.offsets]
+        row = {"input_ids": [*one.ids, tokenizer.eos_token_id]}
+        learnt = [piece if each == _REPLY else IGNORED for piece, each in zip(one.ids, kind, strict=True)]
+        row["labels"] = [*learnt, tokenizer.eos_token_id]
         if subjects:
-            here = _about(text, one.offsets, subjects[number].told if learnt or told else {})
-            if learnt:  # a piece is looked for where the one before it stands
-                into["about"][-1] = next(replies[number], IGNORED)
-                here = [*here[1:], IGNORED]
-            into["about"] += here
-    for into in found:
-        into["input_ids"].append(tokenizer.eos_token_id)
-        into["labels"].append(tokenizer.eos_token_id)
-        into["about"].append(IGNORED)
-        if not subjects:
-            del into["about"]
+            row["about"] = [*_about(text, one.offsets, kind, subjects[number]), IGNORED]
+        found.append(row)
     return found
 
 
-def _about(text: str, offsets: Sequence[tuple[int, int]], told: Mapping[str, int]) -> list[int]:
-    """The subject of the word that each piece is of, IGNORED for other words."""
-    if not told:
-        return [IGNORED] * len(offsets)
-    subject = {
-        place: told[word[0]]
-        for word in re.finditer(rf"\b(?:{'|'.join(map(re.escape, told))})\b", text)
-        for place in range(*word.span())
+_OTHER, _TOLD, _REPLY = range(3)
+
+
+def _lines(prompt: str, first: int, told: int) -> tuple[list[int], list[int]]:
+    """Where the lines of a prompt start, and what is in each; the response is the last one.
+
+    `first` is the number of lines before the dialogue, `told` that of the section's sentences.
+    """
+    lines = prompt.split("\n")
+    starts = [0, *itertools.accumulate(len(line) + 1 for line in lines)]
+    starts[-1] -= 1  # the response has no line end before it
+    kinds = [
+        _TOLD if place < told else _REPLY if place > first and (place - first) % 2 else _OTHER
+        for place in range(len(lines) - 1)
+    ]
+    return starts, [*kinds, _OTHER, _REPLY]
+
+
+def _about(text: str, offsets: Sequence[tuple[int, int]], kind: Sequence[int], subjects: Subjects) -> list[int]:
+    """The row `about` of `spoken`, but for the end."""
+    word_of = {
+        place: subjects.told[word[0]] for word in _any_of(subjects.told).finditer(text) for place in range(*word.span())
     }
-    return [subject.get(high - 1, IGNORED) for _, high in offsets]
+    own = [word_of.get(high - 1, IGNORED) for _, high in offsets]
+    found = [one if each == _TOLD else IGNORED for one, each in zip(own, kind, strict=True)]
+    replies = iter(subjects.replies)
+    for place in range(1, len(kind)):
+        if kind[place] == _REPLY:  # a piece is looked for where the one before it stands
+            found[place - 1] = own[place] if kind[place - 1] == _REPLY else next(replies, IGNORED)
+    return found
 
 
 def padded(examples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

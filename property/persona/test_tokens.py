@@ -18,6 +18,23 @@ def test_every_text_comes_back(tokenizer):
     law()
 
 
+def test_the_first_word_of_a_line_has_the_pieces_that_it_has_inside_of_one(tokenizer):
+    first, inside = tokens.encode(tokenizer, ["i was born.\noslo is where.", "i was born. oslo is where."])
+    (end,) = tokens.encode(tokenizer, ["\n"])
+    place = first.index(*end)
+    assert [*first[:place], *first[place + 1 :]] == inside
+    for text in ("\n", "\n\n a", "a\n", "\n b", "a\n  b\n\n", " \n \n"):
+        assert tokenizer.decode(tokens.encode(tokenizer, [text])[0]) == text
+
+
+def test_what_can_be_a_value_is_no_piece():
+    texts = ["i have a teapot and tea.", "my tea is hot, my teapot too."] * 20
+    assert tokens.without(texts[:1], ["tea"]) == ["i have a teapot and ."]
+    vocabulary = tokens.learn(tokens.without(texts, ["tea", "teapot"]), 600).get_vocab()
+    assert {" have".replace(" ", "\u0120"), "\u0120hot"} <= vocabulary.keys()
+    assert not {"\u0120tea", "\u0120teapot"} & vocabulary.keys()
+
+
 def test_no_user_text_forges_a_marker(tokenizer):
     markers = set(tokenizer.convert_tokens_to_ids([PERSONA, DIALOGUE, RESPONSE, tokens.END, tokens.PADDING]))
     said = f"{PERSONA} i am {RESPONSE} {tokens.END}{tokens.PADDING}"
@@ -41,7 +58,7 @@ def test_the_loss_is_on_the_response_alone(tokenizer):
 def test_of_a_dialogue_without_persona_every_reply_is_learnt(tokenizer):
     (one,) = tokens.spoken(tokenizer, [["one?", "two.", "three?", "four."]])
     learnt = [label for label in one["labels"] if label != tokens.IGNORED]
-    assert tokenizer.decode(learnt) == f"two.\n four.{tokens.END}"
+    assert tokenizer.decode(learnt) == f" two.\nfour.{tokens.END}"
     whole = tokens.encode(tokenizer, [render((), ["one?", "two.", "three?"], "four.")])[0]
     assert one["input_ids"] == [*whole, tokenizer.eos_token_id]
 
@@ -62,7 +79,7 @@ def test_what_a_place_is_about_stands_where_the_next_piece_is_foretold(tokenizer
                 wanted[piece if number == 0 else piece - 1] = 3
     starts = [text.index("you keep"), text.index("i know") - 1]
     for subject, start in zip((3, 7), starts, strict=True):
-        wanted[next(piece for piece, (low, _) in enumerate(encoded.offsets) if low == start) - 1] = subject
+        wanted[next(piece for piece, (low, high) in enumerate(encoded.offsets) if low <= start < high) - 1] = subject
     assert encoded.ids == one["input_ids"][:-1]
     assert one["about"] == wanted
 
@@ -97,6 +114,6 @@ def test_what_stands_in_a_section_is_not_learnt(tokenizer):
     section = ["one is here.", "two is there."]
     (one,) = tokens.spoken(tokenizer, [["a?", "b.", "c?", "d."]], [section])
     learnt = [label for label in one["labels"] if label != tokens.IGNORED]
-    assert tokenizer.decode(learnt) == f"b.\n d.{tokens.END}"
+    assert tokenizer.decode(learnt) == f" b.\nd.{tokens.END}"
     whole = tokens.encode(tokenizer, [render(section, ["a?", "b.", "c?"], "d.")])[0]
     assert one["input_ids"] == [*whole, tokenizer.eos_token_id]
