@@ -29,7 +29,7 @@ SCRATCH: Final = "scratch"
 class Model:
     """Of a model that is built here; a hub model brings its own and reads `context` alone."""
 
-    vocabulary: int = 700
+    vocabulary: int = 1200
     width: int = 128
     layers: int = 3
     heads: int = 4
@@ -48,6 +48,7 @@ class Pretrain:
     spoken: float = 0.15  # share of them that are training dialogues without their personas
     tokens: int = 1024  # an update
     about: float = 0.4  # weight of saying what a place is about, beside what is said next
+    phrasing: float = 0.25  # weight of how a reply is put, beside the word that it gives
     drill_share: float = 0.15  # of the later updates
     matrix_rate: float = 6e-3  # of the matrices inside layers
     learning_rate: float = 5e-3  # of everything else

@@ -170,10 +170,10 @@ class Policy:
         return found
 
     def text(self, ids: Sequence[int]) -> str:
-        """What was said, from the pieces after [RESPONSE] up to the end token."""
+        """What was said, from the pieces after [RESPONSE] up to the end token, or to a line end, which ends a turn."""
         end = self.tokenizer.eos_token_id
         said = list(ids[: ids.index(end)] if end in ids else ids)
-        text = self.tokenizer.decode(said, skip_special_tokens=True).removeprefix(" ")
+        text = self.tokenizer.decode(said, skip_special_tokens=True).partition("\n")[0].removeprefix(" ")
         try:
             return unescape(text)
         except PersonaError:

@@ -83,24 +83,31 @@ class Reader(torch.nn.Module):
     """A language model, and what its last layer is given read out: which subject a place is about.
 
     A model finds what is asked for among what it was told once it knows what a sentence is about; to be told that while
-    it learns to speak saves most of the way. The readout is thrown away. Without subjects it is the model alone.
+    it learns to speak saves most of the way. The readout is thrown away. How a reply is put is left to chance, and
+    learning chances drowns the word that it gives: pieces after which no subject's word comes weigh `phrasing`. Without
+    subjects it is the model alone.
     """
 
-    def __init__(self, model: Any, subjects: int, share: float) -> None:
+    def __init__(self, model: Any, subjects: int, share: float, phrasing: float = 1.0) -> None:
         super().__init__()
-        self.model, self.share = model, share if subjects else 0.0
+        self.model, self.share, self.phrasing = model, share if subjects else 0.0, phrasing
         self.readout = torch.nn.Linear(model.config.hidden_size, max(1, subjects))
         torch.nn.init.zeros_(self.readout.weight)  # no draw that a resumed run would have to make again
         torch.nn.init.zeros_(self.readout.bias)
 
-    def forward(self, about: Tensor | None = None, **batch: Tensor) -> Tensor:
+    def forward(self, labels: Tensor, about: Tensor | None = None, **batch: Tensor) -> Tensor:
         """The loss, (): (N, T) rows as `padded` gives them."""
+        if about is None or not bool((about != IGNORED).any()):
+            return self.model(**batch, labels=labels).loss  # type: ignore[no-any-return]
         found = self.model(**batch, output_hidden_states=bool(self.share))
-        if not self.share or about is None or not bool((about != IGNORED).any()):
-            return found.loss
+        each = cross_entropy(found.logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten(), reduction="none")
+        weight = torch.where(about[:, :-1] != IGNORED, 1.0, self.phrasing) * (labels[:, 1:] != IGNORED)
+        loss = (each * weight.flatten()).sum() / weight.sum()
+        if not self.share:
+            return loss
         given = found.hidden_states[-2][about != IGNORED]  # (M, width)
         told = torch.nn.functional.rms_norm(given, given.shape[-1:])
-        return found.loss + self.share * cross_entropy(self.readout(told), about[about != IGNORED])
+        return loss + self.share * cross_entropy(self.readout(told), about[about != IGNORED])
 
 
 def rate(settings: Pretrain, update: int) -> float:
@@ -113,7 +120,7 @@ def rate(settings: Pretrain, update: int) -> float:
 
 def pretrain(model: Any, corpus: Corpus, settings: Pretrain, folder: Path, keep: int) -> list[float]:
     """Train `model` in place, or on from the last checkpoint in `folder`; the losses on dialogues held back."""
-    reader = Reader(model, corpus.subjects, settings.about)
+    reader = Reader(model, corpus.subjects, settings.about, settings.phrasing)
     matrices = [each for layer in model.model.layers for each in layer.parameters() if each.ndim == 2]
     taken = set(map(id, matrices))
     others = [each for each in reader.parameters() if id(each) not in taken]

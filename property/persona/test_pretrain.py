@@ -78,6 +78,19 @@ def test_what_a_place_is_about_weighs_as_declared(corpus, language_model):
         assert float(pretrain.Reader(language_model, 0, 0.5)(**batch)) == pytest.approx(wanted, rel=1e-6)
 
 
+def test_how_a_reply_is_put_weighs_less_than_the_word_that_it_gives(language_model):
+    """By hand: the mean over learnt pieces, those after which a told word's piece comes weighing four times the others."""
+    ids = torch.tensor([[7, 8, 9, 10, 11]])
+    labels = torch.tensor([[IGNORED, IGNORED, 9, 10, 11]])
+    about = torch.tensor([[3, IGNORED, 2, IGNORED, IGNORED]])  # 10 is of a told word; 7 is told, and not learnt
+    with torch.no_grad():
+        costs = -language_model.eval()(input_ids=ids).logits[0].log_softmax(-1)
+        nine, ten, eleven = (float(costs[place, label]) for place, label in ((1, 9), (2, 10), (3, 11)))
+        reader = pretrain.Reader(language_model, 5, 0.0, phrasing=0.25)
+        found = float(reader(input_ids=ids, labels=labels, about=about))
+    assert found == pytest.approx((0.25 * nine + ten + 0.25 * eleven) / 1.5, rel=1e-5)
+
+
 def test_an_update_without_need_is_not_cut_short(tokenizer, rows):
     """All of one length: every update of dialogue has as many as the tokens hold."""
     (one,) = tokens.spoken(tokenizer, [["how are you?", "fine."]])
