@@ -27,10 +27,10 @@ TRAINING: Mapping[str, tuple[str, ...]] = {
 
 
 def build_calls(out: Path, names: Sequence[str], tests: Mapping[str, int], baselines: bool) -> None:
-    """callers.jsonl: {distribution, caller, sites, callees}; files.jsonl: {distribution, version, file, text}, whole.
+    """callers.jsonl: {distribution, caller, sites, callees}. every.jsonl: all edges.
 
-    every.jsonl: all edges. static.json, with `baselines`: policy -> callees. Of a suite as many modules or packages are
-    run as `tests` says, by its name or "*".
+    With `baselines` static.json: policy -> callees; else files.jsonl: {distribution, version, file, text}, to learn
+    from. Of a suite as many modules or packages are run as `tests` says, by its name or "*".
     """
     rows: list[dict[str, Any]] = []
     every: list[dict[str, Any]] = []
@@ -58,9 +58,10 @@ def build_calls(out: Path, names: Sequence[str], tests: Mapping[str, int], basel
             )
         every.append({"distribution": name, "edges": sorted(scope.every), "told": trace.describe()})
     jsonl.write(out / "callers.jsonl", rows)
-    jsonl.write(out / "files.jsonl", (row for one in ones for row in folders.packed(one)))
     jsonl.write(out / "every.jsonl", every)
-    if baselines:
+    if not baselines:
+        jsonl.write(out / "files.jsonl", (row for one in ones for row in folders.packed(one)))
+    else:
         (out / "static.json").write_text(json.dumps(call_baselines.answers(rows)))
 
 

@@ -68,21 +68,25 @@ def packed(distribution: Distribution) -> Iterator[dict[str, str]]:
 def unpacked(rows: Iterable[Mapping[str, str]]) -> Iterator[dict[str, Distribution]]:
     """The distributions whose files these are, by name, in a folder of their own while the block runs.
 
-    Raises CorpusError for a file that would lie outside of it.
+    Raises CorpusError for a file that would lie outside of it, and for a distribution in two versions.
     """
     with tempfile.TemporaryDirectory(prefix="corpus-unpacked-") as folder:
-        files: dict[tuple[str, str], list[Path]] = {}
+        files: dict[str, list[Path]] = {}
+        versions: dict[str, str] = {}
         for row in rows:
-            root = Path(folder) / row["distribution"]
-            path = root / row["file"]
-            if not path.resolve().is_relative_to(root.resolve()) or root.parent != Path(folder):
-                raise CorpusError(f"{row['distribution']}: {row['file']} lies outside of its distribution")
+            name, version = row["distribution"], row["version"]
+            root = Path(folder).resolve() / name
+            path = (root / row["file"]).resolve()
+            if name in ("", ".", "..") or root.parent != Path(folder).resolve() or not path.is_relative_to(root):
+                raise CorpusError(f"{name}: {row['file']} lies outside of its distribution")
+            if versions.setdefault(name, version) != version:
+                raise CorpusError(f"{name}: files of {versions[name]} and of {version}; give those of one version")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(row["text"].encode("utf-8"))
-            files.setdefault((row["distribution"], row["version"]), []).append(path)
+            files.setdefault(name, []).append(path)
         yield {
-            name: Distribution(name, version, "unknown", Path(folder) / name, tuple(sorted(paths)))
-            for (name, version), paths in files.items()
+            name: Distribution(name, versions[name], "unknown", Path(folder).resolve() / name, tuple(sorted(paths)))
+            for name, paths in files.items()
         }
 
 

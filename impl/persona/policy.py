@@ -43,7 +43,9 @@ class Folder:
             raise PersonaError(f"{self.path}: no {ABOUT}, so no finished training; run `python -m persona train`")
         try:
             self.about: dict[str, Any] = json.loads(about.read_text(encoding="utf-8"))
-            self.settings = Settings.read(self.about["settings"])
+            told = self.about["settings"]
+            # a folder that does not say how its section was read is older than the choice
+            self.settings = Settings.read({**told, "model": {"whole": False, **told.get("model", {})}})
         except (KeyError, ValueError) as error:
             raise PersonaError(f"{about}: not of a trained chain: {error}") from None
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -170,7 +172,10 @@ class Policy:
         return found
 
     def text(self, ids: Sequence[int]) -> str:
-        """What was said, from the pieces after [RESPONSE] up to the end token, or to a line end, which ends a turn."""
+        """What was said, from the pieces after [RESPONSE] up to the end token, or to a line end, which ends a turn.
+
+        Reinforcement rewards up to the end token alone: what goes on after a line end pays for it there.
+        """
         end = self.tokenizer.eos_token_id
         said = list(ids[: ids.index(end)] if end in ids else ids)
         text = self.tokenizer.decode(said, skip_special_tokens=True).partition("\n")[0].removeprefix(" ")

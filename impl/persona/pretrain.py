@@ -84,8 +84,8 @@ class Reader(torch.nn.Module):
 
     A model finds what is asked for among what it was told once it knows what a sentence is about; to be told that while
     it learns to speak saves most of the way. The readout is thrown away. How a reply is put is left to chance, and
-    learning chances drowns the word that it gives: pieces after which no subject's word comes weigh `phrasing`. Without
-    subjects it is the model alone.
+    learning chances drowns the word that it gives: pieces of a reply weigh `phrasing`, but for its first one and those
+    of the word. Without subjects it is the model alone.
     """
 
     def __init__(self, model: Any, subjects: int, share: float, phrasing: float = 1.0) -> None:

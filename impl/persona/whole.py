@@ -2,7 +2,7 @@
 
 "oslo is where i was born": a causal model meets the word before it can know what it will be about, and has to come back
 for it later. Places before the mark [DIALOGUE] see each other here, those after them too; all else stays causal (a
-prefix language model, Raffel et al. 2020, section 3.2.1). Nothing in the section is ever foretold, so no loss and no
+prefix language model, Raffel et al. 2020, section 3.2.1). No sentence of a section is ever foretold, so no loss and no
 answer can look ahead. Without the mark it is a Llama.
 """
 

@@ -36,8 +36,17 @@ def test_line_ends_stay(tmp_path: Path) -> None:
     assert texts == {"one.py": b"x = 1\r\ny = '\xc3\xa9'\r\n", "three.py": b"z = 0"}  # no text, no row
 
 
-@pytest.mark.parametrize(("name", "file"), [("pkg", "../other.py"), ("pkg", "/etc/x.py"), ("../pkg", "a.py")])
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("pkg", "../other.py"), ("pkg", "/etc/x.py"), ("../pkg", "a.py"), ("..", "zz/a.py"), ("", "a.py")],
+)
 def test_no_row_writes_outside(name: str, file: str) -> None:
     row = {"distribution": name, "version": "1", "file": file, "text": "x = 1"}
     with pytest.raises(CorpusError, match="outside"), folders.unpacked([row]):
+        pass
+
+
+def test_one_name_is_one_version() -> None:
+    rows = [{"distribution": "pkg", "version": version, "file": "a.py", "text": "x = 1"} for version in ("1", "2")]
+    with pytest.raises(CorpusError, match="of 1 and of 2"), folders.unpacked(rows):
         pass

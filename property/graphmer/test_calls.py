@@ -10,6 +10,7 @@ import pytest
 from corpus import distributions, folders
 from corpus.errors import CorpusError
 from graphmer import tasks
+from graphmer.errors import GraphmerError
 from graphmer.tasks.calls import FEATURES, Calls, _World
 
 pytest.importorskip("lightgbm")
@@ -128,6 +129,9 @@ def test_fitting_reads_what_it_is_given_and_nothing_installed(distribution, worl
         distributions.find([distribution.name])  # nobody has it installed
     tasks.fit(Blind(), data, tmp_path, {"threads": 1, "seed": 0})
     assert Calls.load(Blind(), tmp_path / tasks.FOLDER / "calls").ranker is not None
+    data["call_files"].write_text("")
+    with pytest.raises(GraphmerError, match=distribution.name):
+        tasks.fit(Blind(), data, tmp_path, {"threads": 1, "seed": 0})
 
 
 def flat(key):

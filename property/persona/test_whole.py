@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 
 from persona import tokens
 from persona.format import DIALOGUE, PERSONA, RESPONSE
 from persona.model import Shape, build
-from persona.policy import Policy, classifier
+from persona.policy import Folder, Policy, classifier
 from persona.whole import sight
 
 MARK = 3
@@ -110,3 +112,18 @@ def test_the_scorer_reads_as_the_policy_does(model, row):
     assert torch.allclose(inside, model.model(input_ids=ids).last_hidden_state[0], atol=1e-6)
     other[0, end - 1] += 1
     assert not torch.allclose(inside[1], scorer.model(input_ids=other).last_hidden_state[0][1], atol=1e-6)
+
+
+def test_a_line_end_ends_a_turn(tokenizer, model):
+    policy = Policy(model, tokenizer, 256)
+    ids = tokens.encode(tokenizer, [" i am a baker.\nwhat do you do?"])[0]
+    assert policy.text(ids) == "i am a baker."
+    assert policy.text([*tokens.encode(tokenizer, [" i am"])[0], tokenizer.eos_token_id, *ids]) == "i am"
+
+
+def test_a_folder_that_says_nothing_of_it_was_read_from_left_to_right(tmp_path, tokenizer):
+    tokenizer.backend_tokenizer.save(str(tmp_path / "tokenizer.json"))
+    for told, whole in (({}, False), ({"whole": True}, True), ({"whole": False}, False)):
+        about = {"settings": {"base": "scratch", "model": {"width": 32, "heads": 2, **told}}, "stages": []}
+        (tmp_path / "config.json").write_text(json.dumps(about))
+        assert Folder(tmp_path).settings.model.whole is whole

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from corpus import distributions, folders
 from corpus.distributions import Distribution
+from graphmer.errors import GraphmerError
 from graphmer.records import read
 from graphmer.tasks.auxiliary import Discovery, Selection
 from graphmer.tasks.calls import Calls
@@ -40,7 +41,7 @@ def fit(encoder: Encoder, data: Mapping[str, Path], out: Path, profile: Mapping[
         encoder: that of the artifact in `out`.
         data: of "link_triples", "train_entities", "train_files", "link_examples" and "relation_examples";
             "search_pairs"; "dependency_files"; "name_mentions", "name_entities", "name_files" and "name_pieces";
-            "call_examples" and "call_files": those that exist. Nothing else is read.
+            "call_examples" with "call_files": those that exist. Nothing else is read.
         profile: `threads`, `seed`, `device`, and how much each ranker learns from: `link_examples`, `search_examples`,
             `name_examples`; all there is, where it does not say.
     """
@@ -112,6 +113,8 @@ def _fit_code(encoder: Encoder, data: Mapping[str, Path], place: Path, asked: Ma
         for row in read(Path(data["call_examples"])):
             traced.setdefault(row["distribution"], []).append(row)
         with folders.unpacked(read(Path(data["call_files"]))) as found:
+            if lacking := sorted(traced.keys() - found.keys()):
+                raise GraphmerError(f"call_examples are of {', '.join(lacking)}, of which call_files has no file")
             calls = Calls(encoder)
             calls.fit({name: (found[name], rows) for name, rows in traced.items()}, threads, seed)
         calls.save(place / "calls")
