@@ -161,12 +161,11 @@ def call_examples(dataset: Callable[..., Dataset], tables: sides.Tables) -> Data
 
 
 @pytest.fixture(scope="session")
-def compared(
+def comparisons(
     dataset: Callable[..., Dataset], tables: sides.Tables, links: Dataset, functions: Dataset, dependencies: Dataset,
     names: Dataset,
 ) -> dict[str, Callable[[], Dataset]]:  # fmt: skip
-    """What answers are compared with, built when it is called: by a test, or while the subject trains."""
-
+    """What answers are compared with, each built when it is called."""
     return {
         "calls": lambda: calls_of(dataset, tables, "test"),
         "links": lambda: dataset(
@@ -189,8 +188,14 @@ def compared(
 
 
 @pytest.fixture(scope="session")
-def traced(graphmer: Subject, compared: dict[str, Callable[[], Dataset]]) -> Dataset:
-    _ = graphmer.artifact  # which it is built beside
+def compared(graphmer: Subject, comparisons: dict[str, Callable[[], Dataset]]) -> dict[str, Callable[[], Dataset]]:
+    """The same, for tests: built beside the training of the subject."""
+    _ = graphmer.artifact
+    return comparisons
+
+
+@pytest.fixture(scope="session")
+def traced(compared: dict[str, Callable[[], Dataset]]) -> Dataset:
     return compared["calls"]()
 
 
@@ -222,7 +227,7 @@ def encoder_files(fact_data: Dataset, pairs: Dataset) -> dict[str, Path]:
 def graphmer(
     subject: Callable[..., Subject], fact_data: Dataset, pairs: Dataset, known: Dataset, search_pool: Dataset,
     dependencies: Dataset, names: Dataset, call_examples: Dataset, relations: Dataset,
-    compared: dict[str, Callable[[], Dataset]],
+    comparisons: dict[str, Callable[[], Dataset]],
 ) -> Subject:  # fmt: skip
     files = encoder_files(fact_data, pairs)
     files |= {"link_examples": known.path("examples.jsonl"), "link_triples": known.path("triples.jsonl")}
@@ -232,7 +237,7 @@ def graphmer(
     files |= {"relation_examples": relations.path("examples.jsonl")}
     files |= {"call_examples": call_examples.path("callers.jsonl"), "call_files": call_examples.path("files.jsonl")}
     read = [fact_data, pairs, known, search_pool, dependencies, names, call_examples, relations]
-    return subject("graphmer", data=files, datasets=read, meanwhile=list(compared.values()))
+    return subject("graphmer", data=files, datasets=read, meanwhile=list(comparisons.values()))
 
 
 @pytest.fixture(scope="session")
@@ -271,8 +276,7 @@ def dev_chains(graphmer: Subject, dev_heads: Heads) -> Predictions:
 
 
 @pytest.fixture(scope="session")
-def held(links: Dataset, known: Dataset, graphmer: Subject, compared: dict[str, Callable[[], Dataset]]) -> Held:
-    _ = graphmer.artifact
+def held(links: Dataset, known: Dataset, compared: dict[str, Callable[[], Dataset]]) -> Held:
     return Held(links, known, compared["links"]())
 
 

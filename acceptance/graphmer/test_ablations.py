@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from acceptance.graphmer import learning, masked
+from acceptance.graphmer.conftest import Heads
 
 SEEDS = (0, 1, 2)
 
@@ -86,17 +87,17 @@ def without(ask, **changes):
 
 
 @pytest.mark.requirement("graphmer/ablation.bias")
-def test_the_attention_bias_helps_hidden_leaves(judge, encoder, dev_heads, fact_data, tables):
+def test_the_attention_bias_helps_hidden_leaves(judge, encoder, unseen, tables):
     """Every variant has the same tokenizer: it is learnt from the same texts."""
     count = tables("masked")["items"]
-    asked = masked.questions(dev_heads, encoder.artifact.folder, encoder.profile, "mnm", count)
+    asked = masked.questions(Heads.of(unseen, "test"), encoder.artifact.folder, encoder.profile, "mnm", count)
 
     def ask(variant):
         return variant.predictions("fill", asked.items)
 
     judge.seeds(
         variants(encoder), ask, gold=asked.gold, groups=asked.heads, baselines=without(ask, bias=False),
-        datasets=[fact_data],
+        datasets=[unseen],
     )  # fmt: skip
 
 

@@ -20,8 +20,7 @@ def modules(dependencies: Dataset) -> dict[str, list[dict[str, Any]]]:
 
 
 @pytest.fixture(scope="session")
-def cheap(graphmer: Subject, compared: dict[str, Callable[[], Dataset]]) -> Dataset:
-    _ = graphmer.artifact
+def cheap(compared: dict[str, Callable[[], Dataset]]) -> Dataset:
     return compared["dependencies"]()
 
 

@@ -19,8 +19,7 @@ def mentions(names: Dataset) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def cheap(graphmer: Subject, compared: dict[str, Callable[[], Dataset]]) -> dict[str, list[str]]:
-    _ = graphmer.artifact
+def cheap(compared: dict[str, Callable[[], Dataset]]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = json.loads(compared["names"]().path("answers.json").read_text())
     return found
 

@@ -29,8 +29,7 @@ def passages(search_pool: Dataset) -> str:
 
 
 @pytest.fixture(scope="session")
-def bm25(graphmer: Subject, compared: dict[str, Callable[[], Dataset]]) -> dict[str, Any]:
-    _ = graphmer.artifact
+def bm25(compared: dict[str, Callable[[], Dataset]]) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(compared["search"]().path("runs.json").read_text())
     return found
 

@@ -77,7 +77,7 @@ def unpacked(rows: Iterable[Mapping[str, str]]) -> Iterator[dict[str, Distributi
             name, version = row["distribution"], row["version"]
             root = Path(folder).resolve() / name
             path = (root / row["file"]).resolve()
-            if name in ("", ".", "..") or root.parent != Path(folder).resolve() or not path.is_relative_to(root):
+            if root.parent != Path(folder).resolve() or not path.is_relative_to(root):
                 raise CorpusError(f"{name}: {row['file']} lies outside of its distribution")
             if versions.setdefault(name, version) != version:
                 raise CorpusError(f"{name}: files of {versions[name]} and of {version}; give those of one version")

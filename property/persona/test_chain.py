@@ -16,9 +16,9 @@ from safetensors.torch import load_file
 
 from persona import __main__ as command
 from persona import bridge, ppo, reward, stage, tokens
-from persona.chain import read, train
+from persona.chain import Chain, read, train
 from persona.chat import chat
-from persona.config import merge_configs, save_config
+from persona.config import Settings, merge_configs, save_config
 from persona.errors import PersonaError
 from property.persona.conftest import PROFILE
 
@@ -64,6 +64,14 @@ def test_it_leaves_a_base_and_adapters_of_every_stage(trained, model):
     assert not (trained / "checkpoints").exists()
     moved = weights(trained)["ppo.safetensors"]
     assert any(value.abs().max() > 0 for name, value in moved.items() if "lora_B" in name)
+
+
+def test_the_chain_learns_its_pieces_without_the_values_of_its_rows(rows, tmp_path):
+    told = {**rows["train"][0], "persona": ["i have a gerbil."], "response": "a gerbil.", "facts": {"pet": "gerbil"}}
+    files = {**rows, "train": [told] * 200}
+    pieces = Chain(Settings.read(PROFILE), files, tmp_path).tokenizer.get_vocab()
+    assert "\u0120have" in pieces
+    assert "\u0120gerbil" not in pieces
 
 
 def test_a_killed_chain_ends_with_the_same_weights(trained, files, tmp_path):
