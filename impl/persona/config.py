@@ -36,7 +36,7 @@ class Model:
     inner: int = 384
     context: int = 320  # tokens of prompt and response
     induction: bool = True  # start with a pair of induction heads
-    whole: bool = True  # the section of the persona is read as a whole, not from left to right
+    apart: bool = True  # each sentence of the persona is read as a whole and apart from the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Pretrain:
     """Random sequences said twice, then dialogue without a persona with some of them in between."""
 
     drills: int = 60  # updates
-    dialogues: int = 5000  # updates
+    dialogues: int = 2500  # updates
     spoken: float = 0.15  # share of them that are training dialogues without their personas
     tokens: int = 1024  # an update
     about: float = 0.4  # weight of saying what a place is about, beside what is said next
@@ -89,7 +89,7 @@ class Reward:
 @dataclass(frozen=True, slots=True)
 class Reinforce:
     algorithm: str = "ppo"
-    updates: int = 12
+    updates: int = 8
     batch: int = 64  # prompts an update
     epochs: int = 2  # passes over what was sampled
     minibatches: int = 2

@@ -231,11 +231,12 @@ def rotary(body: Any, hidden: Tensor) -> tuple[Tensor, Tensor]:
 
 def sight(body: Any, ids: Tensor) -> Tensor | None:
     """Whom the places of (N, T) rows, filled up on the right, see in this body; None where all is causal."""
-    if not hasattr(body.config, "section_end"):
-        return None
-    from persona import whole
+    from persona import section
 
-    return whole.sight(ids, None, body.config.section_end)
+    config = body.config
+    if not isinstance(config, section.SectionConfig):
+        return None
+    return section.sight(ids, None, config.section_start, config.section_end, config.line_end)
 
 
 def learnt_places(labels: Tensor) -> tuple[Tensor, Tensor]:

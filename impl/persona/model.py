@@ -3,13 +3,15 @@
 A small model learns to say again what it never saw only once it has induction heads (Olsson et al. 2022), and finding
 them takes most of its training. So they are drawn, not found: the first layer starts with a head that looks one token
 back and notes what stood there, the second with one that looks for a token whose note is the present token and says it
-(mimetic initialisation, after Trockman & Kolter 2023). All of it is trained on like any other weight.
+(mimetic initialisation, after Trockman & Kolter 2023). Layers above start with keys that are their queries, which looks
+for places of like content: a question about a pet for the sentence about one. All of it is trained on like any other
+weight.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -20,6 +22,16 @@ _SPREAD = 0.05  # standard deviation of what is drawn
 _QUIET = 0.1  # factor on what a layer writes, so that at first tokens are louder than layers (cf. GPT-2)
 _LOOK_BACK = 4.0  # how much the logit of the token before exceeds its neighbours'
 _MATCH, _SAY = 2.0, 4.0  # gain of the search and of what is found
+_ALIKE = 1.5  # gain of queries and keys that look for their like
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Ids of the pieces that open a section, close it, and part its sentences."""
+
+    section_start: int
+    section_end: int
+    line_end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +47,17 @@ class Shape:
     induction: bool  # start with a pair of induction heads
 
 
-def build(shape: Shape, padding: int, end: int, section_end: int | None = None) -> Any:
+def build(shape: Shape, padding: int, end: int, marks: Marks | None = None) -> Any:
     """An untrained `LlamaForCausalLM` with tied embeddings. Draws from torch's generator.
 
-    With `section_end`, the id of the mark after a section, it reads that section as a whole (`persona.whole`).
+    With `marks` it reads each sentence of a section as a whole and apart from the others (`persona.section`).
     """
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import AutoModelForCausalLM, LlamaConfig
 
-    config = LlamaConfig(
+    from persona.section import SectionConfig
+
+    kind, more = (LlamaConfig, {}) if marks is None else (SectionConfig, asdict(marks))
+    config = kind(
         vocab_size=shape.vocabulary,
         hidden_size=shape.width,
         intermediate_size=shape.inner,
@@ -58,14 +73,9 @@ def build(shape: Shape, padding: int, end: int, section_end: int | None = None) 
         bos_token_id=None,
         eos_token_id=end,
         use_cache=False,
+        **more,
     )
-    if section_end is None:
-        model = LlamaForCausalLM(config)
-    else:
-        from persona.whole import WholeForCausalLM
-
-        config.section_end = section_end
-        model = WholeForCausalLM(config)
+    model = AutoModelForCausalLM.from_config(config)
     with torch.no_grad():
         for layer in model.model.layers:
             layer.self_attn.o_proj.weight *= _QUIET
@@ -104,6 +114,9 @@ def _induce(model: Any) -> None:
     second.k_proj.weight[head] = _MATCH * note.T
     second.v_proj.weight[head] = say.T
     second.o_proj.weight[:, head] = _SPREAD * _SAY * say
+    for layer in model.model.layers[2:]:
+        layer.self_attn.q_proj.weight *= _ALIKE
+        layer.self_attn.k_proj.weight.copy_(layer.self_attn.q_proj.weight)
 
 
 def memory_gib(model: Any, settings: Any) -> float:

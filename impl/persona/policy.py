@@ -20,7 +20,7 @@ from torch import Tensor
 from persona import tokens
 from persona.config import Settings
 from persona.errors import PersonaError
-from persona.format import DIALOGUE, unescape
+from persona.format import unescape
 from persona.model import Shape, build
 
 WEIGHTS: Final = "model.safetensors"
@@ -45,7 +45,7 @@ class Folder:
             self.about: dict[str, Any] = json.loads(about.read_text(encoding="utf-8"))
             told = self.about["settings"]
             # a folder that does not say how its section was read is older than the choice
-            self.settings = Settings.read({**told, "model": {"whole": False, **told.get("model", {})}})
+            self.settings = Settings.read({**told, "model": {"apart": False, **told.get("model", {})}})
         except (KeyError, ValueError) as error:
             raise PersonaError(f"{about}: not of a trained chain: {error}") from None
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -114,8 +114,8 @@ def base_model(settings: Settings, tokenizer: Any, path: Path | None = None) -> 
     if settings.base == "scratch":
         each = settings.model
         shape = Shape(len(tokenizer), each.width, each.layers, each.heads, each.inner, each.context, each.induction)
-        mark = tokenizer.convert_tokens_to_ids(DIALOGUE) if each.whole else None
-        return build(shape, tokenizer.pad_token_id, tokenizer.eos_token_id, mark)
+        marks = tokens.marks(tokenizer) if each.apart else None
+        return build(shape, tokenizer.pad_token_id, tokenizer.eos_token_id, marks)
     from transformers import AutoConfig, AutoModelForCausalLM
 
     if path is not None:
@@ -131,12 +131,7 @@ def classifier(model: Any) -> Any:
     from transformers import AutoModelForSequenceClassification
 
     config = type(model.config).from_dict({**model.config.to_dict(), "num_labels": 1})
-    if hasattr(config, "section_end"):
-        from persona.whole import WholeForSequenceClassification
-
-        scorer = WholeForSequenceClassification(config)
-    else:
-        scorer = AutoModelForSequenceClassification.from_config(config)
+    scorer = AutoModelForSequenceClassification.from_config(config)
     body = getattr(scorer, scorer.base_model_prefix)
     body.load_state_dict(getattr(model, model.base_model_prefix).state_dict())
     return scorer

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from optim.muon import Muon
 from persona import checkpoints
@@ -80,20 +80,23 @@ class Corpus:
 
 
 class Reader(torch.nn.Module):
-    """A language model, and what its last layer is given read out: which subject a place is about.
+    """A language model, and two things read out of it: which subject a place is about, and whether it was told.
 
-    A model finds what is asked for among what it was told once it knows what a sentence is about; to be told that while
-    it learns to speak saves most of the way. The readout is thrown away. How a reply is put is left to chance, and
-    learning chances drowns the word that it gives: pieces of a reply weigh `phrasing`, but for its first one and those
-    of the word. Without subjects it is the model alone.
+    A model finds what is asked for among what it was told once it knows what a sentence is about, and can deny once it
+    knows that nothing was; to be told both while it learns to speak saves most of the way. The first is read out of
+    what the last layer is given, the second, where a reply is about to begin, out of what it gives. The readouts are
+    thrown away. How a reply is put is left to chance, and learning chances drowns the word that it gives: pieces of a
+    reply weigh `phrasing`, but for its first one and those of the word. Without subjects it is the model alone.
     """
 
     def __init__(self, model: Any, subjects: int, share: float, phrasing: float = 1.0) -> None:
         super().__init__()
         self.model, self.share, self.phrasing = model, share if subjects else 0.0, phrasing
-        self.readout = torch.nn.Linear(model.config.hidden_size, max(1, subjects))
-        torch.nn.init.zeros_(self.readout.weight)  # no draw that a resumed run would have to make again
-        torch.nn.init.zeros_(self.readout.bias)
+        self.subject = torch.nn.Linear(model.config.hidden_size, max(1, subjects))
+        self.told = torch.nn.Linear(model.config.hidden_size, 1)
+        for readout in (self.subject, self.told):
+            torch.nn.init.zeros_(readout.weight)  # no draw that a resumed run would have to make again
+            torch.nn.init.zeros_(readout.bias)
 
     def forward(self, labels: Tensor, about: Tensor | None = None, **batch: Tensor) -> Tensor:
         """The loss, (): (N, T) rows as `padded` gives them."""
@@ -106,8 +109,21 @@ class Reader(torch.nn.Module):
         if not self.share:
             return loss
         given = found.hidden_states[-2][about != IGNORED]  # (M, width)
-        told = torch.nn.functional.rms_norm(given, given.shape[-1:])
-        return loss + self.share * cross_entropy(self.readout(told), about[about != IGNORED])
+        subjects = self.subject(torch.nn.functional.rms_norm(given, given.shape[-1:]))
+        begins, known = answerable(labels, about)
+        told = self.told(found.hidden_states[-1][begins])[:, 0]
+        return loss + self.share * (
+            cross_entropy(subjects, about[about != IGNORED]) + binary_cross_entropy_with_logits(told, known.float())
+        )
+
+
+def answerable(labels: Tensor, about: Tensor) -> tuple[Tensor, Tensor]:
+    """Where a reply is about to begin, (N, T), and of each, (B,), whether its subject is told in the section."""
+    foretells = torch.zeros_like(labels, dtype=torch.bool)
+    foretells[:, :-1] = labels[:, 1:] != IGNORED
+    begins = foretells & (labels == IGNORED) & (about != IGNORED)
+    told = (about != IGNORED) & ~foretells
+    return begins, ((about[:, :, None] == about[:, None, :]) & told[:, None, :]).any(2)[begins]
 
 
 def rate(settings: Pretrain, update: int) -> float:

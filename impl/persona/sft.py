@@ -34,15 +34,26 @@ def personas(rows: Rows, pairing: str, seed: int) -> list[Sequence[str]]:
     return [own[next_of[place]] for place in range(len(rows))]
 
 
-def dataset(tokenizer: Any, rows: Rows, pairing: str, seed: int, context: int) -> Any:
+def given(tokenizer: Any, rows: Rows, sections: Sequence[Sequence[str]]) -> list[dict[str, list[int]]]:
+    """`input_ids` and `labels` of each row: learnt are the values of its facts that the speaker says, and the end.
+
+    What a dev loss is of: how strange sentences are put gets less likely while the words in them are found. Of a row
+    without facts all is learnt that the speaker says.
+    """
+    words = [(row.get("facts") or {}).values() for row in rows]
+    return tokens.spoken(tokenizer, [[*row["dialogue"], row["response"]] for row in rows], sections, words=words)
+
+
+def dataset(tokenizer: Any, rows: Rows, pairing: str, seed: int, context: int, alone: bool = False) -> Any:
     """A `datasets.Dataset` of record_id, input_ids and labels; too long a row loses its oldest pieces.
 
-    Everything that the speaker says is learnt: the response, and the turns before it that are the speaker's.
+    Everything that the speaker says is learnt, the response and the turns before it; with `alone`, what is `given`.
     """
     from datasets import Dataset
 
-    dialogues = [[*row["dialogue"], row["response"]] for row in rows]
-    found = tokens.spoken(tokenizer, dialogues, personas(rows, pairing, seed))
+    sections = personas(rows, pairing, seed)
+    turns = [[*row["dialogue"], row["response"]] for row in rows]
+    found = given(tokenizer, rows, sections) if alone else tokens.spoken(tokenizer, turns, sections)
     return Dataset.from_list(
         [
             {
@@ -82,7 +93,7 @@ def train(
             **stage.arguments(settings, name, out),
         ),
         train_dataset=dataset(tokenizer, sides["train"], pairing, settings.seed, context),
-        eval_dataset=dataset(tokenizer, sides["dev"], pairing, settings.seed, context),
+        eval_dataset=dataset(tokenizer, sides["dev"], pairing, settings.seed, context, alone=True),
         processing_class=tokenizer,
         data_collator=collate,
         peft_config=adapters(settings, name),

@@ -11,7 +11,6 @@ import torch
 from persona import tokens
 from persona.errors import PersonaError
 from persona.finetune import ARMS, Arm, Plan, arm, learnt_places
-from persona.format import DIALOGUE
 from persona.model import Shape, build
 from persona.tokens import IGNORED
 
@@ -21,8 +20,8 @@ PLAN = Plan(updates=4, batch=4, learning_rate=1e-3, frozen=1, rank=2)
 @pytest.fixture
 def model(tokenizer):
     torch.manual_seed(0)
-    shape, mark = Shape(len(tokenizer), 32, 3, 2, 48, 256, True), tokenizer.convert_tokens_to_ids(DIALOGUE)
-    return build(shape, tokenizer.pad_token_id, tokenizer.eos_token_id, mark)
+    shape = Shape(len(tokenizer), 32, 3, 2, 48, 256, True)
+    return build(shape, tokenizer.pad_token_id, tokenizer.eos_token_id, tokens.marks(tokenizer))
 
 
 @pytest.fixture

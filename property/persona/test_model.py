@@ -33,6 +33,16 @@ def test_the_first_head_looks_one_token_back():
     assert seen[2:].argmax(-1).tolist() == list(range(1, 23))
 
 
+def test_upper_layers_look_for_their_like():
+    """Twelve random states, each there twice, side by side: the twin gets more attention than others do."""
+    torch.manual_seed(1)
+    states = torch.randn(12, 96).repeat_interleave(2, 0)[None]
+    attention = made(layers=3).model.layers[2].self_attn
+    query, key = (project(states)[0].view(24, 3, 32) for project in (attention.q_proj, attention.k_proj))
+    logits = torch.einsum("qhd,khd->hqk", query, key)
+    assert (logits[:, 1::2].topk(2).indices.sort().values[..., 0] == torch.arange(0, 24, 2)).all()
+
+
 def test_heads_need_two_layers():
     with pytest.raises(PersonaError, match="two layers"):
         made(layers=1)

@@ -68,13 +68,13 @@ def test_the_rate_rises_and_falls():
 
 
 def test_what_a_place_is_about_weighs_as_declared(corpus, language_model):
-    """A readout that has learnt nothing costs ln K of K subjects; without subjects there is the model's loss alone."""
+    """Readouts that have learnt nothing cost ln K of K subjects, and ln 2; without subjects there is no other loss."""
     batch = next(b for b in map(corpus.batch, range(3, 60)) if "about" in b and (b["about"] != IGNORED).any())
     alone = {name: each for name, each in batch.items() if name != "about"}
     reader = pretrain.Reader(language_model.eval(), corpus.subjects, 0.5)
     with torch.no_grad():
         wanted = float(language_model(**alone).loss)
-        assert float(reader(**batch)) == pytest.approx(wanted + 0.5 * math.log(corpus.subjects), rel=1e-5)
+        assert float(reader(**batch)) == pytest.approx(wanted + 0.5 * math.log(2 * corpus.subjects), rel=1e-5)
         assert float(pretrain.Reader(language_model, 0, 0.5)(**batch)) == pytest.approx(wanted, rel=1e-6)
 
 
@@ -89,6 +89,15 @@ def test_how_a_reply_is_put_weighs_less_than_the_word_that_it_gives(language_mod
         reader = pretrain.Reader(language_model, 5, 0.0, phrasing=0.25)
         found = float(reader(input_ids=ids, labels=labels, about=about))
     assert found == pytest.approx((0.25 * nine + ten + 0.25 * eleven) / 1.5, rel=1e-5)
+
+
+def test_what_is_asked_was_told_or_not():
+    """By hand: subjects 3 and 1 are told at places 0 and 1; replies begin after 2, of subject 1, and after 4, of 2."""
+    labels = torch.tensor([[IGNORED, IGNORED, IGNORED, 9, IGNORED, 8, 7]])
+    about = torch.tensor([[3, 1, 1, 1, 2, IGNORED, IGNORED]])  # 3: where a piece of the told word is looked for
+    begins, known = pretrain.answerable(labels, about)
+    assert begins[0].tolist() == [False, False, True, False, True, False, False]
+    assert known.tolist() == [True, False]
 
 
 def test_an_update_without_need_is_not_cut_short(tokenizer, rows):

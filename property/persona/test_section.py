@@ -1,4 +1,4 @@
-"""In a section everybody sees everybody; after it nobody sees what comes later, and answers are the same in any batch."""
+"""A sentence of a section sees itself alone; after it nobody sees what comes later; answers are the same in any batch."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from persona import tokens
 from persona.format import DIALOGUE, PERSONA, RESPONSE
 from persona.model import Shape, build
 from persona.policy import Folder, Policy, classifier
-from persona.whole import sight
+from persona.section import sight
 
-MARK = 3
+START, MARK, LINE = 2, 3, 4
 
 
 @pytest.fixture
 def model(tokenizer):
     torch.manual_seed(0)
     shape = Shape(len(tokenizer), 32, 3, 2, 48, 256, True)
-    mark = tokenizer.convert_tokens_to_ids(DIALOGUE)
-    return build(shape, tokenizer.pad_token_id, tokenizer.eos_token_id, mark).eval()
+    return build(shape, tokenizer.pad_token_id, tokenizer.eos_token_id, tokens.marks(tokenizer)).eval()
 
 
 @pytest.fixture
@@ -38,21 +37,38 @@ def states(model, ids, **more):
 def test_sight_by_hand():
     ids = torch.tensor([[7, 8, MARK, 9], [0, 7, MARK, 9], [5, 6, 7, 8]])
     mask = torch.tensor([[1, 1, 1, 1], [0, 1, 1, 1], [1, 1, 1, 0]])
-    seen = sight(ids, mask, MARK)[:, 0].int().tolist()
+    seen = sight(ids, mask, START, MARK, LINE)[:, 0].int().tolist()
     assert seen[0] == [[1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1]]
     assert seen[1] == [[1, 1, 0, 0], [0, 1, 0, 0], [0, 1, 1, 0], [0, 1, 1, 1]]
     assert seen[2] == [[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1]]
     unmarked = mask[2:]
-    assert sight(ids[2:], unmarked, MARK) is unmarked
+    assert sight(ids[2:], unmarked, START, MARK, LINE) is unmarked
+
+
+def test_sentences_are_apart_by_hand():
+    """[PERSONA] 7 8 / 9 / [DIALOGUE] 7: the mark alone, then each line by itself, its end with what follows it."""
+    ids = torch.tensor([[START, 7, 8, LINE, 9, LINE, MARK, 7]])
+    (seen,) = sight(ids, None, START, MARK, LINE)[:, 0].int().tolist()
+    assert seen == [
+        [1, 0, 0, 0, 0, 0, 0, 0],
+        [0, 1, 1, 0, 0, 0, 0, 0],
+        [0, 1, 1, 0, 0, 0, 0, 0],
+        [0, 0, 0, 1, 1, 0, 0, 0],
+        [0, 0, 0, 1, 1, 0, 0, 0],
+        [0, 0, 0, 0, 0, 1, 0, 0],
+        [1, 1, 1, 1, 1, 1, 1, 0],
+        [1, 1, 1, 1, 1, 1, 1, 1],
+    ]
 
 
 @torch.no_grad()
-def test_what_ends_a_sentence_reaches_its_first_word(model, row):
+def test_what_ends_a_sentence_reaches_its_first_word_and_no_other_sentence(model, row, tokenizer):
     ids, end = row
+    (line, *_) = (ids[0] == tokens.marks(tokenizer).line_end).nonzero()[:, 0].tolist()
     other = ids.clone()
-    other[0, end - 1] += 1  # the last piece of the section
+    other[0, end - 2] += 1  # the last piece of the second sentence; behind it stands the line's end
     changed = (states(model, ids) - states(model, other)).abs().amax(-1) > 1e-6
-    assert bool(changed[:end].all())
+    assert changed[:end].tolist() == [line <= place < end - 1 for place in range(end)]
 
 
 @torch.no_grad()
@@ -106,11 +122,11 @@ def test_generation_from_a_cache_says_what_the_whole_model_says(tokenizer, model
 
 @torch.no_grad()
 def test_the_scorer_reads_as_the_policy_does(model, row):
-    ids, end = row
+    ids, _ = row
     scorer = classifier(model).eval()
     inside, other = scorer.model(input_ids=ids).last_hidden_state[0], ids.clone()
     assert torch.allclose(inside, model.model(input_ids=ids).last_hidden_state[0], atol=1e-6)
-    other[0, end - 1] += 1
+    other[0, 3] += 1  # in the first sentence, as is place 1
     assert not torch.allclose(inside[1], scorer.model(input_ids=other).last_hidden_state[0][1], atol=1e-6)
 
 
@@ -123,7 +139,7 @@ def test_a_line_end_ends_a_turn(tokenizer, model):
 
 def test_a_folder_that_says_nothing_of_it_was_read_from_left_to_right(tmp_path, tokenizer):
     tokenizer.backend_tokenizer.save(str(tmp_path / "tokenizer.json"))
-    for told, whole in (({}, False), ({"whole": True}, True), ({"whole": False}, False)):
+    for told, apart in (({}, False), ({"apart": True}, True), ({"apart": False}, False)):
         about = {"settings": {"base": "scratch", "model": {"width": 32, "heads": 2, **told}}, "stages": []}
         (tmp_path / "config.json").write_text(json.dumps(about))
-        assert Folder(tmp_path).settings.model.whole is whole
+        assert Folder(tmp_path).settings.model.apart is apart
