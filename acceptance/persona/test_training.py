@@ -151,7 +151,8 @@ def test_sft_learns_and_was_evaluated_as_it_should(judge, persona, stages, evalu
 def test_adapters_alone_move_above_the_base(judge, persona):
     """Seven bases: pre-training, three SFTs, the reward model, PPO's policy and its value model; adapters and heads.
 
-    Pre-training also learns to read out of each place which of the slots it is about, and throws the readout away.
+    Pre-training also learns to read out of each place which of the slots it is about, and before a reply whether that
+    was told, and throws both readouts away.
     """
     parameters = persona.flight.record["parameters"]
     idle = {*parameters["without_gradient"], *parameters["never_moved"]}
@@ -159,17 +160,17 @@ def test_adapters_alone_move_above_the_base(judge, persona):
     base = sum(math.prod(shape) for name, shape in shapes.items() if ".lora_" not in name and not head(name))
     width, heads = persona.profile["model"]["width"], 3  # PEFT keeps the reward head's first state; PPO's value model
     adapters = persona.artifact.parameters - base - width
-    readout = len(WORLD.slots) * (width + 1)
+    readouts = (len(WORLD.slots) + 1) * (width + 1)
     judge(
         persona.flight,
         declared={
-            "parameters": 7 * base + adapters + heads * width + readout,
+            "parameters": 7 * base + adapters + heads * width + readouts,
             "frozen": [name for name in idle if below_adapters(name)],
         },
         details={
             "adapters": adapters,
             "base": base,
-            "readout": readout,
+            "readouts": readouts,
             "trained at once, at most": parameters["trainable"],
         },
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from persona import prepare, reward, sft, tokens
+from persona import prepare, reward, tokens
 from persona.errors import PersonaError
 from persona.finetune import Comparison
 from persona.policy import Folder, Policy
@@ -105,15 +105,13 @@ class Bridge:
         if key not in self._comparisons:
             settings, tokenizer = self.folder.settings, self.folder.tokenizer
             torch.set_num_threads(settings.threads)
-            keys = ("persona", "dialogue", "response")
-            learnt, dev_rows = (prepare.read(Path(path), *keys) for path in (train, dev))
-            asked = [(row["persona"], row["dialogue"]) for row in learnt]
-            sides = [
-                tokens.examples(tokenizer, asked, [row["response"] for row in learnt]),
-                sft.given(tokenizer, dev_rows, [row["persona"] for row in dev_rows]),
-            ]
-            context = settings.model.context
-            sides = [[{name: ids[-context:] for name, ids in one.items()} for one in side] for side in sides]
+            sides = []
+            for path in (train, dev):
+                rows = prepare.read(Path(path), "persona", "dialogue", "response")
+                asked = [(row["persona"], row["dialogue"]) for row in rows]
+                found = tokens.examples(tokenizer, asked, [row["response"] for row in rows])
+                context = settings.model.context
+                sides.append([{name: ids[-context:] for name, ids in one.items()} for one in found])
             self._comparisons[key] = Comparison(self.folder.base, *sides, settings.finetune, seed)
         return self._comparisons[key]
 

@@ -69,7 +69,7 @@ def train(
         args=RewardConfig(
             learning_rate=options.learning_rate,
             center_rewards_coefficient=_CENTRE,
-            **stage.evaluated(schedule, options.batch, settings),
+            **stage.evaluated(schedule, options.batch, settings, best=True),
             **stage.arguments(settings, "reward", out),
         ),
         train_dataset=data["train"],

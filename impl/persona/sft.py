@@ -34,26 +34,16 @@ def personas(rows: Rows, pairing: str, seed: int) -> list[Sequence[str]]:
     return [own[next_of[place]] for place in range(len(rows))]
 
 
-def given(tokenizer: Any, rows: Rows, sections: Sequence[Sequence[str]]) -> list[dict[str, list[int]]]:
-    """`input_ids` and `labels` of each row: learnt are the values of its facts that the speaker says, and the end.
-
-    What a dev loss is of: how strange sentences are put gets less likely while the words in them are found. Of a row
-    without facts all is learnt that the speaker says.
-    """
-    words = [(row.get("facts") or {}).values() for row in rows]
-    return tokens.spoken(tokenizer, [[*row["dialogue"], row["response"]] for row in rows], sections, words=words)
-
-
-def dataset(tokenizer: Any, rows: Rows, pairing: str, seed: int, context: int, alone: bool = False) -> Any:
+def dataset(tokenizer: Any, rows: Rows, pairing: str, seed: int, context: int) -> Any:
     """A `datasets.Dataset` of record_id, input_ids and labels; too long a row loses its oldest pieces.
 
-    Everything that the speaker says is learnt, the response and the turns before it; with `alone`, what is `given`.
+    Everything that the speaker says is learnt: the response, and the turns before it that are the speaker's.
     """
     from datasets import Dataset
 
     sections = personas(rows, pairing, seed)
     turns = [[*row["dialogue"], row["response"]] for row in rows]
-    found = given(tokenizer, rows, sections) if alone else tokens.spoken(tokenizer, turns, sections)
+    found = tokens.spoken(tokenizer, turns, sections)
     return Dataset.from_list(
         [
             {
@@ -74,7 +64,11 @@ def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def train(
     model: Any, tokenizer: Any, sides: Mapping[str, Rows], settings: Settings, name: str, pairing: str, out: Path
 ) -> tuple[Any, dict[str, Any]]:
-    """Fit adapters on `model`; the model with the adapters of the least dev loss, and what the log says."""
+    """Fit adapters on `model`; the model with them, and what the log says.
+
+    The last ones, not those of the least dev loss: dev sentences are put in ways that no training sentence is, and how
+    strange they are outweighs the words in them. The rate falls to nothing, so the last are the settled ones.
+    """
     from trl import SFTConfig, SFTTrainer
 
     if not torch.cuda.is_available():
@@ -89,11 +83,11 @@ def train(
             learning_rate=options.learning_rate,
             packing=False,
             train_sampling_strategy="group_by_length",
-            **stage.evaluated(schedule, options.batch, settings),
+            **stage.evaluated(schedule, options.batch, settings, best=False),
             **stage.arguments(settings, name, out),
         ),
         train_dataset=dataset(tokenizer, sides["train"], pairing, settings.seed, context),
-        eval_dataset=dataset(tokenizer, sides["dev"], pairing, settings.seed, context, alone=True),
+        eval_dataset=dataset(tokenizer, sides["dev"], pairing, settings.seed, context),
         processing_class=tokenizer,
         data_collator=collate,
         peft_config=adapters(settings, name),

@@ -52,8 +52,8 @@ def arguments(settings: Settings, name: str, out: Path) -> dict[str, Any]:
     }
 
 
-def evaluated(schedule: Schedule, batch: int, settings: Settings) -> dict[str, Any]:
-    """What the trainers with a dev split are told besides: cosine, checkpoints, the best of them at the end."""
+def evaluated(schedule: Schedule, batch: int, settings: Settings, best: bool) -> dict[str, Any]:
+    """What the trainers with a dev split are told besides: cosine, checkpoints, the last or best of them at the end."""
     return {
         "per_device_train_batch_size": batch,
         "per_device_eval_batch_size": batch,
@@ -67,7 +67,7 @@ def evaluated(schedule: Schedule, batch: int, settings: Settings) -> dict[str, A
         "save_strategy": "steps",
         "save_steps": schedule.every,
         "save_total_limit": max(1, settings.keep_checkpoints),
-        "load_best_model_at_end": True,
+        "load_best_model_at_end": best,
         "metric_for_best_model": "eval_loss",
         "greater_is_better": False,
         "logging_steps": max(1, schedule.every // 4),

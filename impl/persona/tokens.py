@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import re
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -132,11 +132,8 @@ def spoken(
     dialogues: Sequence[Sequence[str]],
     sections: Sequence[Sequence[str]] | None = None,
     subjects: Sequence[Subjects] | None = None,
-    words: Sequence[Collection[str]] | None = None,
 ) -> list[dict[str, list[int]]]:
     """The same of dialogues, the last turn being the response: every second turn is learnt, all that is said in reply.
-
-    With `words` of each, none where it has none, these and the end alone: what a reply gives, however it is put.
 
     `sections` is what stands after [PERSONA] in each; nothing by default. With `subjects` each has a row `about`, too:
     the subject at the pieces of a word that the section tells, at those after which a piece of such a word is said in
@@ -153,11 +150,7 @@ def spoken(
     for number, (text, one, (starts, kinds)) in enumerate(zip(texts, encoded, lines, strict=True)):
         kind = [kinds[bisect_right(starts, high - 1) - 1] for _, high in one.offsets]
         row = {"input_ids": [*one.ids, tokenizer.eos_token_id]}
-        wanted = [each == _REPLY for each in kind]
-        if words and words[number]:
-            given = {place for word in _any_of(words[number]).finditer(text) for place in range(*word.span())}
-            wanted = [each and high - 1 in given for each, (_, high) in zip(wanted, one.offsets, strict=True)]
-        learnt = [piece if each else IGNORED for piece, each in zip(one.ids, wanted, strict=True)]
+        learnt = [piece if each == _REPLY else IGNORED for piece, each in zip(one.ids, kind, strict=True)]
         row["labels"] = [*learnt, tokenizer.eos_token_id]
         if subjects:
             row["about"] = [*_about(text, one.offsets, kind, subjects[number]), IGNORED]

@@ -11,7 +11,7 @@ from persona import sft
 from persona.config import Lora, Settings, Sft, merge_configs
 from persona.format import DIALOGUE, PERSONA
 from persona.policy import adapters
-from persona.tokens import END, IGNORED
+from persona.tokens import IGNORED
 from property.persona.conftest import PROFILE
 
 
@@ -30,13 +30,6 @@ def test_a_blind_prompt_holds_no_persona(tokenizer, rows):
         assert learnt[0] == learnt[1]
         asked = tokenizer.decode(other["input_ids"][: -len(learnt[1])])
         assert asked.startswith(f"{PERSONA}\n{DIALOGUE} ")
-
-
-def test_the_dev_loss_is_of_facts_alone(tokenizer, rows):
-    row = next(one for one in rows["train"] if one["probe"]["kind"] == "held" and not one["dialogue"][1:])
-    (one,) = sft.dataset(tokenizer, [row], "own", 0, 256, alone=True)
-    learnt = [label for label in one["labels"] if label != IGNORED]
-    assert tokenizer.decode(learnt) == f" {row['probe']['answer']}{END}"
 
 
 def test_adapters_are_on_all_linear_layers_and_nothing_else_is_trained(language_model):

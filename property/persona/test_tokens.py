@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import groupby
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -63,16 +61,6 @@ def test_of_a_dialogue_without_persona_every_reply_is_learnt(tokenizer):
     assert tokenizer.decode(learnt) == f" two.\nfour.{tokens.END}"
     whole = tokens.encode(tokenizer, [render((), ["one?", "two.", "three?"], "four.")])[0]
     assert one["input_ids"] == [*whole, tokenizer.eos_token_id]
-
-
-def test_the_words_of_a_dialogue_may_be_all_that_is_learnt_of_it(tokenizer):
-    """In replies alone, whole words alone, and the end; of a dialogue without words, every reply."""
-    dialogue = ["a gerbil?", "my gerbil is no gerbils.", "what else?", "a gerbil, dear."]
-    one, other = tokens.spoken(tokenizer, [dialogue] * 2, words=[["gerbil", "parrot"], []])
-    runs = [list(run) for learnt, run in groupby(one["labels"], lambda each: each != tokens.IGNORED) if learnt]
-    assert [tokenizer.decode(run) for run in runs] == [" gerbil", " gerbil", tokens.END]
-    assert one["input_ids"] == other["input_ids"]
-    assert other == tokens.spoken(tokenizer, [dialogue])[0]
 
 
 def test_what_a_place_is_about_stands_where_the_next_piece_is_foretold(tokenizer):
