@@ -47,7 +47,7 @@ class Pretrain:
     dialogues: int = 2500  # updates
     spoken: float = 0.15  # share of them that are training dialogues without their personas
     tokens: int = 1024  # an update
-    about: float = 0.4  # weight of saying what a place is about, beside what is said next
+    about: float = 0.4  # weight of saying what a place is about and whether it was told, beside what is said next
     phrasing: float = 0.25  # weight of how a reply is put, beside the word that it gives
     drill_share: float = 0.15  # of the later updates
     matrix_rate: float = 6e-3  # of the matrices inside layers

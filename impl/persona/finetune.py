@@ -233,10 +233,7 @@ def sight(body: Any, ids: Tensor) -> Tensor | None:
     """Whom the places of (N, T) rows, filled up on the right, see in this body; None where all is causal."""
     from persona import section
 
-    config = body.config
-    if not isinstance(config, section.SectionConfig):
-        return None
-    return section.sight(ids, None, config.section_start, config.section_end, config.line_end)
+    return section.sight(ids, None, body.config) if isinstance(body.config, section.SectionConfig) else None
 
 
 def learnt_places(labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,8 @@ weight.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -23,15 +24,6 @@ _QUIET = 0.1  # factor on what a layer writes, so that at first tokens are loude
 _LOOK_BACK = 4.0  # how much the logit of the token before exceeds its neighbours'
 _MATCH, _SAY = 2.0, 4.0  # gain of the search and of what is found
 _ALIKE = 1.5  # gain of queries and keys that look for their like
-
-
-@dataclass(frozen=True, slots=True)
-class Marks:
-    """Ids of the pieces that open a section, close it, and part its sentences."""
-
-    section_start: int
-    section_end: int
-    line_end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +39,16 @@ class Shape:
     induction: bool  # start with a pair of induction heads
 
 
-def build(shape: Shape, padding: int, end: int, marks: Marks | None = None) -> Any:
+def build(shape: Shape, padding: int, end: int, marks: Mapping[str, int] | None = None) -> Any:
     """An untrained `LlamaForCausalLM` with tied embeddings. Draws from torch's generator.
 
-    With `marks` it reads each sentence of a section as a whole and apart from the others (`persona.section`).
+    With `marks`, what a `SectionConfig` is told beside, it reads the sentences of a section apart (`persona.section`).
     """
     from transformers import AutoModelForCausalLM, LlamaConfig
 
     from persona.section import SectionConfig
 
-    kind, more = (LlamaConfig, {}) if marks is None else (SectionConfig, asdict(marks))
-    config = kind(
+    config = (SectionConfig if marks else LlamaConfig)(
         vocab_size=shape.vocabulary,
         hidden_size=shape.width,
         intermediate_size=shape.inner,
@@ -73,7 +64,7 @@ def build(shape: Shape, padding: int, end: int, marks: Marks | None = None) -> A
         bos_token_id=None,
         eos_token_id=end,
         use_cache=False,
-        **more,
+        **(marks or {}),
     )
     model = AutoModelForCausalLM.from_config(config)
     with torch.no_grad():

@@ -112,9 +112,8 @@ class Reader(torch.nn.Module):
         subjects = self.subject(torch.nn.functional.rms_norm(given, given.shape[-1:]))
         begins, known = answerable(labels, about)
         told = self.told(found.hidden_states[-1][begins])[:, 0]
-        return loss + self.share * (
-            cross_entropy(subjects, about[about != IGNORED]) + binary_cross_entropy_with_logits(told, known.float())
-        )
+        missed = binary_cross_entropy_with_logits(told, known.float()) if len(told) else 0.0  # nothing is asked
+        return loss + self.share * (cross_entropy(subjects, about[about != IGNORED]) + missed)
 
 
 def answerable(labels: Tensor, about: Tensor) -> tuple[Tensor, Tensor]:

@@ -35,19 +35,19 @@ class SectionConfig(LlamaConfig):  # type: ignore[misc]
     line_end: int = -1
 
 
-def sight(ids: Tensor, mask: Tensor | None, start: int, end: int, line: int) -> Tensor | None:
+def sight(ids: Tensor, mask: Tensor | None, marks: SectionConfig) -> Tensor | None:
     """Whom a place sees: (N, 1, T, T), query by key.
 
-    `ids` are (N, T), `mask` is (N, T), 0 where a row is filled up; `start`, `end` and `line` are the ids of the marks
-    and of a line's end. `mask` itself where no row has the mark `end`: then all is causal.
+    `ids` are (N, T), `mask` is (N, T), 0 where a row is filled up. `mask` itself where no row has the mark that closes
+    a section: then all is causal.
     """
-    found = ids == end
+    found = ids == marks.section_end
     if not bool(found.any()):
         return mask
     place = torch.arange(ids.shape[1], device=ids.device)
     first = torch.where(found.any(1), found.int().argmax(1), 0)  # (N,)
     inside = place < first[:, None]  # (N, T)
-    sentence = (ids == line).cumsum(1).masked_fill(ids == start, -1)  # (N, T)
+    sentence = (ids == marks.line_end).cumsum(1).masked_fill(ids == marks.section_start, -1)  # (N, T)
     alike = sentence[:, :, None] == sentence[:, None, :]
     both = inside[:, :, None] & inside[:, None, :]
     seen = torch.where(both, alike, place[:, None] >= place)
@@ -63,9 +63,9 @@ class SectionModel(LlamaModel):  # type: ignore[misc]
 
     def forward(self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None, **more: Any) -> Any:
         """As a Llama's; the section has to come in one piece, as generation hands it over."""
-        past, config = more.get("past_key_values"), self.config
+        past = more.get("past_key_values")
         if input_ids is not None and (past is None or past.get_seq_length() == 0):
-            attention_mask = sight(input_ids, attention_mask, config.section_start, config.section_end, config.line_end)
+            attention_mask = sight(input_ids, attention_mask, self.config)
         return super().forward(input_ids=input_ids, attention_mask=attention_mask, **more)
 
 

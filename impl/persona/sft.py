@@ -41,9 +41,8 @@ def dataset(tokenizer: Any, rows: Rows, pairing: str, seed: int, context: int) -
     """
     from datasets import Dataset
 
-    sections = personas(rows, pairing, seed)
-    turns = [[*row["dialogue"], row["response"]] for row in rows]
-    found = tokens.spoken(tokenizer, turns, sections)
+    dialogues = [[*row["dialogue"], row["response"]] for row in rows]
+    found = tokens.spoken(tokenizer, dialogues, personas(rows, pairing, seed))
     return Dataset.from_list(
         [
             {

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from persona.format import DIALOGUE, PERSONA, RESPONSE, escape, render
-from persona.model import Marks
 
 PADDING: Final = "<pad>"
 END: Final = "<eos>"
@@ -76,10 +75,11 @@ def wrapped(tokenizer: Any) -> Any:
     )
 
 
-def marks(tokenizer: Any) -> Marks:
-    """The pieces that make a section."""
+def marks(tokenizer: Any) -> dict[str, int]:
+    """Ids of the pieces that make a section, by the names that `section.SectionConfig` has for them."""
+    start, end = tokenizer.convert_tokens_to_ids([PERSONA, DIALOGUE])
     _, line_end, _ = encode(tokenizer, ["a\nb"])[0]
-    return Marks(*tokenizer.convert_tokens_to_ids([PERSONA, DIALOGUE]), line_end)
+    return {"section_start": start, "section_end": end, "line_end": line_end}
 
 
 def encode(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:

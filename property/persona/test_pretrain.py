@@ -100,6 +100,16 @@ def test_what_is_asked_was_told_or_not():
     assert known.tolist() == [True, False]
 
 
+def test_what_is_told_and_never_asked_for_is_no_loss(language_model):
+    ids = torch.tensor([[7, 8, 9]])
+    about = torch.tensor([[1, IGNORED, IGNORED]])
+    labels = torch.tensor([[IGNORED, IGNORED, 9]])
+    with torch.no_grad():
+        reader, alone = (pretrain.Reader(language_model.eval(), 2, share) for share in (0.5, 0.0))
+        found, loss = (float(one(input_ids=ids, labels=labels, about=about)) for one in (reader, alone))
+    assert found == pytest.approx(loss + 0.5 * math.log(2), rel=1e-5)
+
+
 def test_an_update_without_need_is_not_cut_short(tokenizer, rows):
     """All of one length: every update of dialogue has as many as the tokens hold."""
     (one,) = tokens.spoken(tokenizer, [["how are you?", "fine."]])

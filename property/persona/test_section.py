@@ -8,12 +8,14 @@ import pytest
 import torch
 
 from persona import tokens
+from persona.errors import PersonaError
 from persona.format import DIALOGUE, PERSONA, RESPONSE
 from persona.model import Shape, build
 from persona.policy import Folder, Policy, classifier
-from persona.section import sight
+from persona.section import SectionConfig, sight
 
 START, MARK, LINE = 2, 3, 4
+MARKS = SectionConfig(section_start=START, section_end=MARK, line_end=LINE)
 
 
 @pytest.fixture
@@ -37,18 +39,18 @@ def states(model, ids, **more):
 def test_sight_by_hand():
     ids = torch.tensor([[7, 8, MARK, 9], [0, 7, MARK, 9], [5, 6, 7, 8]])
     mask = torch.tensor([[1, 1, 1, 1], [0, 1, 1, 1], [1, 1, 1, 0]])
-    seen = sight(ids, mask, START, MARK, LINE)[:, 0].int().tolist()
+    seen = sight(ids, mask, MARKS)[:, 0].int().tolist()
     assert seen[0] == [[1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1]]
     assert seen[1] == [[1, 1, 0, 0], [0, 1, 0, 0], [0, 1, 1, 0], [0, 1, 1, 1]]
     assert seen[2] == [[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1]]
     unmarked = mask[2:]
-    assert sight(ids[2:], unmarked, START, MARK, LINE) is unmarked
+    assert sight(ids[2:], unmarked, MARKS) is unmarked
 
 
 def test_sentences_are_apart_by_hand():
     """[PERSONA] 7 8 / 9 / [DIALOGUE] 7: the mark alone, then each line by itself, its end with what follows it."""
     ids = torch.tensor([[START, 7, 8, LINE, 9, LINE, MARK, 7]])
-    (seen,) = sight(ids, None, START, MARK, LINE)[:, 0].int().tolist()
+    (seen,) = sight(ids, None, MARKS)[:, 0].int().tolist()
     assert seen == [
         [1, 0, 0, 0, 0, 0, 0, 0],
         [0, 1, 1, 0, 0, 0, 0, 0],
@@ -64,7 +66,7 @@ def test_sentences_are_apart_by_hand():
 @torch.no_grad()
 def test_what_ends_a_sentence_reaches_its_first_word_and_no_other_sentence(model, row, tokenizer):
     ids, end = row
-    (line, *_) = (ids[0] == tokens.marks(tokenizer).line_end).nonzero()[:, 0].tolist()
+    (line, *_) = (ids[0] == tokens.marks(tokenizer)["line_end"]).nonzero()[:, 0].tolist()
     other = ids.clone()
     other[0, end - 2] += 1  # the last piece of the second sentence; behind it stands the line's end
     changed = (states(model, ids) - states(model, other)).abs().amax(-1) > 1e-6
@@ -143,3 +145,10 @@ def test_a_folder_that_says_nothing_of_it_was_read_from_left_to_right(tmp_path, 
         about = {"settings": {"base": "scratch", "model": {"width": 32, "heads": 2, **told}}, "stages": []}
         (tmp_path / "config.json").write_text(json.dumps(about))
         assert Folder(tmp_path).settings.model.apart is apart
+
+
+def test_a_folder_that_was_read_otherwise_is_refused_by_name(tmp_path):
+    about = {"settings": {"base": "scratch", "model": {"whole": True}}, "stages": []}
+    (tmp_path / "config.json").write_text(json.dumps(about))
+    with pytest.raises(PersonaError, match=r'config\.json: .*"model\.whole" is no key'):
+        Folder(tmp_path)

@@ -6,6 +6,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from peft import get_peft_model_state_dict
+from safetensors.torch import load_file
 
 from persona import sft
 from persona.config import Lora, Settings, Sft, merge_configs
@@ -79,6 +81,16 @@ def test_rows_of_like_length_share_a_batch(language_model, tokenizer, rows, tmp_
     assert sorted(size for batch in grouped for size in batch) == sorted(sizes)
     wasted, otherwise = (sum(2 * max(batch) - sum(batch) for batch in batches_) for batches_ in (grouped, in_order))
     assert wasted < 0.7 * otherwise
+
+
+def test_the_last_adapters_are_kept_and_not_those_of_the_least_dev_loss(language_model, tokenizer, rows, tmp_path):
+    """At a rate so high that the dev loss has its least before the end."""
+    settings = Settings.read(merge_configs(PROFILE, {"sft": {"learning_rate": 0.1, "evaluations": 4}}))
+    model, log = sft.train(language_model, tokenizer, rows, settings, "sft", "own", tmp_path)
+    assert min(log["dev_loss"][1:]) < log["dev_loss"][-1]
+    kept = load_file(tmp_path / "checkpoints" / "sft" / f"checkpoint-{log['updates']}" / "adapter_model.safetensors")
+    for name, value in get_peft_model_state_dict(model).items():
+        assert torch.equal(value, kept[name])
 
 
 def test_the_loss_that_is_minimised_is_that_of_the_response(language_model, tokenizer, rows):
