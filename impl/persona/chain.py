@@ -161,7 +161,8 @@ class Chain:
         return model
 
     def _scorer(self) -> Any:
-        return policy.merge_adapters(policy.classifier(self._below("sft")), "reward", self.settings, self.out)
+        scorer = policy.classifier(self._below("sft"), self.tokenizer)
+        return policy.merge_adapters(scorer, "reward", self.settings, self.out)
 
     def _tokenizer(self) -> Any:
         settings = self.settings

@@ -79,7 +79,7 @@ class Sft:
 class Reward:
     epochs: int = 1
     batch: int = 32  # pairs
-    learning_rate: float = 3e-3
+    learning_rate: float = 1e-3
     warmup_share: float = 0.05
     evaluations: int = 2
     disguised: float = 0.75
@@ -108,7 +108,7 @@ class Finetune:
 
     updates: int = 120  # of the full arm and of LoRA
     batch: int = 32
-    full_learning_rate: float = 1e-3
+    full_learning_rate: float = 3e-4
     lora_learning_rate: float = 3e-3
     our_learning_rate: float = 3e-3
     our_updates: int = 120

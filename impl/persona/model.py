@@ -67,6 +67,7 @@ def build(shape: Shape, padding: int, end: int, marks: Mapping[str, int] | None 
         **(marks or {}),
     )
     model = AutoModelForCausalLM.from_config(config)
+    model.generation_config.use_cache = True  # in training there is nothing to keep; one who speaks goes on
     with torch.no_grad():
         for layer in model.model.layers:
             layer.self_attn.o_proj.weight *= _QUIET

@@ -20,7 +20,7 @@ from torch import Tensor
 from persona import tokens
 from persona.config import Settings
 from persona.errors import PersonaError
-from persona.format import unescape
+from persona.format import RESPONSE, unescape
 from persona.model import Shape, build
 
 WEIGHTS: Final = "model.safetensors"
@@ -77,7 +77,7 @@ class Folder:
         """The reward model: (N, T) ids -> logits (N, 1)."""
         if "reward" not in self.stages:
             raise PersonaError(f"{self.path}: no reward model was trained")
-        scorer = classifier(self.merged(PARENTS["reward"]))
+        scorer = classifier(self.merged(PARENTS["reward"]), self.tokenizer)
         return merge_adapters(scorer, "reward", self.settings, self.path).to(self.device).eval()
 
 
@@ -126,15 +126,11 @@ def base_model(settings: Settings, tokenizer: Any, path: Path | None = None) -> 
     return model
 
 
-def classifier(model: Any) -> Any:
-    """A sequence classifier with one output on the body of a language model; its head draws from torch's generator."""
-    from transformers import AutoModelForSequenceClassification
+def classifier(model: Any, tokenizer: Any) -> Any:
+    """A scorer on a language model, which it may change; see `persona.scorer`."""
+    from persona.scorer import Scorer
 
-    config = type(model.config).from_dict({**model.config.to_dict(), "num_labels": 1})
-    scorer = AutoModelForSequenceClassification.from_config(config)
-    body = getattr(scorer, scorer.base_model_prefix)
-    body.load_state_dict(getattr(model, model.base_model_prefix).state_dict())
-    return scorer
+    return Scorer(model, tokenizer.convert_tokens_to_ids(RESPONSE))
 
 
 class Policy:
@@ -229,6 +225,7 @@ def adapters(settings: Settings, name: str) -> Any:
         lora_dropout=options.dropout,
         target_modules="all-linear",  # but the output
         modules_to_save=["score"] if name == "reward" else None,
+        exclude_modules=["score"] if name == "reward" else None,
         bias="none",
     )
 

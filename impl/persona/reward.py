@@ -17,7 +17,6 @@ from persona.config import Settings
 from persona.policy import adapters, classifier
 
 Rows = Sequence[Mapping[str, Any]]
-_CENTRE = 0.01  # weight that keeps scores around zero (Eisenstein et al. 2023)
 
 
 def dataset(tokenizer: Any, twins: Rows, context: int) -> Any:
@@ -36,6 +35,7 @@ def dataset(tokenizer: Any, twins: Rows, context: int) -> Any:
         [
             {
                 "record_id": record,
+                "length": min(context, max(len(one["input_ids"]), len(other["input_ids"]))),  # like ones share a batch
                 "chosen_ids": one["input_ids"][-context:],
                 "rejected_ids": other["input_ids"][-context:],
             }
@@ -60,15 +60,14 @@ def train(
 
     options = settings.reward
     data = {side: dataset(tokenizer, twins, settings.model.context) for side, twins in sides.items()}
-    torch.manual_seed(settings.seed)  # the head
     schedule = stage.Schedule.of(
         len(data["train"]), options.batch, options.epochs, options.warmup_share, options.evaluations
     )
     trainer = RewardTrainer(
-        model=classifier(model),
+        model=classifier(model, tokenizer),
         args=RewardConfig(
             learning_rate=options.learning_rate,
-            center_rewards_coefficient=_CENTRE,
+            train_sampling_strategy="group_by_length",
             **stage.evaluated(schedule, options.batch, settings, best=True),
             **stage.arguments(settings, "reward", out),
         ),

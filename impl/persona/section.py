@@ -18,10 +18,8 @@ from torch import Tensor
 from transformers import (
     AutoModel,
     AutoModelForCausalLM,
-    AutoModelForSequenceClassification,
     LlamaConfig,
     LlamaForCausalLM,
-    LlamaForSequenceClassification,
     LlamaModel,
 )
 
@@ -80,12 +78,5 @@ class SectionForCausalLM(LlamaForCausalLM):  # type: ignore[misc]
         self.post_init()
 
 
-class SectionForSequenceClassification(LlamaForSequenceClassification):  # type: ignore[misc]
-    """The scorer; its body is what is registered for the configuration."""
-
-    config_class = SectionConfig
-
-
 AutoModel.register(SectionConfig, SectionModel)
 AutoModelForCausalLM.register(SectionConfig, SectionForCausalLM)
-AutoModelForSequenceClassification.register(SectionConfig, SectionForSequenceClassification)

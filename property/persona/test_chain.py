@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import math
@@ -222,9 +223,8 @@ def test_other_algorithms_are_selected(algorithm, language_model, tokenizer, row
     from persona.policy import classifier
 
     config = merge_configs(PROFILE, {"reinforce": {"algorithm": algorithm, "updates": 1, "generations": 2}})
-    _, log = ppo.train(
-        language_model, classifier(language_model).eval(), tokenizer, rows["train"], Settings.read(config), tmp_path
-    )
+    scorer = classifier(copy.deepcopy(language_model), tokenizer).eval()
+    _, log = ppo.train(language_model, scorer, tokenizer, rows["train"], Settings.read(config), tmp_path)
     assert log["updates"] == 1
     assert log["finite"]
 

@@ -11,7 +11,7 @@ from persona import tokens
 from persona.errors import PersonaError
 from persona.format import DIALOGUE, PERSONA, RESPONSE
 from persona.model import Shape, build
-from persona.policy import Folder, Policy, classifier
+from persona.policy import Folder, Policy
 from persona.section import SectionConfig, sight
 
 START, MARK, LINE = 2, 3, 4
@@ -120,16 +120,6 @@ def test_generation_from_a_cache_says_what_the_whole_model_says(tokenizer, model
     for _ in range(6):
         again = torch.cat([again, model(input_ids=again).logits[:, -1:].argmax(-1)], dim=1)
     assert said.tolist() == again.tolist()
-
-
-@torch.no_grad()
-def test_the_scorer_reads_as_the_policy_does(model, row):
-    ids, _ = row
-    scorer = classifier(model).eval()
-    inside, other = scorer.model(input_ids=ids).last_hidden_state[0], ids.clone()
-    assert torch.allclose(inside, model.model(input_ids=ids).last_hidden_state[0], atol=1e-6)
-    other[0, 3] += 1  # in the first sentence, as is place 1
-    assert not torch.allclose(inside[1], scorer.model(input_ids=other).last_hidden_state[0][1], atol=1e-6)
 
 
 def test_a_line_end_ends_a_turn(tokenizer, model):

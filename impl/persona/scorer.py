@@ -1,0 +1,63 @@
+"""The body and head of a reward model: a language model, and one number read out of it.
+
+A small model that has learnt to answer from a persona finds a false answer unlikely, but no state of it says so: what
+it foretold stands at one place, and what was said instead at the next. So the head is given the log-likelihood of what
+was said, beside the last state, and starts as that alone; pairs train it, and the model below, from there (a policy's
+likelihood as a reward: Rafailov et al. 2023).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+from transformers.modeling_layers import GenericForSequenceClassification
+from transformers.modeling_outputs import BaseModelOutputWithPast
+
+
+class Reading(torch.nn.Module):
+    """A causal language model that gives its last states, with one number more: how likely was what has been said.
+
+    Said is what follows the first piece `response`; before it the number is 0.
+    """
+
+    def __init__(self, model: Any, response: int) -> None:
+        super().__init__()
+        self.model, self.response = model, response
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **more: Any) -> BaseModelOutputWithPast:
+        """(N, T) ids -> (N, T, D + 1) states."""
+        more = {**more, "output_hidden_states": True, "return_dict": True}
+        found = self.model(input_ids=input_ids, attention_mask=attention_mask, **more)
+        each = torch.log_softmax(found.logits[:, :-1].float(), dim=-1).gather(-1, input_ids[:, 1:, None])[..., 0]
+        said = (input_ids == self.response).cumsum(1)[:, :-1] > 0
+        said &= input_ids[:, 1:] != self.model.config.pad_token_id
+        likely = torch.nn.functional.pad((each * said).cumsum(1), (1, 0))[..., None]  # (N, T, 1)
+        last = found.hidden_states[-1]
+        states = torch.cat([last, likely.to(last.dtype)], dim=-1)
+        return BaseModelOutputWithPast(last_hidden_state=states, hidden_states=(states,))
+
+
+class Scorer(GenericForSequenceClassification, PreTrainedModel):  # type: ignore[misc]
+    """(N, T) ids, filled up -> logits (N, 1): the reward of what was said, read at its last piece."""
+
+    _supports_sdpa = True
+    supports_gradient_checkpointing = True
+
+    def __init__(self, model: Any, response: int) -> None:
+        about = {key: value for key, value in model.config.to_dict().items() if key not in ("id2label", "label2id")}
+        PreTrainedModel.__init__(self, type(model.config).from_dict({**about, "num_labels": 1}))
+        self.model = Reading(model, response)
+        self.score = torch.nn.Linear(model.config.hidden_size + 1, 1, bias=False)
+        with torch.no_grad():
+            self.score.weight.zero_()[:, -1] = 1.0
+
+    def get_input_embeddings(self) -> Any:
+        """Those of the language model."""
+        return self.model.model.get_input_embeddings()
+
+    def get_output_embeddings(self) -> Any:
+        """Those of the language model, which no adapter is put on."""
+        return self.model.model.get_output_embeddings()
