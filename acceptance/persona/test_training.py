@@ -159,12 +159,13 @@ def test_adapters_alone_move_above_the_base(judge, persona):
     shapes = persona.artifact.shapes  # by name, which the adapters of all stages share
     base = sum(math.prod(shape) for name, shape in shapes.items() if ".lora_" not in name and not head(name))
     width, heads = persona.profile["model"]["width"], 3  # PEFT keeps the reward head's first state; PPO's value model
-    adapters = persona.artifact.parameters - base - width
+    inputs = width + 1  # of a head: the last state, and how likely was what was said
+    adapters = persona.artifact.parameters - base - inputs
     readouts = (len(WORLD.slots) + 1) * (width + 1)
     judge(
         persona.flight,
         declared={
-            "parameters": 7 * base + adapters + heads * width + readouts,
+            "parameters": 7 * base + adapters + heads * inputs + readouts,
             "frozen": [name for name in idle if below_adapters(name)],
         },
         details={

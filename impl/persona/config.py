@@ -94,7 +94,7 @@ class Reinforce:
     epochs: int = 2  # passes over what was sampled
     minibatches: int = 2
     generations: int = 4  # responses to a prompt, in RLOO and GRPO
-    learning_rate: float = 1e-4
+    learning_rate: float = 5e-5
     kl: float = 0.1
     temperature: float = 0.7
     response: int = 32  # tokens at most
@@ -109,8 +109,8 @@ class Finetune:
     updates: int = 120  # of the full arm and of LoRA
     batch: int = 32
     full_learning_rate: float = 3e-4
-    lora_learning_rate: float = 3e-3
-    our_learning_rate: float = 3e-3
+    lora_learning_rate: float = 1e-3
+    our_learning_rate: float = 1e-3
     our_updates: int = 120
     our_batch: int = 32
     frozen: int = 1  # lower layers
