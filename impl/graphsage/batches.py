@@ -115,9 +115,9 @@ def collate(
 ) -> Batch:
     """The samples `chosen` (B,), each with its versions (B, V): columns of `samples.versions`, -1 for a gap.
 
-    With a `window`, larger graphs are cut to that many nodes (masked ones to twice as many): around the defect of the
-    second version for all versions of a sample, where `places` (B, 2), uniform in [0, 1), says how far around. Programs
-    stay whole: what their tests said is true of the whole.
+    With a `window`, larger graphs are cut to that many nodes: around the defect of the second version for all versions
+    of a sample, where `places` (B, 2), uniform in [0, 1), says how far around. Programs and masked functions stay
+    whole: what the tests said, and which modules are used, is true of the whole.
     """
     rows = chosen[:, None]
     drawn = versions >= 0
@@ -136,11 +136,8 @@ def collate(
         whole = (passed != IGNORED).any(axis=1) | (size <= window)  # (B,)
         low = np.where(whole, 0, _low(site, size, window, places[:, 0]))
         high = np.where(whole, 1 << 30, low + window)
-        size = samples.store.size(masked)
-        low_masked = _low((places[:, 1] * size).astype(np.int64), size, 2 * window, places[:, 0])
-        both = [np.stack([low, high], axis=1)[:, None].repeat(graph.shape[1], axis=1)[there]]
-        both.append(np.stack([low_masked, low_masked + 2 * window], axis=1)[masked >= 0])
-        windows = np.concatenate(both)
+        cut = np.stack([low, high], axis=1)[:, None].repeat(graph.shape[1], axis=1)[there]
+        windows = np.concatenate([cut, np.tile([0, 1 << 30], (int((masked >= 0).sum()), 1))])
         location = np.where(location >= 0, location - low[:, None], location)
     batch = graphs(samples.store, wanted, gradient, windows, filled=True)
     version_graph = np.full(graph.shape, -1)

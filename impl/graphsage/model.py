@@ -7,6 +7,7 @@ B samples (functions, problems), V versions of each, G graphs, N nodes, C = 978 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -21,7 +22,7 @@ from graphsage.frozen import Frozen, product
 from graphsage.sparse import Sparse
 
 IGNORED = -100
-RARE = -6.0  # first logit of a cell: with some 400 cells a graph starts undecided
+RARE = -6.0  # first logit of a cell
 TEMPERATURE = 0.1  # of the similarities that the embedding is trained by
 LOSSES = ("bugs", "location", "imports", "confidence", "embedding")
 
@@ -141,6 +142,7 @@ class GraphSage(nn.Module):
         self.cell = nn.Linear(head, operators)
         self.whole = nn.Linear(width, 1)
         nn.init.constant_(self.cell.bias, RARE)
+        nn.init.constant_(self.whole.bias, -RARE - math.log(operators))  # a graph starts undecided
         self.modules_hidden = nn.Linear(2 * width, head)
         self.modules_out = nn.Linear(head, modules)
         nn.init.constant_(self.modules_out.bias, RARE / 2)
@@ -188,7 +190,7 @@ class GraphSage(nn.Module):
             cells = self.cell(hidden).float()  # (N, O)
         else:
             cells = product(hidden, self.cell.weight, self.cell.bias).float()
-        score = segment_logsumexp(cells.logsumexp(dim=1), batch.start)  # (G,)
+        score = segment_logmeanexp(cells.logsumexp(dim=1), batch.start)  # (G,)
         return score + self.whole(mean).float().squeeze(1), cells
 
     def imports(self, pooled: Tensor) -> Tensor:
@@ -197,7 +199,7 @@ class GraphSage(nn.Module):
 
     def summary(self, pooled: Tensor, defects: Tensor, cells: Tensor, batch: Batch) -> Tensor:
         """What confidence and embedding look at: the pooled states, and how strongly each operator is suspected."""
-        suspicion = segment_logsumexp(cells, batch.start)  # (G, O)
+        suspicion = segment_logmeanexp(cells, batch.start)  # (G, O)
         alarms = torch.cat([suspicion, defects[:, None]], dim=1) / -RARE  # about as large as the states
         return torch.cat([pooled, alarms.to(pooled.dtype)], dim=1)  # (G, 2H + O + 1)
 
@@ -373,3 +375,12 @@ def segment_logsumexp(values: Tensor, start: Tensor) -> Tensor:
     run = torch.repeat_interleave(torch.diff(start))
     shifted = (values - peak[run]).exp()
     return peak + torch.zeros_like(peak).index_add(0, run, shifted).log()
+
+
+def segment_logmeanexp(values: Tensor, start: Tensor) -> Tensor:
+    """(N, ...) -> (G, ...): log of the mean of exponentials over each run start[i]:start[i + 1].
+
+    What speaks for a defect somewhere, when it can be anywhere: a large graph has more places, and each is less likely.
+    """
+    size = torch.diff(start).to(values.dtype).log()  # (G,)
+    return segment_logsumexp(values, start) - size.reshape(-1, *[1] * (values.dim() - 1))

@@ -13,7 +13,16 @@ from torch_geometric.nn import SAGEConv
 from graphsage import batches, data, features, frozen, graph
 from graphsage.device import Device
 from graphsage.frozen import Frozen
-from graphsage.model import IGNORED, GraphSage, Sage, SparseInputSage, scattered_max, segment_logsumexp, segment_max
+from graphsage.model import (
+    IGNORED,
+    GraphSage,
+    Sage,
+    SparseInputSage,
+    scattered_max,
+    segment_logmeanexp,
+    segment_logsumexp,
+    segment_max,
+)
 
 WEIGHTS = (1.0, 0.5, 0.2, 0.5, 0.3)
 
@@ -159,6 +168,29 @@ def test_logsumexp_of_runs_against_torch() -> None:
     values, start = torch.randn(10) * 40, torch.tensor([0, 3, 4, 10])
     expected = torch.stack([values[a:b].logsumexp(0) for a, b in ((0, 3), (3, 4), (4, 10))])
     torch.testing.assert_close(segment_logsumexp(values, start), expected)
+
+
+def test_logmeanexp_of_runs_by_hand() -> None:
+    values = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 5.0]]).log()
+    found = segment_logmeanexp(values, torch.tensor([0, 2, 3]))
+    torch.testing.assert_close(found.exp(), torch.tensor([[2.0, 3.0], [5.0, 5.0]]))
+
+
+def test_a_larger_graph_is_not_suspected_for_its_size() -> None:
+    """The same cells once, and three times over in one graph: as much speaks for a defect in it."""
+    cells = torch.randn(30, 8)
+
+    class Cells(torch.nn.Module):
+        def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+            return cells.repeat(4, 1)
+
+    model = GraphSage([978, 16, 16, 8], 8, operators=8, modules=3).eval()
+    model.cell = Cells()
+    batch = batches.Batch.__new__(batches.Batch)
+    batch.start, batch.spread = torch.tensor([0, 30, 120]), torch.ones(120, 2)
+    pooled = torch.randn(1, 16).repeat(2, 1)
+    defects, _ = model.defects(torch.randn(120, 8), pooled, batch)
+    torch.testing.assert_close(defects[0], defects[1])
 
 
 @pytest.fixture(scope="module")
