@@ -156,7 +156,7 @@ def test_adapters_alone_move_above_the_base(judge, persona):
     """
     parameters = persona.flight.record["parameters"]
     idle = {*parameters["without_gradient"], *parameters["never_moved"]}
-    shapes = persona.artifact.shapes  # by name, which the adapters of all stages share
+    shapes = persona.artifact.shapes  # of all weight files, by name
     base = sum(math.prod(shape) for name, shape in shapes.items() if ".lora_" not in name and not head(name))
     width, heads = persona.profile["model"]["width"], 3  # PEFT keeps the reward head's first state; PPO's value model
     inputs = width + 1  # of a head: the last state, and how likely was what was said
@@ -180,7 +180,7 @@ def test_adapters_alone_move_above_the_base(judge, persona):
 def below_adapters(name: str) -> bool:
     """Whether a parameter is of a base under adapters; roots after the first have their class before the name."""
     first = name.partition(".")[0]
-    value_model = first in ("LlamaModel", "Linear")  # PPO trains it in full
+    value_model = first in ("Reading", "Head")  # PPO trains it in full
     return first[0].isupper() and not value_model and ".lora_" not in name and not head(name)
 
 

@@ -49,7 +49,7 @@ class Settings:
     mutants: int  # built for each function
     program_visits: int  # how often an epoch comes back to a problem, each time with other versions
     edges: bool  # false leaves every node without neighbours: the control for what the graph is worth
-    window: int  # nodes of a graph that one update looks at
+    window: int  # nodes of a function that one update looks for defects in
     module_seen: int  # training functions that must use a module for it to become a label
     functions_per_update: int
     epochs: int

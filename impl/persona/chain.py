@@ -107,7 +107,7 @@ class Chain:
         self._done(name, model, log)
 
     def reward(self) -> None:
-        """Adapters and a head on the SFT policy's body."""
+        """Adapters and a head on the SFT policy."""
         set_seed(self.settings.seed)
         train = self._disguised("twins", self.settings.reward.disguised)
         sides = {"train": train, "dev": self.files["twins_dev"]}

@@ -118,7 +118,7 @@ def memory_gib(model: Any, settings: Any) -> float:
     (weights, gradients and two moments in 4 bytes each), and keeps the activations of both for the backward pass. A
     block keeps about 17 width + 3 inner numbers a token and its attention weights (Korthikanti et al. 2022, section 4,
     without dropout), or its input alone with checkpointing; the logits of a token and their gradient are two
-    vocabularies. SFT trains adapters alone.
+    vocabularies. SFT and the reward model train adapters alone, the latter on two responses a row.
     """
     config = model.config
     parameters = sum(p.numel() for p in model.parameters())
@@ -132,9 +132,14 @@ def memory_gib(model: Any, settings: Any) -> float:
         block = width if settings.gradient_checkpointing else 17 * width + 3 * inner + heads * settings.model.context
         return tokens * (block * layers * bytes_each + 2 * 4 * vocabulary)
 
-    adapters = settings.sft.lora.rank * (4 * 2 * width + 3 * (width + inner)) * layers
-    sft = 4 * parameters + 16 * adapters + activations(settings.sft.batch)
+    def adapters(stage: Any) -> int:
+        return stage.lora.rank * (4 * 2 * width + 3 * (width + inner)) * layers  # type: ignore[no-any-return]
+
+    sft = 4 * parameters + 16 * adapters(settings.sft) + activations(settings.sft.batch)
     reinforce, rows = 0.0, settings.reinforce.batch // settings.reinforce.minibatches
     if settings.reinforce.updates:
-        reinforce = (4 + 4 + 16) * parameters + 16 * adapters + 2 * activations(rows)
-    return max(sft, reinforce) / 2**30
+        reinforce = (4 + 4 + 16) * parameters + 16 * adapters(settings.reinforce) + 2 * activations(rows)
+    reward = 0.0
+    if settings.reward.epochs:  # both responses of a pair, all their logits
+        reward = 4 * parameters + 16 * adapters(settings.reward) + activations(2 * settings.reward.batch)
+    return max(sft, reward, reinforce) / 2**30

@@ -1,12 +1,14 @@
 """The reward model: TRL's `RewardTrainer` on twins, where only the persona tells the better response.
 
-Each response is the chosen one under one persona and the rejected one under the other, so length, fluency and words
-count for nothing. It steers training and must never be the judge that accepts.
+Each response is the chosen one under one persona and the rejected one under the other, so pairs teach nothing of
+length, fluency and words; the likelihood that the score starts from does count them. It steers training and must never
+be the judge that accepts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +46,10 @@ def dataset(tokenizer: Any, twins: Rows, context: int) -> Any:
     )
 
 
-def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def collate(padding: int, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """All chosen ones, then all rejected ones, as RewardTrainer wants them; with the ids of their records, if any."""
     ids = [row[key] for key in ("chosen_ids", "rejected_ids") for row in rows]
-    batch = tokens.padded([{"input_ids": one, "labels": one} for one in ids])
+    batch = tokens.padded([{"input_ids": one, "labels": one} for one in ids], padding)
     del batch["labels"]
     return {**batch, "record_id": [row["record_id"] for row in rows] * 2} if "record_id" in rows[0] else batch
 
@@ -55,7 +57,7 @@ def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def train(
     model: Any, tokenizer: Any, sides: Mapping[str, Rows], settings: Settings, out: Path
 ) -> tuple[Any, dict[str, Any]]:
-    """Fit adapters and a head on the body of the language model `model`; the scorer and what the log says."""
+    """Fit adapters and a head on the language model `model`, which is changed; the scorer and what the log says."""
     from trl import RewardConfig, RewardTrainer
 
     options = settings.reward
@@ -74,7 +76,7 @@ def train(
         train_dataset=data["train"],
         eval_dataset=data["dev"].remove_columns("record_id"),  # TRL's loss is no output: none would be seen of them
         processing_class=tokenizer,
-        data_collator=collate,
+        data_collator=partial(collate, tokenizer.pad_token_id),
         peft_config=adapters(settings, "reward"),
     )
     return trainer.model, stage.run(trainer, "reward")
@@ -89,7 +91,8 @@ def scores(scorer: Any, tokenizer: Any, items: Sequence[tuple[Sequence[str], Seq
     order = sorted(range(len(items)), key=lambda place: len(examples[place]["input_ids"]))
     for low in range(0, len(order), 64):
         chosen = order[low : low + 64]
-        batch = tokens.padded([{key: ids[-context:] for key, ids in examples[place].items()} for place in chosen])
+        cut = [{key: ids[-context:] for key, ids in examples[place].items()} for place in chosen]
+        batch = tokens.padded(cut, tokenizer.pad_token_id)
         device = scorer.device
         logits = scorer(
             input_ids=batch["input_ids"].to(device), attention_mask=batch["attention_mask"].to(device)

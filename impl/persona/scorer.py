@@ -2,8 +2,9 @@
 
 A small model that has learnt to answer from a persona finds a false answer unlikely, but no state of it says so: what
 it foretold stands at one place, and what was said instead at the next. So the head is given the log-likelihood of what
-was said, beside the last state, and starts as that alone; pairs train it, and the model below, from there (a policy's
-likelihood as a reward: Rafailov et al. 2023).
+was said, beside the last state, and starts as that alone; pairs train it, and the model below, from there. That a
+policy is a reward model in itself is Rafailov et al. 2023, whose reward is relative to a reference; none is here, so of
+two true replies the usual one is preferred, and the shorter one.
 """
 
 from __future__ import annotations
@@ -33,11 +34,18 @@ class Reading(torch.nn.Module):
         found = self.model(input_ids=input_ids, attention_mask=attention_mask, **more)
         each = torch.log_softmax(found.logits[:, :-1].float(), dim=-1).gather(-1, input_ids[:, 1:, None])[..., 0]
         said = (input_ids == self.response).cumsum(1)[:, :-1] > 0
-        said &= input_ids[:, 1:] != self.model.config.pad_token_id
         likely = torch.nn.functional.pad((each * said).cumsum(1), (1, 0))[..., None]  # (N, T, 1)
-        last = found.hidden_states[-1]
-        states = torch.cat([last, likely.to(last.dtype)], dim=-1)
+        states = torch.cat([found.hidden_states[-1].float(), likely], dim=-1)
         return BaseModelOutputWithPast(last_hidden_state=states, hidden_states=(states,))
+
+
+class Head(torch.nn.Linear):
+    """In full precision, whatever the model below has: in half of it, a sum of -40 is told to a quarter."""
+
+    def forward(self, states: Tensor) -> Tensor:
+        """(..., D + 1) -> (..., 1)."""
+        with torch.autocast(states.device.type, enabled=False):
+            return torch.nn.functional.linear(states.float(), self.weight.float())
 
 
 class Scorer(GenericForSequenceClassification, PreTrainedModel):  # type: ignore[misc]
@@ -50,7 +58,7 @@ class Scorer(GenericForSequenceClassification, PreTrainedModel):  # type: ignore
         about = {key: value for key, value in model.config.to_dict().items() if key not in ("id2label", "label2id")}
         PreTrainedModel.__init__(self, type(model.config).from_dict({**about, "num_labels": 1}))
         self.model = Reading(model, response)
-        self.score = torch.nn.Linear(model.config.hidden_size + 1, 1, bias=False)
+        self.score = Head(model.config.hidden_size + 1, 1, bias=False)
         with torch.no_grad():
             self.score.weight.zero_()[:, -1] = 1.0
 

@@ -190,12 +190,15 @@ def _about(text: str, offsets: Sequence[tuple[int, int]], kind: Sequence[int], s
     return found
 
 
-def padded(examples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """(N, T) `input_ids`, `attention_mask`, `labels`, and `about` where there is one, filled up on the right."""
+def padded(examples: Sequence[Mapping[str, Any]], padding: int = 0) -> dict[str, Any]:
+    """(N, T) `input_ids`, `attention_mask`, `labels`, and `about` where there is one, filled up on the right.
+
+    What stands behind the end, `padding`, is seen by nobody, but who looks for the end looks for it.
+    """
     import torch
 
     width = max(len(one["input_ids"]) for one in examples)
-    ids = torch.zeros(len(examples), width, dtype=torch.long)
+    ids = torch.full((len(examples), width), padding)
     mask, rows = torch.zeros_like(ids), {"labels": torch.full_like(ids, IGNORED)}
     if any("about" in one for one in examples):
         rows["about"] = torch.full_like(ids, IGNORED)

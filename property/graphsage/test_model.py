@@ -224,6 +224,9 @@ def test_a_window_keeps_the_defect_and_only_inner_edges(samples: data.Samples) -
     whole = batches.collate(samples, chosen, versions, True)
     sizes = torch.diff(cut.start)
     assert (sizes[: 2 * len(chosen)] <= 12).all()
+    masked = cut.import_graph[cut.import_graph >= 0]  # a module may be used anywhere: these stay whole
+    assert torch.equal(sizes[masked], torch.diff(whole.start)[whole.import_graph[whole.import_graph >= 0]])
+    assert (sizes[masked] > 24).any()
     assert (cut.location_labels[:, 1] >= 0).all()
     assert (cut.location_labels[:, 1] < sizes[cut.version_graph[:, 1]]).all()
     # the node that the label names has the same features in both

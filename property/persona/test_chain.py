@@ -134,7 +134,7 @@ def test_a_pair_is_asked_under_both_personas(tokenizer, rows):
     for pair in (first, second):
         prompts = [tokenizer.decode(pair[key]).partition("[RESPONSE]")[0] for key in ("chosen_ids", "rejected_ids")]
         assert prompts[0] == prompts[1]
-    batch = reward.collate([first, second])
+    batch = reward.collate(tokenizer.pad_token_id, [first, second])
     assert batch["record_id"] == [twin["record_id"]] * 4
     assert batch["input_ids"].shape == batch["attention_mask"].shape
 

@@ -62,12 +62,16 @@ def test_memory_grows_with_the_batch_and_shrinks_with_checkpointing():
 def test_memory_of_a_known_model_by_hand():
     """Without reinforcement: 4 bytes a weight, 16 an adapter's weight, activations and logits of the batch."""
     model = made()
-    config = merge_configs(PROFILE, {"reinforce": {"updates": 0}, "sft": {"batch": 2, "lora": {"rank": 4}}})
+    config = merge_configs(
+        PROFILE, {"reinforce": {"updates": 0}, "reward": {"epochs": 0}, "sft": {"batch": 2, "lora": {"rank": 4}}}
+    )
     weights = 4 * sum(p.numel() for p in model.parameters())
     adapters = 16 * 2 * 4 * (4 * (96 + 96) + 3 * (96 + 96))
     block = 17 * 96 + 3 * 96 + 3 * 256
     activations = 2 * 256 * (2 * block * 4 + 2 * 4 * 600)
     assert memory_gib(model, Settings.read(config)) * 2**30 == weights + adapters + activations
+    rewarded = merge_configs(config, {"reward": {"epochs": 1, "batch": 3, "lora": {"rank": 4}}})  # six responses
+    assert memory_gib(model, Settings.read(rewarded)) * 2**30 == weights + adapters + 3 * activations
 
 
 def test_the_t4x2_profile_fits_a_t4():

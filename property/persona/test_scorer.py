@@ -1,4 +1,4 @@
-"""A scorer starts as the likelihood of what was said, in any company and on any base; pairs move it, and its head."""
+"""A scorer starts as the likelihood of what was said, in any company and on any base; its adapters and head are what is trained."""
 
 from __future__ import annotations
 
@@ -59,15 +59,28 @@ def test_it_reads_only_what_is_said_and_up_to_where_it_stands(model, tokenizer):
     assert torch.allclose(moved.hidden_states[-1][0, 5:, -1], likely, atol=1e-3)
 
 
-def test_what_is_filled_up_says_nothing(model, tokenizer):
-    (one,) = tokens.examples(tokenizer, [ASKED[0][:2]], [ASKED[0][2]])
-    ids = torch.tensor([one["input_ids"]])
-    scorer = classifier(model, tokenizer).eval()
-    filled = torch.nn.functional.pad(ids, (0, 7), value=tokenizer.pad_token_id)
-    mask = (filled != tokenizer.pad_token_id).long()
-    score = scorer(input_ids=ids).logits
-    assert score.shape == (1, 1)
-    assert torch.allclose(scorer(input_ids=filled, attention_mask=mask).logits, score, atol=1e-3)
+def test_scores_are_the_same_in_any_company_whatever_fills_up(tokenizer):
+    """A hub tokenizer's padding is seldom entry 0."""
+    other = copy.deepcopy(tokenizer)
+    other.add_special_tokens({"pad_token": "<fill>"})
+    assert other.pad_token_id == len(tokenizer)
+    torch.manual_seed(0)
+    shape = Shape(len(other), 32, 3, 2, 48, 256, True)
+    scorer = classifier(build(shape, other.pad_token_id, other.eos_token_id), other).eval()
+    together = reward.scores(scorer, other, ASKED)
+    assert together == pytest.approx([reward.scores(scorer, other, [one])[0] for one in ASKED], abs=1e-3)
+    batch = reward.collate(other.pad_token_id, [{"chosen_ids": [7, 8, 9], "rejected_ids": [7]}])
+    assert batch["input_ids"].tolist() == [[7, 8, 9], [7, other.pad_token_id, other.pad_token_id]]
+    assert scorer(**batch).logits.shape == (2, 1)
+
+
+def test_a_model_in_half_precision_has_a_head_in_full(model, tokenizer):
+    scorer = classifier(model.bfloat16(), tokenizer).eval()
+    (score,) = reward.scores(scorer, tokenizer, ASKED[:1])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        states = torch.tensor([[0.0] * 32 + [-37.113]])
+        assert float(scorer.score(states).detach()) == pytest.approx(-37.113)
+    assert score < -1
 
 
 def test_adapters_are_on_its_layers_and_not_on_its_outputs(model, tokenizer):
