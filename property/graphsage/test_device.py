@@ -5,32 +5,36 @@ import torch
 
 from graphsage.device import Device, DeviceUnavailable
 
-HAS = {"avx512_bf16": {"avx512_bf16": True, "avx512_vnni": True}, "avx512_vnni": {"avx512_vnni": True}, "neither": {}}
+HAS = {
+    "tiles": {"amx_bf16": True, "avx512_bf16": True, "avx512_vnni": True},
+    "both": {"avx512_bf16": True, "avx512_vnni": True},
+    "avx512_bf16": {"avx512_bf16": True},
+    "avx512_vnni": {"avx512_vnni": True},
+    "neither": {},
+}
 
 
 @pytest.mark.parametrize(
-    ("units", "precision", "name"),
+    ("units", "precision", "trains", "answers"),
     [
-        ("avx512_bf16", "native", "cpu bf16"),
-        ("avx512_vnni", "native", "cpu int8"),
-        ("neither", "native", "cpu fp32"),
-        ("avx512_bf16", "fp32", "cpu fp32"),
-        ("avx512_vnni", "fp32", "cpu fp32"),
-        ("neither", "bf16", "cpu bf16"),
+        ("tiles", "native", "cpu bf16", "cpu bf16"),
+        ("both", "native", "cpu bf16", "cpu int8"),
+        ("avx512_bf16", "native", "cpu bf16", "cpu bf16"),
+        ("avx512_vnni", "native", "cpu fp32", "cpu int8"),
+        ("neither", "native", "cpu fp32", "cpu fp32"),
+        ("both", "fp32", "cpu fp32", "cpu fp32"),
+        ("both", "bf16", "cpu bf16", "cpu bf16"),
+        ("neither", "bf16", "cpu bf16", "cpu bf16"),
     ],
 )
-def test_native_is_what_the_processor_has_and_a_named_precision_is_kept(monkeypatch, units, precision, name) -> None:
+def test_native_is_what_the_processor_has_and_a_named_precision_is_kept(
+    monkeypatch, units, precision, trains, answers
+) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: HAS[units])
-    device = Device.of("cpu", precision)
-    assert device.name == name
-    assert device.autocast().fast_dtype is torch.bfloat16
-    assert device.autocast()._enabled is (name == "cpu bf16")
-
-
-def test_training_never_sees_eight_bits(monkeypatch) -> None:
-    """8-bit products are a matter of answers: the numbers themselves stay fp32."""
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: HAS["avx512_vnni"])
-    assert Device.of("cpu", "native").dtype is torch.float32
+    for device, name in ((Device.of("cpu", precision), trains), (Device.of("cpu", precision, True), answers)):
+        assert device.name == name
+        assert device.autocast().fast_dtype is torch.bfloat16
+        assert device.autocast()._enabled is (name == "cpu bf16")
 
 
 @pytest.mark.parametrize("kind", ["cuda", "mps"])
