@@ -102,7 +102,7 @@ class Bridge:
         self.thresholds: dict[str, float] = config["thresholds"]
         self.calibration: dict[str, float] = config["calibration"]
         self.edges: bool = config["edges"]
-        self.device = Device.of(device or config["device"], config["precision"], True)
+        self.device = Device.of(device or config["device"], config["precision"], answers=True)
         self.model = model.to(self.device.kind, self.device.dtype).eval().requires_grad_(False)
         self.model.freeze(self.device)
         self._readers: dict[int, ProcessPoolExecutor] = {}

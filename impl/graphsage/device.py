@@ -14,7 +14,7 @@ KINDS = ("cpu", "cuda", "mps")
 PRECISIONS = ("native", "bf16", "fp32")
 _NATIVE_BF16 = ("amx_bf16", "avx512_bf16", "bf16")  # x86 matrix and vector units, Arm
 _NATIVE_INT8 = ("avx512_vnni", "avx_vnni")
-_TILES = ("amx_bf16",)  # multiply bf16 faster than vector units do 8 bits
+_TILES = ("amx_bf16",)
 
 
 class DeviceUnavailable(ValueError):  # noqa: N818 (says what is the case)
@@ -31,11 +31,11 @@ class Device:
 
     @classmethod
     def of(cls, kind: str, precision: str, answers: bool = False) -> Device:
-        """`precision` "native" is bf16 where the device has units for it, else fp32; for `answers`, 8 bits where a CPU
-        has vector units for them and no tiles (an answer of a GraphSAGE takes .85 of what it takes with bf16 there).
+        """`precision` "native" is bf16 where the device has units for it, else fp32.
 
-        Without such units a bf16 product takes 5 to 10 times as long as an fp32 one. Raises DeviceUnavailable, and
-        ValueError for an unknown precision.
+        Without such units a bf16 product takes 5 to 10 times as long as an fp32 one. For `answers` it is 8 bits where a
+        CPU has vector units for them and no tiles: an answer takes .85 of the time of one with bf16 there. Raises
+        DeviceUnavailable, and ValueError for an unknown precision.
         """
         if kind not in KINDS:
             raise DeviceUnavailable(f'device = "{kind}": known are {", ".join(KINDS)}')

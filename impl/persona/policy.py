@@ -154,7 +154,6 @@ class Policy:
                 attention_mask=mask.to(self.device),
                 max_new_tokens=longest,
                 do_sample=False,
-                use_cache=True,
                 eos_token_id=self.tokenizer.eos_token_id,
                 pad_token_id=self.tokenizer.pad_token_id,
             )

@@ -17,6 +17,8 @@ from transformers import PreTrainedModel
 from transformers.modeling_layers import GenericForSequenceClassification
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
+from persona.tokens import foretold
+
 
 class Reading(torch.nn.Module):
     """A causal language model that gives its last states, with one number more: how likely was what has been said.
@@ -30,11 +32,13 @@ class Reading(torch.nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **more: Any) -> BaseModelOutputWithPast:
         """(N, T) ids -> (N, T, D + 1) states."""
+        begun = (input_ids == self.response).cumsum(1) > 0  # (N, T)
+        first = int(begun.any(0).int().argmax())  # the rest needs no logits, which would be most of the memory
         more = {**more, "output_hidden_states": True, "return_dict": True}
+        more["logits_to_keep"] = input_ids.shape[1] - first
         found = self.model(input_ids=input_ids, attention_mask=attention_mask, **more)
-        each = torch.log_softmax(found.logits[:, :-1].float(), dim=-1).gather(-1, input_ids[:, 1:, None])[..., 0]
-        said = (input_ids == self.response).cumsum(1)[:, :-1] > 0
-        likely = torch.nn.functional.pad((each * said).cumsum(1), (1, 0))[..., None]  # (N, T, 1)
+        each = foretold(found.logits[:, :-1], input_ids[:, first + 1 :]) * begun[:, first:-1]  # (N, T - first - 1)
+        likely = torch.nn.functional.pad(each.cumsum(1), (first + 1, 0))[..., None]  # (N, T, 1)
         states = torch.cat([found.hidden_states[-1].float(), likely], dim=-1)
         return BaseModelOutputWithPast(last_hidden_state=states, hidden_states=(states,))
 
@@ -45,7 +49,7 @@ class Head(torch.nn.Linear):
     def forward(self, states: Tensor) -> Tensor:
         """(..., D + 1) -> (..., 1)."""
         with torch.autocast(states.device.type, enabled=False):
-            return torch.nn.functional.linear(states.float(), self.weight.float())
+            return super().forward(states)
 
 
 class Scorer(GenericForSequenceClassification, PreTrainedModel):  # type: ignore[misc]

@@ -210,11 +210,15 @@ def padded(examples: Sequence[Mapping[str, Any]], padding: int = 0) -> dict[str,
     return {"input_ids": ids, "attention_mask": mask, **rows}
 
 
-def log_likelihood(logits: Any, labels: Any) -> tuple[Any, Any]:
-    """(N, T, V) logits, (N, T) labels -> (N,) sum of log-probabilities of the labels, (N,) how many there are."""
+def foretold(logits: Any, pieces: Any) -> Any:
+    """(N, R, V) logits and the (N, R) pieces that they foretell -> (N, R) log-probabilities."""
     import torch
 
+    return torch.log_softmax(logits.float(), dim=-1).gather(-1, pieces[..., None])[..., 0]
+
+
+def log_likelihood(logits: Any, labels: Any) -> tuple[Any, Any]:
+    """(N, T, V) logits, (N, T) labels -> (N,) sum of log-probabilities of the labels, (N,) how many there are."""
     wanted = labels[:, 1:]
     there = wanted != IGNORED
-    found = torch.log_softmax(logits[:, :-1].float(), dim=-1).gather(-1, wanted.clamp(min=0)[..., None])[..., 0]
-    return (found * there).sum(1), there.sum(1)
+    return (foretold(logits[:, :-1], wanted.clamp(min=0)) * there).sum(1), there.sum(1)

@@ -55,10 +55,19 @@ def test_batches_and_single_calls_agree(trained, sources) -> None:
     ]
 
 
+def test_answers_are_in_what_the_processor_answers_fastest_with(monkeypatch, artifact, tmp_path) -> None:
+    about = json.loads((artifact / "config.json").read_text())
+    shutil.copytree(artifact, tmp_path / "native")
+    (tmp_path / "native" / "config.json").write_text(json.dumps({**about, "precision": "native"}))
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True, "avx512_vnni": True})
+    assert bridge.load(tmp_path / "native").facts()["device"] == "cpu int8"
+    assert bridge.load(artifact).facts()["device"] == "cpu bf16"
+
+
 @pytest.mark.parametrize("int8", [False, True])
 def test_answers_do_not_depend_on_what_else_is_asked(monkeypatch, artifact, sources, int8) -> None:
     """What is pointed at is the same in any company, and the scores are, up to the last bits of a sum."""
-    monkeypatch.setattr(bridge.Device, "of", lambda *_: Device("cpu", torch.float32, int8))
+    monkeypatch.setattr(bridge.Device, "of", lambda *_, **__: Device("cpu", torch.float32, int8))
     model = bridge.load(artifact)
     for part in (sources[:1], sources[5:8], sources[::-5]):
         place = [sources.index(source) for source in part]

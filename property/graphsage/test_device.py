@@ -31,7 +31,7 @@ def test_native_is_what_the_processor_has_and_a_named_precision_is_kept(
     monkeypatch, units, precision, trains, answers
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: HAS[units])
-    for device, name in ((Device.of("cpu", precision), trains), (Device.of("cpu", precision, True), answers)):
+    for device, name in ((Device.of("cpu", precision), trains), (Device.of("cpu", precision, answers=True), answers)):
         assert device.name == name
         assert device.autocast().fast_dtype is torch.bfloat16
         assert device.autocast()._enabled is (name == "cpu bf16")

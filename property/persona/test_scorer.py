@@ -1,4 +1,4 @@
-"""A scorer starts as the likelihood of what was said, in any company and on any base; its adapters and head are what is trained."""
+"""A scorer starts as the likelihood of what was said, in any company, on any base; adapters and head are trained."""
 
 from __future__ import annotations
 
@@ -93,4 +93,5 @@ def test_adapters_are_on_its_layers_and_not_on_its_outputs(model, tokenizer):
     trained = [name for name, parameter in found.named_parameters() if parameter.requires_grad]
     assert any("self_attn.q_proj.lora_A" in name for name in trained)
     assert [name for name in trained if "lora" not in name] == ["base_model.model.score.modules_to_save.default.weight"]
-    assert not any("lm_head" in name or "embed" in name for name in trained)
+    adapted = [name for name in trained if "lora" in name]
+    assert not [name for name in adapted if "lm_head" in name or "embed" in name or "score" in name]

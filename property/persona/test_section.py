@@ -112,10 +112,15 @@ def test_answers_are_the_same_in_any_company(tokenizer, model):
 @torch.no_grad()
 def test_generation_from_a_cache_says_what_the_whole_model_says(tokenizer, model, row):
     ids, _ = row
+    read = []
+    model.model.register_forward_pre_hook(
+        lambda module, args, kwargs: read.append(kwargs["input_ids"].shape[1]), with_kwargs=True
+    )
     said = model.generate(
-        input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=6, do_sample=False, use_cache=True,
+        input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=6, do_sample=False,
         eos_token_id=None, pad_token_id=tokenizer.pad_token_id,
     )  # fmt: skip
+    assert read == [ids.shape[1], 1, 1, 1, 1, 1]  # unasked, as reinforcement generates
     again = ids
     for _ in range(6):
         again = torch.cat([again, model(input_ids=again).logits[:, -1:].argmax(-1)], dim=1)
