@@ -224,7 +224,6 @@ def adapters(settings: Settings, name: str) -> Any:
         lora_dropout=options.dropout,
         target_modules="all-linear",  # but the output
         modules_to_save=["score"] if name == "reward" else None,
-        exclude_modules=["score"] if name == "reward" else None,
         bias="none",
     )
 
