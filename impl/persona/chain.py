@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from transformers import set_seed
 
-from persona import disguise, policy, ppo, prepare, pretrain, reward, sft, tokens
+from persona import disguise, policy, ppo, prepare, pretrain, reward, sft, stage, tokens
 from persona.config import SCRATCH, Settings
 from persona.errors import PersonaError
 from persona.format import DIALOGUE, PERSONA, RESPONSE, render
@@ -92,7 +92,8 @@ class Chain:
         if settings.base == SCRATCH:
             corpus = pretrain.Corpus(*self._dialogues(), len(self.tokenizer), settings.pretrain, settings.seed)
             folder = self.out / "checkpoints" / "pretrain"
-            losses = pretrain.pretrain(model, corpus, settings.pretrain, folder, settings.keep_checkpoints)
+            dtype = torch.bfloat16 if stage.precision(settings.precision) == "bf16" else torch.float32
+            losses = pretrain.pretrain(model, corpus, settings.pretrain, folder, settings.keep_checkpoints, dtype)
             induction = pretrain.induction(model, len(self.tokenizer))
             updates = settings.pretrain.drills + settings.pretrain.dialogues
             self.logs.append({"name": "pretrain", "updates": updates, "dev_loss": losses, "induction": induction})

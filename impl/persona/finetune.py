@@ -99,9 +99,7 @@ class Arm:
         self.model.eval()
         found: list[tuple[float, int]] = []
         for low in range(0, len(rows), 64):
-            batch = padded(rows[low : low + 64])
-            logits = self.model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
-            sums, counts = tokens.log_likelihood(logits, batch["labels"])
+            sums, counts = tokens.likelihoods(self.model, padded(rows[low : low + 64]))
             found += zip((-sums).tolist(), counts.tolist(), strict=True)
         return found
 
@@ -251,6 +249,8 @@ def last_layer(layer: Any, hidden: Tensor, places: Tensor, embedded: tuple[Tenso
     """
     from transformers.models.llama.modeling_llama import rotate_half
 
+    from persona.attention import attend
+
     attention = layer.self_attn
     rows, count = places.shape
     size = attention.head_dim
@@ -265,9 +265,7 @@ def last_layer(layer: Any, hidden: Tensor, places: Tensor, embedded: tuple[Tenso
     query = query * cosine[places][:, None] + rotate_half(query) * sine[places][:, None]
     key = key * cosine + rotate_half(key) * sine
     before = torch.arange(hidden.shape[1]) <= places[..., None]  # (N, R, T)
-    mixed = torch.nn.functional.scaled_dot_product_attention(
-        query, key, value, attn_mask=before[:, None], enable_gqa=key.shape[1] != query.shape[1]
-    )
+    mixed = attend(query, key, value, before[:, None])
     state = hidden.gather(1, at) + attention.o_proj(mixed.transpose(1, 2).reshape(rows, count, -1))
     return state + layer.mlp(layer.post_attention_layernorm(state))  # type: ignore[no-any-return]
 

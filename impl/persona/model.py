@@ -46,6 +46,7 @@ def build(shape: Shape, padding: int, end: int, marks: Mapping[str, int] | None 
     """
     from transformers import AutoModelForCausalLM, LlamaConfig
 
+    from persona import attention
     from persona.section import SectionConfig
 
     config = (SectionConfig if marks else LlamaConfig)(
@@ -59,7 +60,7 @@ def build(shape: Shape, padding: int, end: int, marks: Mapping[str, int] | None 
         attention_bias=True,
         initializer_range=_SPREAD,
         rope_parameters={"rope_type": "default", "rope_theta": 100000.0},
-        attn_implementation="sdpa",
+        attn_implementation=attention.NAME,
         pad_token_id=padding,
         bos_token_id=None,
         eos_token_id=end,

@@ -185,8 +185,7 @@ class Policy:
             chosen = order[low : low + _CHUNK]
             cut = [{key: ids[-self.context :] for key, ids in examples[place].items()} for place in chosen]
             batch = {key: value.to(self.device) for key, value in tokens.padded(cut).items()}
-            logits = self.model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
-            sums, counts = tokens.log_likelihood(logits, batch["labels"])
+            sums, counts = tokens.likelihoods(self.model, batch)
             for place, total, count in zip(chosen, sums.tolist(), counts.tolist(), strict=True):
                 found[place] = (total, count)
         return found

@@ -133,8 +133,14 @@ def rate(settings: Pretrain, update: int) -> float:
     return (1 + math.cos(math.pi * min(1.0, (update + 1 - settings.warmup) / (total - settings.warmup)))) / 2
 
 
-def pretrain(model: Any, corpus: Corpus, settings: Pretrain, folder: Path, keep: int) -> list[float]:
-    """Train `model` in place, or on from the last checkpoint in `folder`; the losses on dialogues held back."""
+def pretrain(
+    model: Any, corpus: Corpus, settings: Pretrain, folder: Path, keep: int, dtype: torch.dtype = torch.float32
+) -> list[float]:
+    """Train `model` in place, or on from the last checkpoint in `folder`; the losses on dialogues held back.
+
+    Losses are computed in fp32: of so few tokens an update, half precision would save a twentieth. In `dtype` matrices
+    are made orthogonal, which takes a quarter of an update.
+    """
     reader = Reader(model, corpus.subjects, settings.about, settings.phrasing)
     matrices = [each for layer in model.model.layers for each in layer.parameters() if each.ndim == 2]
     taken = set(map(id, matrices))
@@ -143,7 +149,8 @@ def pretrain(model: Any, corpus: Corpus, settings: Pretrain, folder: Path, keep:
         [
             {"params": matrices, "lr": settings.matrix_rate, "orthogonal": True},
             {"params": others, "lr": settings.learning_rate, "orthogonal": False},
-        ]
+        ],
+        dtype=dtype,
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda update: rate(settings, update))
     total = settings.drills + settings.dialogues

@@ -110,6 +110,29 @@ def test_a_uniform_model_gives_the_logarithm_of_the_vocabulary():
     assert math.isclose(float(sums), -2 * math.log(10), rel_tol=1e-6)
 
 
+def test_likelihoods_are_those_of_all_logits_though_few_are_computed():
+    from types import SimpleNamespace
+
+    import torch
+
+    logits = torch.randn(2, 6, 10, generator=torch.Generator().manual_seed(0))
+    kept = []
+
+    def model(input_ids, attention_mask, logits_to_keep):
+        kept.append(logits_to_keep)
+        return SimpleNamespace(logits=logits[:, -logits_to_keep:])
+
+    for first, computed in ((4, 3), (1, 6), (0, 6)):  # a piece at the very start is foretold by nothing
+        labels = torch.full((2, 6), tokens.IGNORED)
+        labels[0, first:5], labels[1, 5] = 3, 7
+        batch = {"input_ids": labels, "attention_mask": labels, "labels": labels}
+        sums, counts = tokens.likelihoods(model, batch)
+        wanted, number = tokens.log_likelihood(logits, labels)
+        assert torch.equal(counts, number)
+        assert torch.allclose(sums, wanted)
+        assert kept.pop() == computed
+
+
 def test_what_stands_in_a_section_is_not_learnt(tokenizer):
     section = ["one is here.", "two is there."]
     (one,) = tokens.spoken(tokenizer, [["a?", "b.", "c?", "d."]], [section])
