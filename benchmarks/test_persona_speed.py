@@ -24,9 +24,7 @@ def test_attention_that_learns(benchmark, way, precision, length):
     """Products win in bf16 alone, where the kernel is slower than in fp32; in fp32 the model takes it, too."""
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     generator = torch.Generator().manual_seed(0)
-    q, k, v = (
-        torch.randn(ROWS, HEADS, length, SIZE, generator=generator).to(dtype).requires_grad_() for _ in range(3)
-    )
+    q, k, v = (torch.randn(ROWS, HEADS, length, SIZE, generator=generator).to(dtype).requires_grad_() for _ in range(3))
     seen = torch.ones(length, length, dtype=torch.bool).tril().repeat(ROWS, 1, 1, 1)
 
     def fused():

@@ -33,7 +33,7 @@ from graphsage import batches, data, features, graph
 from graphsage.data import Reading, Store
 from graphsage.device import Device
 from graphsage.graph import CodeGraphs, UnparseableSource
-from graphsage.model import Batch, GraphSage, Output
+from graphsage.model import ANSWERS, Batch, GraphSage, Output
 
 __all__ = ["Bridge", "ModelMismatch", "ModelNotTrained", "UnparseableSource", "load"]
 
@@ -47,7 +47,7 @@ class ModelNotTrained(FileNotFoundError):  # noqa: N818 (says what is the case)
 
 
 class ModelMismatch(ValueError):  # noqa: N818
-    """The weights do not fit the configuration beside them."""
+    """The weights do not fit the configuration beside them, or this version."""
 
 
 def load(artifact: Path, device: str | None = None) -> Bridge:
@@ -62,6 +62,11 @@ def load(artifact: Path, device: str | None = None) -> Bridge:
             raise ModelNotTrained(f"{path}: not there, so nothing was trained here; run `python -m graphsage train`")
     try:
         config = json.loads(about.read_text(encoding="utf-8"))
+        if config.get("answers", 1) != ANSWERS:
+            raise ModelMismatch(
+                f"{about}: trained for another version, in which the same weights answered otherwise; "
+                "run `python -m graphsage train` again"
+            )
         model = GraphSage(config["hidden"], config["head"], len(config["operators"]), len(config["modules"]))
         content = weights.read_bytes()
         model.load_state_dict(load_tensors(content), strict=True)

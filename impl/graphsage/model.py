@@ -24,6 +24,8 @@ from graphsage.sparse import Sparse
 IGNORED = -100
 RARE = -6.0  # first logit of a cell
 TEMPERATURE = 0.1  # of the similarities that the embedding is trained by
+ANSWERS = 2
+"""What weights mean: raised when the same ones would answer otherwise. At 1, defects were a sum over places."""
 LOSSES = ("bugs", "location", "imports", "confidence", "embedding")
 
 

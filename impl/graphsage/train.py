@@ -29,7 +29,7 @@ from corpus import records
 from corpus.programs import Program
 from graphsage import batches, data, growth
 from graphsage.device import Device
-from graphsage.model import Batch, GraphSage, Output
+from graphsage.model import ANSWERS, Batch, GraphSage, Output
 from optim.muon import Muon
 
 _DEV_BATCH = 64  # functions
@@ -299,6 +299,7 @@ class Run:
             tensors |= {f"optimizer.{number}.{name}": torch.as_tensor(value) for name, value in values.items()}
         tensors["rng"] = torch.get_rng_state()
         about = {
+            "answers": ANSWERS,
             "progress": asdict(self.progress),
             "groups": state["param_groups"],
             "plateau": {k: v for k, v in self.plateau.state_dict().items() if isinstance(v, int | float | list)},
@@ -318,8 +319,11 @@ class Run:
         with safe_open(last, framework="pt") as file:
             about = json.loads(file.metadata()["state"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        if about["settings"] != asdict(self.settings) or about["modules"] != self.modules:
-            raise ValueError(f"{last}: written by another profile or from other data; remove it to start anew")
+        mine = {"answers": ANSWERS, "settings": asdict(self.settings), "modules": self.modules}
+        if any(about.get(name) != value for name, value in mine.items()):
+            raise ValueError(
+                f"{last}: written by another profile or version, or from other data; remove it to start anew"
+            )
         growth.assign(self.model, {n[6:]: t for n, t in tensors.items() if n.startswith("model.")})
         self.averaged = {n: tensors[f"averaged.{n}"] for n in self.model.state_dict()}  # in the order of the model
         state: dict[int, dict[str, Tensor]] = {}
@@ -461,6 +465,7 @@ def finish(run: Run) -> None:
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     run.model.load_state_dict(weights)
     about = {
+        "answers": ANSWERS,
         "hidden": run.settings.hidden,
         "head": run.settings.head,
         "operators": list(data.OPERATORS),

@@ -1,7 +1,7 @@
-"""Attention for training on a CPU in half precision: three products, where torch's fused kernel takes up to four times
-as long (it is made for fp32, and slower in bf16 than there: benchmarks/test_persona_speed.py).
+"""Attention in half precision on a CPU: three products, where torch's fused kernel takes up to four times as long to
+learn (it is made for fp32, and slower in bf16 than there: benchmarks/test_persona_speed.py).
 
-Everywhere else, and where nothing is learnt, it is the fused one. Both see the same places and say the same.
+Everywhere else it is the fused one. Both see the same places and say the same.
 """
 
 from __future__ import annotations
@@ -30,15 +30,18 @@ def attend(query: Tensor, key: Tensor, value: Tensor, seen: Tensor, scaling: flo
         seen: bool, broadcast to (N, 1, R, T): which place looks at which.
         scaling: of the logits, D^-1/2 by default.
     """
-    half = query.dtype.itemsize < torch.float32.itemsize
-    if query.device.type != "cpu" or not half or not torch.is_grad_enabled():
+    device = query.device.type
+    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else query.dtype
+    if device != "cpu" or dtype == torch.float32:
         grouped = key.shape[1] != query.shape[1]
         return scaled_dot_product_attention(query, key, value, attn_mask=seen, scale=scaling, enable_gqa=grouped)
     rows, heads, places, size = query.shape
-    key, value = (each.repeat_interleave(heads // each.shape[1], 1).flatten(0, 1) for each in (key, value))
-    hidden = torch.zeros((), dtype=query.dtype).where(seen, _UNSEEN).expand(rows, heads, places, -1).flatten(0, 1)
-    logits = torch.baddbmm(hidden, query.flatten(0, 1), key.transpose(1, 2), alpha=scaling or size**-0.5)
-    return torch.bmm(logits.softmax(-1), value).view(rows, heads, places, size)
+    key, value = (each.repeat_interleave(heads // each.shape[1], 1) for each in (key, value))
+    hidden = torch.zeros((), dtype=dtype).where(seen, _UNSEEN).expand(rows, heads, places, -1).flatten(0, 1)
+    with torch.autocast(device, enabled=False):  # which would take the softmax in fp32
+        query, key, value = (each.flatten(0, 1).to(dtype) for each in (query, key, value))
+        logits = torch.baddbmm(hidden, query, key.mT, alpha=scaling or size**-0.5)  # (N H, R, T)
+        return torch.bmm(logits.softmax(-1), value).view(rows, heads, places, size)
 
 
 def _forward(

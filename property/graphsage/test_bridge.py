@@ -256,6 +256,16 @@ def test_weights_that_do_not_fit_are_refused(artifact, tmp_path, damage) -> None
         bridge.load(tmp_path)
 
 
+@pytest.mark.parametrize("answers", [1, None])
+def test_a_model_that_would_answer_otherwise_now_is_refused(artifact, tmp_path, answers) -> None:
+    shutil.copy(artifact / "model.safetensors", tmp_path)
+    config = json.loads((artifact / "config.json").read_text())
+    del config["answers"]  # as written before there was the key
+    (tmp_path / "config.json").write_text(json.dumps(config if answers is None else {**config, "answers": answers}))
+    with pytest.raises(ModelMismatch, match="train` again"):
+        bridge.load(tmp_path)
+
+
 def test_predict_names_each_function_with_the_line_in_the_file(artifact, tmp_path, capsys) -> None:
     file = tmp_path / "module.py"
     file.write_text(

@@ -1,6 +1,7 @@
 """Laws of the training run: resumed equals uninterrupted, every record reaches a loss, dev alone chooses."""
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -90,6 +91,13 @@ def test_resuming_keeps_plateau_patience_and_best(tiny, sides, tmp_path, monkeyp
 def test_another_profile_does_not_resume(tiny, sides, artifact) -> None:
     with pytest.raises(ValueError, match="another profile"):
         train.train({**tiny, "learning_rate": 1.0}, sides, artifact)
+
+
+def test_a_model_of_another_version_does_not_resume(tiny, sides, artifact, tmp_path, monkeypatch) -> None:
+    shutil.copytree(artifact, tmp_path / "copy")
+    monkeypatch.setattr(train, "ANSWERS", train.ANSWERS + 1)
+    with pytest.raises(ValueError, match="another profile or version"):
+        train.train(tiny, sides, tmp_path / "copy")
 
 
 def test_every_record_reaches_a_loss_in_each_epoch(started, tmp_path) -> None:

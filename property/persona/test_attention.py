@@ -56,16 +56,29 @@ def test_a_place_that_sees_nothing_is_no_division_by_zero():
     assert all(torch.isfinite(one.grad).all() for one in (query, key, value))
 
 
-def test_the_fused_kernel_is_taken_but_for_learning_in_half_precision(monkeypatch):
+@pytest.fixture
+def kernels(monkeypatch):
+    """One entry for each time that the fused kernel is taken."""
     taken = []
     kernel = attention.scaled_dot_product_attention
     monkeypatch.setattr(attention, "scaled_dot_product_attention", lambda *a, **k: taken.append(1) or kernel(*a, **k))
-    for kind, learning in ((torch.bfloat16, True), (torch.float32, True), (torch.bfloat16, False)):
-        (query, key, value), seen = drawn(kind, groups=2)
-        with torch.set_grad_enabled(learning):
-            attention.attend(query, key, value, seen)
-        taken.append(0)
-    assert taken == [0, 1, 0, 1, 0]
+    return taken
+
+
+@pytest.mark.parametrize(
+    ("kind", "autocast", "fused"),
+    [
+        (torch.bfloat16, False, False),
+        (torch.float32, True, False),  # a trainer's: places are turned into queries and keys in fp32
+        (torch.float32, False, True),
+    ],
+)
+def test_the_fused_kernel_is_taken_but_in_half_precision(kernels, kind, autocast, fused):
+    (query, key, value), seen = drawn(kind, groups=2)
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        found = attention.attend(query, key, value, seen)
+    assert bool(kernels) == fused
+    assert found.dtype == (torch.bfloat16 if autocast else kind)
 
 
 @pytest.fixture
@@ -75,12 +88,9 @@ def model(tokenizer):
     return build(shape, tokenizer.pad_token_id, tokenizer.eos_token_id, tokens.marks(tokenizer))
 
 
-def test_a_model_learns_by_products_what_it_learns_by_the_kernel(model, tokenizer, monkeypatch):
+def test_a_model_learns_by_products_what_it_learns_by_the_kernel(model, tokenizer, kernels):
     rows = [(["i am a baker.", "oslo is my home."], ["hello!", "hi.", "your job?"]), ([], ["hello!"])]
     batch = tokens.padded(tokens.examples(tokenizer, rows, ["a baker, and you?", "hello."]))
-    called = []
-    attend = attention.attend
-    monkeypatch.setattr(attention, "attend", lambda *a, **k: called.append(1) or attend(*a, **k))
     gradients = {}
     for name in (attention.NAME, "sdpa"):
         model.set_attn_implementation(name)
@@ -88,7 +98,7 @@ def test_a_model_learns_by_products_what_it_learns_by_the_kernel(model, tokenize
         with torch.autocast("cpu", torch.bfloat16):
             model(**batch).loss.backward()
         gradients[name] = torch.cat([one.grad.flatten() for one in model.parameters()])
-    assert called == [1, 1]  # a layer each
+    assert not kernels
     ours, theirs = gradients.values()
     assert torch.nn.functional.cosine_similarity(ours, theirs, dim=0) > 0.999
 
