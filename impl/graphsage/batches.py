@@ -116,8 +116,8 @@ def collate(
     """The samples `chosen` (B,), each with its versions (B, V): columns of `samples.versions`, -1 for a gap.
 
     With a `window`, larger graphs are cut to that many nodes: around the defect of the second version for all versions
-    of a sample, where `places` (B, 2), uniform in [0, 1), says how far around. Programs and masked functions stay
-    whole: what the tests said, and which modules are used, is true of the whole.
+    of a sample, where `places` (B, 2), uniform in [0, 1), says how far around. Programs, functions with a rewrite and
+    masked ones stay whole: what the tests said, what is done, and which modules are used, is true of the whole.
     """
     rows = chosen[:, None]
     drawn = versions >= 0
@@ -133,7 +133,7 @@ def collate(
         assert places is not None
         size = samples.store.size(graph).min(axis=1, where=there, initial=1 << 30)  # (B,)
         site = np.where(location[:, 1] >= 0, location[:, 1], (places[:, 1] * size).astype(np.int64))
-        whole = (passed != IGNORED).any(axis=1) | (size <= window)  # (B,)
+        whole = (passed != IGNORED).any(axis=1) | (there & (role == REWRITE)).any(axis=1) | (size <= window)  # (B,)
         low = np.where(whole, 0, _low(site, size, window, places[:, 0]))
         high = np.where(whole, 1 << 30, low + window)
         cut = np.stack([low, high], axis=1)[:, None].repeat(graph.shape[1], axis=1)[there]
@@ -148,8 +148,10 @@ def collate(
     # so nothing is learnt from it
     unknown = ((role == MUTANT) & (passed == 1)) | (role == SUBMISSION)
     defect = np.where(unknown, IGNORED, role == MUTANT)
-    # what a rewrite does is what its original does; what a failing version does is something else
-    alike = np.where(passed == 0, 0, np.where((role == REWRITE) & (passed == 1), 1, IGNORED))
+    # what a rewrite does is what its original does; what a failing version does is something else; both are believed
+    # of what nobody has run
+    other = (passed == 0) | ((role == MUTANT) & (passed == IGNORED))
+    alike = np.where(other, 0, np.where((role == REWRITE) & (passed != 0), 1, IGNORED))
     batch.record_id = [samples.record_id[index] for index in chosen.tolist()]
     batch.version_graph = _long(version_graph)
     batch.import_graph = _long(import_graph)

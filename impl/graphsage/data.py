@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
@@ -19,7 +20,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from corpus import defects
+from corpus import defects, rewrites
 from corpus.functions import Function
 from corpus.processes import pool
 from corpus.programs import Program
@@ -32,6 +33,7 @@ IGNORED = -100
 OPERATORS: tuple[str, ...] = tuple(defects.OPERATORS)
 ORIGINAL, MUTANT, REWRITE, SUBMISSION = 0, 1, 2, 3  # roles of a version
 _CHUNK = 128  # functions: operators are balanced inside a chunk
+_SHORT = 1500  # characters of a function that is learnt from whole, in three versions
 
 
 @dataclass(slots=True)
@@ -171,6 +173,7 @@ def vocabulary(records: Sequence[Function], seen_at_least: int) -> list[str]:
 class _Job:
     functions: Sequence[Function]
     mutants: int
+    rewritten: Sequence[bool] | None  # which of the functions stand there in another way of writing, too
     seed: int
 
 
@@ -192,7 +195,7 @@ def _prepare(job: _Job) -> tuple[Store, list[_Row]]:
     mutants: dict[str, list[defects.Pair]] = {}
     for pair in defects.pairs(job.functions, job.seed, job.mutants):
         mutants.setdefault(pair.record_id, []).append(pair)
-    for function in job.functions:
+    for number, function in enumerate(job.functions):
         versions, locations, operators = [len(sources)], [IGNORED], [IGNORED]
         sources.append(function.source)
         for pair in mutants.get(function.record_id, []):
@@ -202,9 +205,15 @@ def _prepare(job: _Job) -> tuple[Store, list[_Row]]:
             operators.append(OPERATORS.index(pair.operator))
             sources.append(pair.mutant)
         missing = job.mutants + 1 - len(versions)
+        versions += [-1] * missing
+        if job.rewritten is not None:
+            other = _rewritten(function, job.seed) if job.rewritten[number] else None
+            versions.append(-1 if other is None else len(sources))
+            sources += [] if other is None else [other]
+            missing += 1
         rows.append(
             (
-                versions + [-1] * missing,
+                versions,
                 locations + [IGNORED] * missing,
                 operators + [IGNORED] * missing,
                 len(sources) if function.uses else -1,
@@ -218,6 +227,19 @@ def _prepare(job: _Job) -> tuple[Store, list[_Row]]:
     return Store.of(graphs), rows
 
 
+def _rewritten(function: Function, seed: int) -> str | None:
+    """The function in another way of writing, by the first operator that can act on it, in random order."""
+    rng = random.Random(f"{seed} {function.record_id}")
+    for operator in rng.sample(rewrites.OPERATORS, len(rewrites.OPERATORS)):
+        try:
+            found = rewrites.rewrite(function.source, operator, rng)
+        except (SyntaxError, ValueError, RecursionError):
+            return None
+        if found is not None:
+            return found
+    return None
+
+
 def prepare(
     records: Sequence[Function],
     modules: Sequence[str],
@@ -226,9 +248,20 @@ def prepare(
     readers: Executor | None,
     progress: Callable[[str], None],
     edges: bool = True,
+    rewritten: int = 0,
 ) -> Samples:
-    """Samples of all records, in their order, the same whoever reads them."""
-    jobs = [_Job(records[i : i + _CHUNK], mutants, seed) for i in range(0, len(records), _CHUNK)]
+    """Samples of all records, in their order, the same whoever reads them.
+
+    `rewritten` of them, drawn by `seed` among the shorter ones, have as their last version what they do, written in
+    another way; nobody has run it.
+    """
+    short = [number for number, record in enumerate(records) if len(record.source) <= _SHORT]
+    chosen = set(random.Random(seed).sample(short, min(rewritten, len(short))))
+    flags = [number in chosen for number in range(len(records))]
+    jobs = [
+        _Job(records[low : low + _CHUNK], mutants, flags[low : low + _CHUNK] if rewritten else None, seed)
+        for low in range(0, len(records), _CHUNK)
+    ]
     stores: list[Store] = []
     rows: list[_Row] = []
     graphs = 0
@@ -252,14 +285,15 @@ def prepare(
             if module in index:
                 labels[row, index[module]] = 1
     store = Store.join(stores)
+    roles = [ORIGINAL] + [MUTANT] * mutants + [REWRITE] * bool(rewritten)
     return Samples(
         store=store if edges else store.without_edges(),
         record_id=[record.record_id for record in records],
         versions=np.array([row[0] for row in rows]),
-        role=np.tile([ORIGINAL] + [MUTANT] * mutants, (len(rows), 1)),
+        role=np.tile(roles, (len(rows), 1)),
         location=np.array([row[1] for row in rows]),
         operator=np.array([row[2] for row in rows]),
-        passed=np.full((len(rows), mutants + 1), IGNORED),
+        passed=np.full((len(rows), len(roles)), IGNORED),
         masked=np.array([row[3] for row in rows]),
         modules=labels,
     )

@@ -24,8 +24,9 @@ from graphsage.sparse import Sparse
 IGNORED = -100
 RARE = -6.0  # first logit of a cell
 TEMPERATURE = 0.1  # of the similarities that the embedding is trained by
-ANSWERS = 2
-"""What weights mean: raised when the same ones would answer otherwise. At 1, defects were a sum over places."""
+ANSWERS = 3
+"""What weights mean: raised when others are needed for the same answers. 1: a defect was a sum over places; 2: the
+confidence read all states."""
 LOSSES = ("bugs", "location", "imports", "confidence", "embedding")
 
 
@@ -148,16 +149,17 @@ class GraphSage(nn.Module):
         self.modules_hidden = nn.Linear(2 * width, head)
         self.modules_out = nn.Linear(head, modules)
         nn.init.constant_(self.modules_out.bias, RARE / 2)
-        summary = 2 * width + operators + 1
-        self.confidence_hidden = nn.Linear(summary, head)
-        self.confidence_out = nn.Linear(head, 1)
-        self.embedding_hidden = nn.Linear(summary, head)
+        alarms = operators + 1
+        # of what speaks against a program alone: the states of the few that were run would be learnt by heart
+        self.confidence_out = nn.Linear(alarms, 1)
+        with torch.no_grad():
+            self.confidence_out.weight.zero_()[0, -1] = RARE  # at first, against each as its defect speaks
+        self.embedding_hidden = nn.Linear(2 * width + alarms, head)
         self.embedding_out = nn.Linear(head, head)
 
     def between(self) -> list[nn.Parameter]:
         """The matrices between hidden states: not those that read features, most of them absent, or say a logit."""
-        layers = [self.node, self.surroundings, self.modules_hidden, self.confidence_hidden]
-        layers += [self.embedding_hidden, self.embedding_out]
+        layers = [self.node, self.surroundings, self.modules_hidden, self.embedding_hidden, self.embedding_out]
         for convolution in self.convolutions[1:]:
             layers += [convolution.lin_l, convolution.lin_r]
         return [layer.weight for layer in layers]
@@ -199,18 +201,20 @@ class GraphSage(nn.Module):
         """Logit per graph and module (G, K)."""
         return self.modules_out(functional.relu(self.modules_hidden(pooled))).float()
 
-    def summary(self, pooled: Tensor, defects: Tensor, cells: Tensor, batch: Batch) -> Tensor:
-        """What confidence and embedding look at: the pooled states, and how strongly each operator is suspected."""
+    def alarms(self, defects: Tensor, cells: Tensor, batch: Batch) -> Tensor:
+        """How strongly each operator is suspected, and a defect of any kind (G, O + 1); about as large as states."""
         suspicion = segment_logmeanexp(cells, batch.start)  # (G, O)
-        alarms = torch.cat([suspicion, defects[:, None]], dim=1) / -RARE  # about as large as the states
-        return torch.cat([pooled, alarms.to(pooled.dtype)], dim=1)  # (G, 2H + O + 1)
+        return torch.cat([suspicion, defects[:, None]], dim=1) / -RARE
 
-    def confidence(self, summary: Tensor) -> Tensor:
+    def confidence(self, alarms: Tensor) -> Tensor:
         """Logit per graph that the program passes its tests (G,), before calibration."""
-        return self.confidence_out(functional.relu(self.confidence_hidden(summary))).float().squeeze(1)
+        read = self.confidence_out
+        with torch.autocast(alarms.device.type, enabled=False):  # in half precision an alarm is told to a hundredth
+            return functional.linear(alarms.float(), read.weight.float(), read.bias.float()).squeeze(1)
 
-    def embedding(self, summary: Tensor) -> Tensor:
+    def embedding(self, pooled: Tensor, alarms: Tensor) -> Tensor:
         """A vector of length 1 per graph (G, E): near for programs that behave the same."""
+        summary = torch.cat([pooled, alarms.to(pooled.dtype)], dim=1)  # (G, 2H + O + 1)
         hidden = functional.relu(self.embedding_hidden(summary))
         return functional.normalize(self.embedding_out(hidden).float(), dim=1)
 
@@ -227,9 +231,9 @@ class GraphSage(nn.Module):
         states = self.trunk(batch)
         pooled = self.pool(states, batch)
         defects, cells = self.defects(states, pooled, batch)
-        summary = self.summary(pooled, defects, cells, batch)
-        embedding = self.embedding(summary) if embed else summary[:, :0]
-        return Output(defects, cells, self.imports(pooled), self.confidence(summary), embedding)
+        alarms = self.alarms(defects, cells, batch)
+        embedding = self.embedding(pooled, alarms) if embed else pooled[:, :0]
+        return Output(defects, cells, self.imports(pooled), self.confidence(alarms), embedding)
 
     @torch.inference_mode()
     def answer(self, batch: Batch, embed: bool = False) -> Output:

@@ -47,6 +47,7 @@ class Settings:
     dropout: float
     loss_weights: list[float]  # bugs, location, imports, confidence, embedding
     mutants: int  # built for each function
+    rewritten: int  # training functions that are there in another way of writing, too; a tenth as many in dev
     program_visits: int  # how often an epoch comes back to a problem, each time with other versions
     edges: bool  # false leaves every node without neighbours: the control for what the graph is worth
     window: int  # nodes of a function that one update looks for defects in
@@ -80,6 +81,7 @@ class Settings:
             dropout=float(config["dropout"]),
             loss_weights=[float(weight) for weight in config["loss_weights"]],
             mutants=int(config["mutants"]),
+            rewritten=int(config["rewritten"]),
             program_visits=int(config["program_visits"]),
             edges=bool(config["edges"]),
             window=int(config["window"]),
@@ -450,9 +452,11 @@ def start(settings: Settings, functions: Sequence[Any], labelled: Sequence[Any],
 
     sides = []
     with data.readers(settings.processes) as readers:
-        for number, mutants in enumerate((settings.mutants, _DEV_MUTANTS)):
+        wanted = ((settings.mutants, settings.rewritten), (_DEV_MUTANTS, settings.rewritten // 10))
+        for number, (mutants, rewritten) in enumerate(wanted):
             common = (readers, progress, settings.edges)
-            parts = [data.prepare(functions[number], modules, mutants, settings.seed + number, *common)]
+            seed = settings.seed + number
+            parts = [data.prepare(functions[number], modules, mutants, seed, *common, rewritten=rewritten)]
             if labelled[number]:
                 parts.append(data.prepare_programs(labelled[number], len(modules), *common))
             sides.append(data.Samples.join(parts))

@@ -48,6 +48,7 @@ def tiny() -> dict[str, Any]:
         "dropout": 0.1,
         "loss_weights": [1.0, 0.5, 0.2, 0.5, 0.5],
         "mutants": 2,
+        "rewritten": 12,
         "program_visits": 2,
         "edges": True,
         "window": 40,

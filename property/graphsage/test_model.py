@@ -191,8 +191,8 @@ def test_a_larger_graph_is_not_suspected_for_its_size() -> None:
     pooled = torch.randn(1, 16).repeat(2, 1)
     defects, _ = model.defects(torch.randn(120, 8), pooled, batch)
     torch.testing.assert_close(defects[0], defects[1])
-    summary = model.summary(pooled, defects, cells.repeat(4, 1), batch)
-    torch.testing.assert_close(summary[0], summary[1])
+    alarms = model.alarms(defects, cells.repeat(4, 1), batch)
+    torch.testing.assert_close(alarms[0], alarms[1])
 
 
 @pytest.fixture(scope="module")
