@@ -153,7 +153,8 @@ class GraphSage(nn.Module):
         # of what speaks against a program alone: the states of the few that were run would be learnt by heart
         self.confidence_out = nn.Linear(alarms, 1)
         with torch.no_grad():
-            self.confidence_out.weight.zero_()[0, -1] = RARE  # at first, against each as its defect speaks
+            self.confidence_out.weight.zero_()[0, -1] = RARE  # at first a program passes as far as no defect is seen
+            self.confidence_out.bias.zero_()
         self.embedding_hidden = nn.Linear(2 * width + alarms, head)
         self.embedding_out = nn.Linear(head, head)
 

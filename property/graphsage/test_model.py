@@ -245,6 +245,70 @@ def test_a_window_keeps_the_defect_and_only_inner_edges(samples: data.Samples) -
     assert (graph_of[holder] == graph_of[neighbours.index.long()]).all()
 
 
+@pytest.fixture(scope="module")
+def rewritten(real) -> data.Samples:
+    """Twenty of the functions stand there in another way of writing, too."""
+    return data.prepare(
+        real[:50], data.vocabulary(real, 1), mutants=2, seed=0, readers=None, progress=lambda text: None, rewritten=20
+    )
+
+
+def test_some_functions_are_there_in_another_way_of_writing(samples: data.Samples, rewritten: data.Samples) -> None:
+    assert rewritten.role.tolist() == [[data.ORIGINAL, data.MUTANT, data.MUTANT, data.REWRITE]] * 50
+    there = rewritten.versions[:, 3] >= 0
+    assert 15 <= there.sum() <= 20  # a few can be written in no other way
+    assert (rewritten.passed == IGNORED).all()
+    assert (rewritten.location[:, 3] == IGNORED).all()
+    # everything else is what it was, and what was rewritten is another graph
+    for column in range(3):
+        drawn = samples.versions[:, column] >= 0
+        assert (drawn == (rewritten.versions[:, column] >= 0)).all()
+        sizes = [one.store.size(one.versions[drawn, column]) for one in (samples, rewritten)]
+        assert (sizes[0] == sizes[1]).all()
+    for original, other in rewritten.versions[there][:, [0, 3]]:
+        first, second = (rewritten.store.alone(int(number)) for number in (original, other))
+        same = np.array_equal(first.columns, second.columns) and np.array_equal(first.neighbours, second.neighbours)
+        assert not same
+
+
+def test_rewritten_functions_are_the_same_for_any_number_of_processes(real, rewritten: data.Samples) -> None:
+    modules = data.vocabulary(real, 1)
+    with data.readers(2) as readers:
+        again = data.prepare(
+            real[:50], modules, mutants=2, seed=0, readers=readers, progress=lambda text: None, rewritten=20
+        )
+    assert np.array_equal(again.versions, rewritten.versions)
+    assert np.array_equal(again.store.columns, rewritten.store.columns)
+
+
+def test_what_nobody_ran_is_believed_and_learnt_from_whole(rewritten: data.Samples) -> None:
+    chosen = np.flatnonzero((rewritten.versions[:, [1, 3]] >= 0).all(axis=1))
+    versions = np.tile([0, 1, 3], (len(chosen), 1))
+    places = np.random.default_rng(0).random((len(chosen), 2))
+    cut = batches.collate(rewritten, chosen, versions, True, window=12, places=places)
+    sizes = torch.diff(cut.start)[cut.version_graph]
+    assert (sizes == torch.from_numpy(rewritten.store.size(rewritten.versions[chosen][:, [0, 1, 3]]))).all()
+    assert (sizes > 12).any()
+    assert cut.embedding_labels.tolist() == [[IGNORED, 0, 1]] * len(chosen)
+    assert cut.bug_labels.tolist() == [[0, 1, 0]] * len(chosen)
+    assert (cut.confidence_labels == IGNORED).all()
+
+
+def test_confidence_reads_alarms_alone_and_begins_as_the_defect_denied() -> None:
+    torch.manual_seed(0)
+    model = GraphSage([978, 16, 16, 8], 8, operators=5, modules=3)
+    batch = batches.Batch.__new__(batches.Batch)
+    batch.start = torch.tensor([0, 4, 9])
+    cells, defects = torch.randn(9, 5), torch.tensor([2.0, -3.0])
+    alarms = model.alarms(defects, cells, batch)
+    torch.testing.assert_close(model.confidence(alarms), -defects)
+    suspected = torch.stack([part.exp().mean(0).log() for part in (cells[:4], cells[4:])])
+    torch.testing.assert_close(alarms, torch.cat([suspected, defects[:, None]], 1) / 6)
+    with torch.autocast("cpu", torch.bfloat16):  # 40 and 40.1 are one number there
+        close = model.confidence(torch.tensor([[0.0] * 5 + [40.0], [0.0] * 5 + [40.1]]))
+    assert float((close[0] - close[1]).detach()) == pytest.approx(0.6, abs=1e-3)
+
+
 def test_losses_add_up_and_begin_near_their_closed_forms(samples: data.Samples) -> None:
     torch.manual_seed(0)
     modules = samples.modules.shape[1]
