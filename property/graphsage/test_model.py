@@ -409,7 +409,7 @@ def test_labels_of_programs_move_their_heads_the_right_way(problems: data.Sample
     batch = batches.collate(problems, chosen, versions, gradient=True)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     seen = []
-    for _ in range(40):
+    for _ in range(80):
         losses = model(batch).losses
         optimizer.zero_grad()
         (losses["confidence"] + losses["embedding"]).backward()
