@@ -145,8 +145,9 @@ def collate(
     import_graph = np.full(masked.shape, -1)
     import_graph[masked >= 0] = there.sum() + np.arange((masked >= 0).sum())
     # a mutant that passed may be no defect at all, and somebody's own program has none of the named ones: nobody knows,
-    # so nothing is learnt from it
-    unknown = ((role == MUTANT) & (passed == 1)) | (role == SUBMISSION)
+    # so nothing is learnt from it; nor from a rewrite that was not run: it has no mutant, so that being rewritten would
+    # speak against defects
+    unknown = ((role == MUTANT) & (passed == 1)) | (role == SUBMISSION) | ((role == REWRITE) & (passed == IGNORED))
     defect = np.where(unknown, IGNORED, role == MUTANT)
     # what a rewrite does is what its original does; what a failing version does is something else; both are believed
     # of what nobody has run

@@ -71,7 +71,7 @@ def load(artifact: Path, device: str | None = None) -> Bridge:
         content = weights.read_bytes()
         model.load_state_dict(load_tensors(content), strict=True)
         bridge = Bridge(model, config, hashlib.sha256(content).hexdigest(), device)
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
         raise ModelMismatch(f"{about}: not the configuration of a model: {error!r}") from None
     except (RuntimeError, SafetensorError) as error:
         raise ModelMismatch(f"{weights}: does not fit {about.name}: {error}") from None
@@ -157,7 +157,7 @@ class Bridge:
         return self._collect(sources, self._confidence, processes)
 
     def embeddings(self, sources: Sequence[str], processes: int = 1) -> NDArray[np.float32]:
-        """(N, 256) vectors of length 1; the inner product is the similarity."""
+        """(N, E) vectors of length 1; the inner product is the similarity."""
         found = _joined([output.embedding.numpy() for output, _ in self._outputs(sources, processes, embed=True)])
         return found.reshape(len(sources), self.config["head"]).astype(np.float32)
 

@@ -1,5 +1,5 @@
-"""From records to training samples: functions with mutants of themselves and a masked twin for the imports, and
-problems with the programs that were run against their tests.
+"""From records to training samples: functions with mutants of themselves and a masked twin for the imports, some with a
+rewrite that nobody ran, and problems with the programs that were run against their tests.
 
 Graphs are built once, by several processes, and kept as compact arrays; nothing here knows PyTorch, so that the
 processes start quickly. It must never look at a record that its caller did not name.
@@ -252,8 +252,8 @@ def prepare(
 ) -> Samples:
     """Samples of all records, in their order, the same whoever reads them.
 
-    `rewritten` of them, drawn by `seed` among the shorter ones, have as their last version what they do, written in
-    another way; nobody has run it.
+    At most `rewritten` of them, drawn by `seed` among the shorter ones, have as their last version what they do,
+    written in another way; nobody has run it.
     """
     short = [number for number, record in enumerate(records) if len(record.source) <= _SHORT]
     chosen = set(random.Random(seed).sample(short, min(rewritten, len(short))))

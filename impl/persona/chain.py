@@ -92,7 +92,8 @@ class Chain:
         if settings.base == SCRATCH:
             corpus = pretrain.Corpus(*self._dialogues(), len(self.tokenizer), settings.pretrain, settings.seed)
             folder = self.out / "checkpoints" / "pretrain"
-            dtype = torch.bfloat16 if stage.precision(settings.precision) == "bf16" else torch.float32
+            kind = stage.precision(settings.precision, model.device.type)
+            dtype = torch.bfloat16 if kind == "bf16" else torch.float32
             losses = pretrain.pretrain(model, corpus, settings.pretrain, folder, settings.keep_checkpoints, dtype)
             induction = pretrain.induction(model, len(self.tokenizer))
             updates = settings.pretrain.drills + settings.pretrain.dialogues

@@ -249,8 +249,6 @@ def last_layer(layer: Any, hidden: Tensor, places: Tensor, embedded: tuple[Tenso
     """
     from transformers.models.llama.modeling_llama import rotate_half
 
-    from persona.attention import attend
-
     attention = layer.self_attn
     rows, count = places.shape
     size = attention.head_dim
@@ -265,7 +263,9 @@ def last_layer(layer: Any, hidden: Tensor, places: Tensor, embedded: tuple[Tenso
     query = query * cosine[places][:, None] + rotate_half(query) * sine[places][:, None]
     key = key * cosine + rotate_half(key) * sine
     before = torch.arange(hidden.shape[1]) <= places[..., None]  # (N, R, T)
-    mixed = attend(query, key, value, before[:, None])
+    mixed = torch.nn.functional.scaled_dot_product_attention(
+        query, key, value, attn_mask=before[:, None], enable_gqa=key.shape[1] != query.shape[1]
+    )
     state = hidden.gather(1, at) + attention.o_proj(mixed.transpose(1, 2).reshape(rows, count, -1))
     return state + layer.mlp(layer.post_attention_layernorm(state))  # type: ignore[no-any-return]
 

@@ -35,9 +35,9 @@ class Reading(torch.nn.Module):
         begun = (input_ids == self.response).cumsum(1) > 0  # (N, T)
         first = int(begun.any(0).int().argmax())  # the rest needs no logits, which would be most of the memory
         more = {**more, "output_hidden_states": True, "return_dict": True}
-        more["logits_to_keep"] = input_ids.shape[1] - first
+        more["logits_to_keep"] = kept = input_ids.shape[1] - first
         found = self.model(input_ids=input_ids, attention_mask=attention_mask, **more)
-        each = foretold(found.logits[:, :-1], input_ids[:, first + 1 :]) * begun[:, first:-1]  # (N, T - first - 1)
+        each = foretold(found.logits[:, -kept:-1], input_ids[:, first + 1 :]) * begun[:, first:-1]  # (N, T - first - 1)
         likely = torch.nn.functional.pad(each.cumsum(1), (first + 1, 0))[..., None]  # (N, T, 1)
         states = torch.cat([found.hidden_states[-1].float(), likely], dim=-1)
         return BaseModelOutputWithPast(last_hidden_state=states, hidden_states=(states,))

@@ -100,11 +100,11 @@ def run(trainer: Any, name: str) -> dict[str, Any]:
     }
 
 
-def precision(wanted: str) -> str:
-    """ "native" as what this machine multiplies fast."""
+def precision(wanted: str, device: str | None = None) -> str:
+    """ "native" as what the device multiplies fast: "cuda" or "cpu", the better one that there is by default."""
     if wanted != "native":
         return wanted
-    if torch.cuda.is_available():
+    if (device or "cuda") == "cuda" and torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
     try:
         flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())

@@ -225,9 +225,10 @@ def log_likelihood(logits: Any, labels: Any) -> tuple[Any, Any]:
 
 
 def likelihoods(model: Any, batch: Mapping[str, Any]) -> tuple[Any, Any]:
-    """The same of a batch as `padded` gives it, under a model: no logits are computed before the first label."""
+    """The same of a batch as `padded` gives it, under a model, which is asked for no logits before the first label."""
     width = batch["labels"].shape[1]
     first = int((batch["labels"] != IGNORED).any(0).int().argmax())
     kept = width - max(0, first - 1)  # what foretells a piece stands before it
     found = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], logits_to_keep=kept)
-    return log_likelihood(found.logits, batch["labels"][:, width - kept :])
+    # a model that does not know the wish gives all of them
+    return log_likelihood(found.logits[:, -kept:], batch["labels"][:, -kept:])

@@ -256,6 +256,13 @@ def test_weights_that_do_not_fit_are_refused(artifact, tmp_path, damage) -> None
         bridge.load(tmp_path)
 
 
+def test_a_configuration_that_is_none_is_refused(artifact, tmp_path) -> None:
+    shutil.copy(artifact / "model.safetensors", tmp_path)
+    (tmp_path / "config.json").write_text("[]")
+    with pytest.raises(ModelMismatch, match="not the configuration of a model"):
+        bridge.load(tmp_path)
+
+
 @pytest.mark.parametrize("answers", [1, None])
 def test_a_model_that_would_answer_otherwise_now_is_refused(artifact, tmp_path, answers) -> None:
     shutil.copy(artifact / "model.safetensors", tmp_path)

@@ -234,6 +234,13 @@ def test_native_precision_is_one_that_is_known():
     assert stage.precision("fp32") == "fp32"
 
 
+def test_a_base_that_is_trained_on_the_cpu_asks_the_cpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    monkeypatch.setattr(stage.Path, "read_text", lambda self, encoding: "flags: sse2")
+    assert (stage.precision("native"), stage.precision("native", "cpu")) == ("bf16", "fp32")
+
+
 def test_a_hub_model_is_a_base(files, tokenizer, tmp_path):
     """A GPT-2 in a local folder, as a hub would hand it out; afterwards the folder is not needed any more."""
     from transformers import GPT2Config, GPT2LMHeadModel

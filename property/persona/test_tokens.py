@@ -122,6 +122,9 @@ def test_likelihoods_are_those_of_all_logits_though_few_are_computed():
         kept.append(logits_to_keep)
         return SimpleNamespace(logits=logits[:, -logits_to_keep:])
 
+    def deaf(input_ids, attention_mask, **more):
+        return SimpleNamespace(logits=logits)
+
     for first, computed in ((4, 3), (1, 6), (0, 6)):  # a piece at the very start is foretold by nothing
         labels = torch.full((2, 6), tokens.IGNORED)
         labels[0, first:5], labels[1, 5] = 3, 7
@@ -130,6 +133,7 @@ def test_likelihoods_are_those_of_all_logits_though_few_are_computed():
         wanted, number = tokens.log_likelihood(logits, labels)
         assert torch.equal(counts, number)
         assert torch.allclose(sums, wanted)
+        assert torch.equal(tokens.likelihoods(deaf, batch)[0], sums)
         assert kept.pop() == computed
 
 
