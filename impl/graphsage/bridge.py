@@ -64,7 +64,7 @@ def load(artifact: Path, device: str | None = None) -> Bridge:
         config = json.loads(about.read_text(encoding="utf-8"))
         if config.get("answers", 1) != ANSWERS:
             raise ModelMismatch(
-                f"{about}: trained for another version, in which the same weights answered otherwise; "
+                f"{about}: trained for another version, whose weights mean something else; "
                 "run `python -m graphsage train` again"
             )
         model = GraphSage(config["hidden"], config["head"], len(config["operators"]), len(config["modules"]))

@@ -138,8 +138,8 @@ def pretrain(
 ) -> list[float]:
     """Train `model` in place, or on from the last checkpoint in `folder`; the losses on dialogues held back.
 
-    Losses are computed in fp32: of so few tokens an update, half precision would save a twentieth. In `dtype` matrices
-    are made orthogonal, which takes a quarter of an update.
+    Losses are computed in fp32: with so few tokens an update half precision saves next to nothing. In `dtype` matrices
+    are made orthogonal, which in fp32 takes a quarter of an update.
     """
     reader = Reader(model, corpus.subjects, settings.about, settings.phrasing)
     matrices = [each for layer in model.model.layers for each in layer.parameters() if each.ndim == 2]

@@ -69,12 +69,3 @@ def test_sharp_attention_is_not_rounded():
     error, usual = ((each.double() - wanted).abs().max() for each in (found, half))
     assert error < 1e-4
     assert usual > 100 * error
-
-
-def test_answers_with_a_cache_are_those_without(model, tokenizer):
-    model.eval()
-    ids = rows(tokenizer)["input_ids"][:1, :20]
-    options = {"max_new_tokens": 8, "do_sample": False, "pad_token_id": 0, "eos_token_id": None}
-    with torch.autocast("cpu", torch.bfloat16):
-        kept, anew = (model.generate(input_ids=ids, use_cache=cache, **options) for cache in (True, False))
-    assert torch.equal(kept, anew)
