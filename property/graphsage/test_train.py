@@ -100,6 +100,14 @@ def test_a_model_of_another_version_does_not_resume(tiny, sides, artifact, tmp_p
         train.train(tiny, sides, tmp_path / "copy")
 
 
+def test_as_many_functions_are_rewritten_as_the_profile_says(tiny, started, tmp_path) -> None:
+    """Programs have rewrites of their own, which were run."""
+    run = started(tmp_path)
+    for samples, most in ((run.train, tiny["rewritten"]), (run.dev, tiny["rewritten"] // 10)):
+        unrun = (samples.role == data.REWRITE) & (samples.passed == data.IGNORED) & (samples.versions >= 0)
+        assert 0 < unrun.sum() <= most
+
+
 def test_every_record_reaches_a_loss_in_each_epoch(started, tmp_path) -> None:
     run = started(tmp_path)
     for epoch in (0, 1):

@@ -45,6 +45,12 @@ def test_a_trainer_in_half_precision_attends_in_full(model, tokenizer, kernels):
     assert all(torch.isfinite(one.grad).all() for one in model.parameters())
 
 
+def test_a_model_in_half_precision_attends_in_full(model, tokenizer, kernels):
+    found = model.to(torch.bfloat16)(**rows(tokenizer))
+    assert kernels == [({torch.float32}, True)] * 2
+    assert found.logits.dtype == torch.bfloat16
+
+
 def test_rows_without_a_section_are_causal_in_full_precision_too(model, tokenizer, kernels):
     ids = torch.randint(5, len(tokenizer), (2, 12), generator=torch.Generator().manual_seed(0))
     changed = ids.clone()

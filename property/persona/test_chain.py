@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from persona import __main__ as command
-from persona import bridge, ppo, reward, stage, tokens
+from persona import bridge, ppo, pretrain, reward, stage, tokens
 from persona.chain import Chain, read, train
 from persona.chat import chat
 from persona.config import Settings, merge_configs, save_config
@@ -239,6 +239,14 @@ def test_a_base_that_is_trained_on_the_cpu_asks_the_cpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
     monkeypatch.setattr(stage.Path, "read_text", lambda self, encoding: "flags: sse2")
     assert (stage.precision("native"), stage.precision("native", "cpu")) == ("bf16", "fp32")
+
+
+def test_its_matrices_are_orthogonal_in_what_the_cpu_multiplies(files, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(stage, "precision", lambda wanted, device=None: asked.append((wanted, device)) or "bf16")
+    monkeypatch.setattr(pretrain, "pretrain", lambda *given: asked.append(given[-1]) or [0.0])
+    Chain(Settings.read({**PROFILE, "precision": "native"}), read(files), tmp_path).base()
+    assert asked == [("native", "cpu"), torch.bfloat16]
 
 
 def test_a_hub_model_is_a_base(files, tokenizer, tmp_path):
