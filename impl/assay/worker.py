@@ -36,6 +36,8 @@ KILLED = 137
 _WORDS = 1 << 16
 """Bytes at the end of a worker's log among which its last words are."""
 
+_SCALARS = frozenset({type(None), bool, int, float, str})
+
 _ARRAY = "__array__"
 """Key of the mapping that stands for an array in the JSON part of a message."""
 
@@ -62,11 +64,16 @@ def unpack(data: bytes) -> Any:
     arrays = []
     while body.tell() < len(body.getbuffer()):
         arrays.append(np.load(body, allow_pickle=False))
-    return _restore(head, arrays)
+    return _restore(head, arrays) if arrays else head
 
 
 def _strip(value: Any, arrays: list[np.ndarray]) -> Any:
-    if value is None or isinstance(value, bool | int | float | str):
+    kind = type(value)
+    if kind in _SCALARS:
+        return value
+    if kind is list or kind is tuple:  # answers hold a million of them: what JSON takes as it is, is not looked into
+        return value if _SCALARS.issuperset(map(type, value)) else [_strip(item, arrays) for item in value]
+    if isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, np.generic):
         return value.item()

@@ -10,6 +10,7 @@ be defined is no program; equal texts are one program.
 """
 
 import hashlib
+import itertools
 import json
 import random
 import sys
@@ -353,16 +354,8 @@ def _written(right: Mapping[Problem, Outcome], plan: Plan) -> Iterator[_Version]
         for source in problem.submissions:
             yield _Version(problem, "submission", "", "", source)
         rng = random.Random(f"{plan.seed} {problem.problem}")
-        operators = list(rewrites.OPERATORS)
-        rng.shuffle(operators)
-        made = 0
-        for operator in operators:
-            if made == plan.rewrites:
-                break
-            source = rewrites.rewrite(problem.solution, operator, rng)
-            if source is not None:
-                made += 1
-                yield _Version(problem, "rewrite", operator, "", source)
+        for operator, source in itertools.islice(rewrites.versions(problem.solution, rng), plan.rewrites):
+            yield _Version(problem, "rewrite", operator, "", source)
 
 
 def _mutated(passing: Sequence[_Version], plan: Plan) -> Iterator[_Version]:

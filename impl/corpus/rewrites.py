@@ -101,6 +101,16 @@ def rewrite(source: str, operator: str, rng: random.Random) -> str | None:
     return text if text != before and compiles(tree) else None
 
 
+def versions(source: str, rng: random.Random) -> Iterator[tuple[str, str]]:
+    """(operator, rewrite) by every operator that can act on `source`, in random order. Raises what `rewrite` raises."""
+    operators = list(OPERATORS)
+    rng.shuffle(operators)
+    for operator in operators:
+        found = rewrite(source, operator, rng)
+        if found is not None:
+            yield operator, found
+
+
 # -- names -----------------------------------------------------------------------------------------
 
 

@@ -87,7 +87,7 @@ class Bridge(Tasks):
 
     @torch.inference_mode()
     def fill(self, items: Sequence[Mapping[str, Any]]) -> list[list[tuple[str, float]]]:
-        """The best entries for one hidden token of each chain, best first, as (id, logit).
+        """The best entries for one hidden token of each chain, best first, as (id, log-probability).
 
         An item is a chain as columns - ids, relations, anchors, places - with the marker for what is hidden, and `at`,
         the place that is asked about.
@@ -97,7 +97,10 @@ class Bridge(Tasks):
             columns = [np.asarray(item[name], np.int32) for name in ("ids", "relations", "anchors", "places")]
             ids, relations, anchors, places = columns
             chain = Chain("", 0, ids, relations, anchors, (places > 0).astype(np.int32), places, ())
-            best = self.encoder.model.predict(self._hidden(chain)[[item["at"]]])[0].topk(_TOP)
+            model, batch = self.encoder.model, self._batch(chain)
+            at = torch.tensor([item["at"]], device=model.device)
+            flat = model.encode(**batch).flatten(0, 1)
+            best = model.fill(flat, at, batch["input_ids"], batch["segments"])[0].topk(_TOP)
             answers.append([(str(i), v) for v, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)])
         return answers
 
@@ -141,11 +144,14 @@ class Bridge(Tasks):
             answers.append([(entities[place][0], score) for place, score in found if score > float("-inf")])
         return answers
 
+    def _batch(self, chain: Chain) -> dict[str, torch.Tensor]:
+        """One chain as what `Graphmer.encode` takes."""
+        batch = chain_batch(Packed(len(chain), ((chain,),)))
+        return {name: each.to(self.encoder.model.device) for name, each in batch.items()}
+
     def _hidden(self, chain: Chain) -> torch.Tensor:
         """(L, W) hidden states of one chain."""
-        model = self.encoder.model
-        batch = chain_batch(Packed(len(chain), ((chain,),)))
-        found: torch.Tensor = model.encode(**{name: each.to(model.device) for name, each in batch.items()})[0]
+        found: torch.Tensor = self.encoder.model.encode(**self._batch(chain))[0]
         return found
 
     def _contexts(self, items: Sequence[Mapping[str, Any]]) -> torch.Tensor:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812 (its usual name)
 from numpy.typing import NDArray
 
 from corpus import tokenizer as tokenizers
@@ -20,6 +21,8 @@ from graphmer.model import Graphmer, GraphmerConfig
 
 WEIGHTS, TOKENIZER = "model.safetensors", "tokenizer.json"
 _TOKENS_AT_ONCE = 8192
+_STEP = 16  # lengths are rounded up to multiples of it
+_POOLED = 256  # texts whose sums become vectors at a time
 
 Vectors = NDArray[np.float32]
 
@@ -64,18 +67,27 @@ class Encoder:
         """(N, dimensions) float32, not normalised: compare them by cosine.
 
         A text is read in windows of as many tokens as the model has positions; what lies beyond `maximum_tokens` is
-        not read.
+        not read. Batches have few shapes, for libraries sum in another order where a shape is another: the vector of a
+        text among others is the same to the last bit, whatever they are. That of a text alone takes no more than its
+        own length, and may lie beside it by the last bits.
         """
         device = self.model.tokens.weight.device
         windows, owners = self._windows(texts, maximum_tokens)
+        filled = len(texts) > 1
         total = torch.zeros(len(texts), int(self.model.config.hidden) + self.dimensions, device=device)
         weight = torch.zeros(len(texts), device=device)
-        for low, high in _batches([len(each) for each in windows]):
+        for low, high, rows, length in _batches([len(each) for each in windows], filled):
             owner = torch.tensor(owners[low:high], device=device)
-            sums, weights = self.model.pooled(padded(windows[low:high]).to(device))
-            total.index_add_(0, owner, sums)
-            weight.index_add_(0, owner, weights)
-        vectors: Vectors = self.model.vectors(total, weight).cpu().numpy()
+            sums, weights = self.model.pooled(padded(windows[low:high], rows, length).to(device))
+            total.index_add_(0, owner, sums[: high - low])
+            weight.index_add_(0, owner, weights[: high - low])
+        found = []
+        for low in range(0, len(texts), _POOLED):
+            part = total[low : low + _POOLED], weight[low : low + _POOLED]
+            missing = _POOLED - len(part[0]) if filled else 0
+            whole = F.pad(part[0], (0, 0, 0, missing)), F.pad(part[1], (0, missing))
+            found.append(self.model.vectors(*whole)[: len(part[0])])
+        vectors: Vectors = torch.cat(found or [total[:, : self.dimensions]]).cpu().numpy()
         return vectors
 
     def _windows(self, texts: Sequence[str], limit: int) -> tuple[list[list[int]], list[int]]:
@@ -90,20 +102,29 @@ class Encoder:
         return [ids or [tokenizers.SEP] for ids, _ in found], [owner for _, owner in found]
 
 
-def _batches(lengths: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Ranges of rows of rising length that hold at most `_TOKENS_AT_ONCE` tokens when padded."""
+def _batches(lengths: Sequence[int], filled: bool) -> Iterator[tuple[int, int, int, int]]:
+    """Ranges of rows of rising length that are as long as each other, with the (rows, length) of their batch.
+
+    Filled, a batch of one length always has the same number of rows; else, as many as there are.
+    """
     low = 0
     while low < len(lengths):
+        length = _rounded(lengths[low])
+        most = max(1, _TOKENS_AT_ONCE // length)
         high = low + 1
-        while high < len(lengths) and (high - low + 1) * lengths[high] <= _TOKENS_AT_ONCE:
+        while high < len(lengths) and high - low < most and _rounded(lengths[high]) == length:
             high += 1
-        yield low, high
+        yield low, high, most if filled else high - low, length
         low = high
 
 
-def padded(rows: Sequence[Sequence[int]]) -> torch.Tensor:
-    """(N, longest) ids, 0 beyond the end of a row."""
-    table = np.zeros((len(rows), max(map(len, rows))), np.int64)
+def _rounded(length: int) -> int:
+    return -(-length // _STEP) * _STEP
+
+
+def padded(rows: Sequence[Sequence[int]], at_least: int = 0, longest: int = 0) -> torch.Tensor:
+    """(N, longest) ids, 0 beyond the end of a row; as large as is asked for."""
+    table = np.zeros((max(at_least, len(rows)), max(longest, *map(len, rows))), np.int64)
     for place, row in enumerate(rows):
         table[place, : len(row)] = row
     return torch.from_numpy(table)

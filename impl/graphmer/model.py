@@ -18,6 +18,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.utils import ModelOutput
 
+from corpus.tokenizer import MARKERS
 from graphmer import objectives
 
 REACH = 64
@@ -25,6 +26,9 @@ REACH = 64
 
 LEAF_TOKENS = 64
 """Tokens of a leaf from here on share one position."""
+
+SELDOM = 6.0
+"""Log-odds, at first, against a hidden token being copied from its chain: the model starts as one without a pointer."""
 
 LAMBDA = 0.6
 """What attention shrinks by, at first, for each step of gelu(sqrt(distance) - offset) (GraphMERT, section 4)."""
@@ -152,6 +156,31 @@ class Layer(nn.Module):
         return F.dropout(x, self.dropout, self.training)
 
 
+class Pointer(nn.Module):
+    """Where else in its chain a hidden token may stand, and how likely it is that it does (See et al. 2017, eq. 9).
+
+    The names of a distribution that training never saw are in no weight; most are in the chain itself.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.queries, self.keys, self.gate = nn.Linear(width, width), nn.Linear(width, width), nn.Linear(width, 1)
+
+    def forward(self, flat: Tensor, at: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
+        """Of K places among all T tokens of a batch: (K, T) how likely each token is what stands there, and (K,) the
+        log-odds that any of them is.
+
+        Args:
+            flat: (T, W) hidden states.
+            at: (K,) the places.
+            visible: (K, T) the tokens of a place's own chain that are not hidden; all of a row may be False.
+        """
+        asking = flat[at]
+        scores = (self.queries(asking) @ self.keys(flat).T).float() * flat.shape[1] ** -0.5
+        found = scores.masked_fill(~visible, -1e4).softmax(1) * visible
+        return found, self.gate(asking).squeeze(1).float() - SELDOM
+
+
 class WordBag(nn.Module):
     """A text as the weighted sum of vectors of its own, one for each entry: what it says, in whatever order.
 
@@ -175,6 +204,13 @@ class WordBag(nn.Module):
         return F.embedding_bag(ids, self.table.weight, per_sample_weights=weight, mode="sum")
 
 
+def _visible(at: Tensor, input_ids: Tensor, segments: Tensor) -> Tensor:
+    """(K, B L) the tokens of each place's own chain that are neither hidden nor markers. (B, L) ids and segments."""
+    rows = torch.arange(len(segments), device=segments.device).unsqueeze(1)
+    chains = (rows * (segments.shape[1] + 1) + segments).flatten()
+    return (chains[at].unsqueeze(1) == chains) & (input_ids.flatten() >= len(MARKERS))
+
+
 class Graphmer(PreTrainedModel):  # type: ignore[misc]
     """Encoder, output layer, graph head and pooling; `forward` gives the losses of a batch of chains or of pairs."""
 
@@ -195,6 +231,7 @@ class Graphmer(PreTrainedModel):  # type: ignore[misc]
         self.last = nn.LayerNorm(width)
         self.prediction = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width))
         self.prediction_bias = nn.Parameter(torch.zeros(config.vocabulary))
+        self.pointer = Pointer(width)
         self.graph = objectives.GraphHead(width, config.dimensions, config.relations)
         self.importance = nn.Embedding(config.vocabulary, 1)
         self.pool = nn.Linear(width, config.dimensions, bias=False)
@@ -282,6 +319,14 @@ class Graphmer(PreTrainedModel):  # type: ignore[misc]
         """Logits at positions that were chosen beforehand: all of them would cost more than the encoder."""
         return F.linear(self.prediction(hidden), self.tokens.weight, self.prediction_bias)
 
+    def fill(self, flat: Tensor, at: Tensor, input_ids: Tensor, segments: Tensor) -> Tensor:
+        """(K, vocabulary) log-probabilities of what stands at K places of the (B L, W) hidden states of a batch."""
+        ids = input_ids.flatten()
+        copied, odds = self.pointer(flat, at, _visible(at, input_ids, segments))
+        said = torch.zeros(len(at), self.config.vocabulary, device=flat.device).index_add_(1, ids, copied)
+        own = self.predict(flat[at]).float().log_softmax(1)
+        return torch.logaddexp(F.logsigmoid(-odds)[:, None] + own, F.logsigmoid(odds)[:, None] + said.log())
+
     def forward(self, record_id: Any = None, input_ids: Tensor | None = None, **batch: Tensor) -> Output:
         """Losses of a batch of chains (`input_ids` and what `data.Chains` puts beside) or of pairs (`query_ids`)."""
         if input_ids is None:
@@ -304,13 +349,14 @@ class Graphmer(PreTrainedModel):  # type: ignore[misc]
         Args:
             mlm_positions: (N, K) places of masked tokens in the B x L tokens of the batch.
             mlm_labels: (N, K) what stood there; -100 where a chain has fewer.
-            leaves: what `_graph` takes; nothing where chains have no leaves.
+            leaves: the same of leaves, as mnm, and what `_graph` takes; nothing where chains have no leaves.
         """
         hidden = self.encode(input_ids, segments, anchors, relation_ids, leaf_places)
         flat = hidden.flatten(0, 1)  # (B L, W)
-        losses = {"mlm": self._masked(flat, mlm_positions, mlm_labels)}
+        losses = {"mlm": self._masked(flat, mlm_positions, mlm_labels, input_ids, segments)}
         if leaves:
-            losses |= self._graph(flat, **leaves)
+            labels = leaves.pop("mnm_positions"), leaves.pop("mnm_labels")
+            losses |= {"mnm": self._masked(flat, *labels, input_ids, segments), **self._graph(flat, **leaves)}
         weights = self.config.weights
         losses = {name: weights[name] * loss for name, loss in losses.items() if weights[name]}
         return Output(loss=sum(losses.values(), torch.zeros(())), losses=losses)
@@ -318,8 +364,6 @@ class Graphmer(PreTrainedModel):  # type: ignore[misc]
     def _graph(
         self,
         flat: Tensor,
-        mnm_positions: Tensor,
-        mnm_labels: Tensor,
         entities: Tensor,
         facts: Tensor,
         asked: Tensor,
@@ -330,7 +374,6 @@ class Graphmer(PreTrainedModel):  # type: ignore[misc]
 
         Args:
             flat: (B L, W) hidden states.
-            mnm_positions, mnm_labels: (N, K) as those of the chain's own tokens.
             entities: (E, K) tokens of the names of entities, 0 beyond the end.
             facts: (T, 3) head, relation, tail; heads and tails are rows of `entities`.
             asked: (M,) rows of `facts` whose tails are masked.
@@ -339,14 +382,18 @@ class Graphmer(PreTrainedModel):  # type: ignore[misc]
         """
         names = self.graph.names(entities, self.tokens.weight)  # (E, W)
         return {
-            "mnm": self._masked(flat, mnm_positions, mnm_labels),
             "link": self.graph.link(names, facts, asked, flat[asked_at], allowed),
             "ontology": self.graph.ontology(names, facts, self.config.laws),
         }
 
-    def _masked(self, flat: Tensor, positions: Tensor, labels: Tensor) -> Tensor:
+    def _masked(self, flat: Tensor, positions: Tensor, labels: Tensor, input_ids: Tensor, segments: Tensor) -> Tensor:
+        """Mean cross-entropy of `fill`, of which the labels' column is all that is computed."""
         there = labels != -100
-        return F.cross_entropy(self.predict(flat[positions[there]]).float(), labels[there])
+        at, right = positions[there], labels[there]
+        copied, odds = self.pointer(flat, at, _visible(at, input_ids, segments))
+        said = (copied * (input_ids.flatten() == right.unsqueeze(1))).sum(1)
+        own = F.cross_entropy(self.predict(flat[at]).float(), right, reduction="none")
+        return -torch.logaddexp(F.logsigmoid(-odds) - own, F.logsigmoid(odds) + (said + 1e-9).log()).mean()
 
     def _align(
         self, query_ids: Tensor, target_ids: Tensor, labels: Tensor, clashes: Tensor, bags: bool = False

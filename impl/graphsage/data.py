@@ -228,16 +228,14 @@ def _prepare(job: _Job) -> tuple[Store, list[_Row]]:
 
 
 def _rewritten(function: Function, seed: int) -> str | None:
-    """The function in another way of writing, by the first operator that can act on it, in random order."""
-    rng = random.Random(f"{seed} {function.record_id}")
-    for operator in rng.sample(rewrites.OPERATORS, len(rewrites.OPERATORS)):
-        try:
-            found = rewrites.rewrite(function.source, operator, rng)
-        except (SyntaxError, ValueError, RecursionError):
-            return None
-        if found is not None:
-            return found
-    return None
+    """The function in another way of writing; None where no operator can act on it."""
+    try:
+        return next(
+            (found for _, found in rewrites.versions(function.source, random.Random(f"{seed} {function.record_id}"))),
+            None,
+        )
+    except (SyntaxError, ValueError, RecursionError):
+        return None
 
 
 def prepare(

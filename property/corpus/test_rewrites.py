@@ -221,6 +221,22 @@ def test_example_where_an_operator_must_not_act(operator: str, body: str) -> Non
     assert {rewrites.rewrite(source, operator, random.Random(seed)) for seed in range(8)} == {None}
 
 
+@given(st.sampled_from(sorted(TEMPLATES)), st.integers(0, 2**32))
+def test_law_versions_are_by_all_operators_that_can_act_each_once(name: str, seed: int) -> None:
+    source = TEMPLATES[name][0]
+    made = dict(rewrites.versions(source, random.Random(seed)))
+    able = {one for one in rewrites.OPERATORS if rewrites.rewrite(source, one, random.Random(seed)) is not None}
+    assert set(made) == able
+    assert len(list(rewrites.versions(source, random.Random(seed)))) == len(made)
+    assert source not in made.values()
+
+
+def test_example_versions_come_in_another_order_by_chance() -> None:
+    source = TEMPLATES["filter"][0]
+    orders = {tuple(name for name, _ in rewrites.versions(source, random.Random(seed))) for seed in range(20)}
+    assert len(orders) > 5
+
+
 def test_errors_name_the_operators() -> None:
     with pytest.raises(ValueError, match='unknown rewrite "renam"; known: rename, invert'):
         rewrites.rewrite("def f(): pass", "renam", random.Random(0))

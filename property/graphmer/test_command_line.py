@@ -132,14 +132,18 @@ def test_hidden_tokens_get_the_best_entries_of_the_whole_vocabulary(bridge):
     scores = [score for _, score in found]
     assert scores == sorted(scores, reverse=True)
     assert len({int(entry) for entry, _ in found}) == 50
+    ids = torch.from_numpy(chain.ids[None].astype("int64"))
+    segments = torch.ones(1, len(chain), dtype=torch.long)
     hidden = bridge.encoder.model.encode(
-        input_ids=torch.from_numpy(chain.ids[None].astype("int64")),
-        segments=torch.ones(1, len(chain), dtype=torch.long),
+        input_ids=ids,
+        segments=segments,
         anchors=torch.from_numpy(chain.anchors[None].astype("int64")),
         relation_ids=torch.from_numpy(chain.relations[None].astype("int64")),
         leaf_places=torch.from_numpy(chain.places[None].astype("int64")),
     )
-    assert int(found[0][0]) == int(bridge.encoder.model.predict(hidden[0, 5:6]).argmax())
+    (expected,) = bridge.encoder.model.fill(hidden[0], torch.tensor([5]), ids, segments)
+    assert int(found[0][0]) == int(expected.argmax())
+    assert found[0][1] == pytest.approx(expected.max().item(), abs=1e-5)
 
 
 def test_costs_of_laws_and_sizes_of_profiles_need_no_weights():

@@ -34,7 +34,7 @@ FOLDER: Final = "tasks"
 def fit(encoder: Encoder, data: Mapping[str, Path], out: Path, profile: Mapping[str, Any]) -> None:
     """Fit the rankers of all tasks whose data are there, and leave them in `out / "tasks"`.
 
-    On a CPU with two threads or more, those over the graph are fitted in a process beside: a thread for each half takes
+    On a CPU with two threads or more, about half of the work is done in a process beside: a thread for each half takes
     less time than two for one half after the other, and the rankers are the same.
 
     Args:
@@ -48,8 +48,8 @@ def fit(encoder: Encoder, data: Mapping[str, Path], out: Path, profile: Mapping[
     asked: dict[str, Any] = {"threads": int(profile["threads"]), "seed": int(profile["seed"])}
     asked |= {name: profile.get(name) for name in ("link_examples", "search_examples", "name_examples")}
     if asked["threads"] < 2 or profile.get("device", "cpu") != "cpu" or "link_examples" not in data:
-        _fit_graph(encoder, data, out / FOLDER, asked)
-        _fit_code(encoder, data, out / FOLDER, asked)
+        _fit_first(encoder, data, out / FOLDER, asked)
+        _fit_others(encoder, data, out / FOLDER, asked)
         return
     import torch
 
@@ -57,9 +57,9 @@ def fit(encoder: Encoder, data: Mapping[str, Path], out: Path, profile: Mapping[
     torch.set_num_threads(1)
     try:
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as beside:
-            graph = beside.submit(_fit_beside, out, dict(data), asked)
-            _fit_code(encoder, data, out / FOLDER, asked)
-            graph.result()
+            others = beside.submit(_fit_beside, out, dict(data), asked)
+            _fit_first(encoder, data, out / FOLDER, asked)
+            others.result()
     finally:
         torch.set_num_threads(before)
 
@@ -70,33 +70,12 @@ def _fit_beside(out: Path, data: Mapping[str, Path], asked: Mapping[str, Any]) -
     from graphmer.encoder import Encoder as Trained
 
     torch.set_num_threads(1)
-    _fit_graph(Trained.load(out), data, out / FOLDER, asked)
+    _fit_others(Trained.load(out), data, out / FOLDER, asked)
 
 
-def _fit_graph(encoder: Encoder, data: Mapping[str, Path], place: Path, asked: Mapping[str, Any]) -> None:
-    """The rankers over the known graph."""
-    if "link_examples" not in data:
-        return
+def _fit_first(encoder: Encoder, data: Mapping[str, Path], place: Path, asked: Mapping[str, Any]) -> None:
+    """The rankers of names and of search: they take as long as all the others."""
     threads, seed = asked["threads"], asked["seed"]
-    graph = Graph.read(*(Path(data[name]) for name in ("link_triples", "train_entities", "train_files")))
-    examples = read(Path(data["link_examples"]))[: asked["link_examples"]]
-    links = Links(encoder, graph)
-    links.fit(examples, threads, seed).save(place / "links")
-    Selection(links).fit(read(Path(data["relation_examples"])), threads, seed).save(place / "relations")
-
-
-def _fit_code(encoder: Encoder, data: Mapping[str, Path], place: Path, asked: Mapping[str, Any]) -> None:
-    """The rankers over code."""
-    threads, seed = asked["threads"], asked["seed"]
-    if "search_pairs" in data:
-        pairs = read(Path(data["search_pairs"]))
-        pool = Pool([row["record_id"] for row in pairs], [row["passage"] for row in pairs])
-        chosen = pairs[: asked["search_examples"]]
-        queries, gold = [row["query"] for row in chosen], [row["record_id"] for row in chosen]
-        Search(encoder).fit(queries, gold, pool, threads, seed).save(place / "search")
-    if "dependency_files" in data:
-        files = read(Path(data["dependency_files"]))
-        Dependencies.fit(encoder, files, threads, seed).save(place / "dependencies")
     if "name_mentions" in data:
         mentions = read(Path(data["name_mentions"]))
         texts = {row["file"]: row["text"] for row in read(Path(data["name_files"]))}
@@ -104,6 +83,27 @@ def _fit_code(encoder: Encoder, data: Mapping[str, Path], place: Path, asked: Ma
         names = Names(encoder, world)
         names.fit(mentions[: asked["name_examples"]], texts, threads, seed)
         names.save(place / "names")
+    if "search_pairs" in data:
+        pairs = read(Path(data["search_pairs"]))
+        pool = Pool([row["record_id"] for row in pairs], [row["passage"] for row in pairs])
+        chosen = pairs[: asked["search_examples"]]
+        queries, gold = [row["query"] for row in chosen], [row["record_id"] for row in chosen]
+        Search(encoder).fit(queries, gold, pool, threads, seed).save(place / "search")
+
+
+def _fit_others(encoder: Encoder, data: Mapping[str, Path], place: Path, asked: Mapping[str, Any]) -> None:
+    """Those of the known graph, of dependencies, entities and calls."""
+    threads, seed = asked["threads"], asked["seed"]
+    if "link_examples" in data:
+        graph = Graph.read(*(Path(data[name]) for name in ("link_triples", "train_entities", "train_files")))
+        examples = read(Path(data["link_examples"]))[: asked["link_examples"]]
+        links = Links(encoder, graph)
+        links.fit(examples, threads, seed).save(place / "links")
+        Selection(links).fit(read(Path(data["relation_examples"])), threads, seed).save(place / "relations")
+    if "dependency_files" in data:
+        files = read(Path(data["dependency_files"]))
+        Dependencies.fit(encoder, files, threads, seed).save(place / "dependencies")
+    if "name_mentions" in data:
         pieces = read(Path(data["name_pieces"]))
         known = Counter(name for row in pieces for name in row["entities"])
         Discovery(encoder, known).fit(pieces, threads, seed).save(place / "entities")

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from graphmer.tasks.features import PLACES, Body, parts, unit, words
+from graphmer.tasks.features import PLACES, Body, cosines, parts, unit, words
 from graphmer.tasks.links import Encoder, Graph, Links, query_text
 from graphmer.tasks.ranker import Floats, Ranker
 
@@ -151,7 +151,7 @@ class Selection:
         asked = unit(self.links.encoder.vectors(texts, maximum_tokens=_TOKENS))
         for relation in sorted({query["relation"] for query in queries}):
             chosen = [i for i, query in enumerate(queries) if query["relation"] == relation]
-            near = np.sort(asked[chosen] @ self.links.tail_vectors(relation).T, axis=1)[:, -10:]
+            near = np.sort(cosines(asked[chosen], self.links.tail_vectors(relation)), axis=1)[:, -10:]
             table[chosen, 0], table[chosen, 1] = near[:, -1], near.mean(axis=1)
 
     def _row(self, graph: Graph, head: str, relation: str) -> list[float]:

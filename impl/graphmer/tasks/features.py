@@ -25,6 +25,7 @@ _CONTEXTS: Final = {
     9: re.compile(r"\bclass\s+\w+\(([^)]*)\)"),
 }
 _EARLY: Final = 400
+_ROWS: Final = 64
 _CONSTRUCTORS: Final = frozenset({"__init__", "__new__", "__call__"})
 _PROTOCOLS: Final = {
     "__enter__": "with", "__exit__": "with", "__aenter__": "with", "__aexit__": "with", "__iter__": "for",
@@ -119,3 +120,18 @@ def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Rows of length one; zeros stay."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.maximum(norms, 1e-9), dtype=np.float32)
+
+
+def cosines(asked: NDArray[np.float32], known: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, K) products of unit vectors, (N, D) and (K, D).
+
+    Always of so many rows at a time, the last filled up with zeros: libraries sum in another order where a shape is
+    another, and what a question gets must not depend on those beside it.
+    """
+    found = np.empty((len(asked), len(known)), dtype=np.float32)
+    block = np.zeros((_ROWS, asked.shape[1]), dtype=np.float32)
+    for low in range(0, len(asked), _ROWS):
+        part = asked[low : low + _ROWS]
+        block[: len(part)] = part
+        found[low : low + _ROWS] = (block @ known.T)[: len(part)]
+    return found

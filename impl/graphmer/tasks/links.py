@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from corpus import ontology
 from graphmer import records
-from graphmer.tasks.features import PLACES, Body, overlap, parts, spoken, unit, words
+from graphmer.tasks.features import PLACES, Body, cosines, overlap, parts, spoken, unit, words
 from graphmer.tasks.ranker import Floats, Ranker
 
 DEPTH: Final = 100
@@ -367,10 +367,7 @@ class Links:
             asked = unit(self.encoder.vectors(texts, maximum_tokens=_TOKENS))
             for relation in sorted({query["relation"] for query in queries}):
                 chosen = [i for i, query in enumerate(queries) if query["relation"] == relation]
-                for start in range(0, len(chosen), 256):
-                    block = chosen[start : start + 256]
-                    for i, line in zip(block, asked[block] @ self.tail_vectors(relation).T, strict=True):
-                        near[i] = line
+                near |= zip(chosen, cosines(asked[chosen], self.tail_vectors(relation)), strict=True)
         found = []
         for i, (query, head) in enumerate(zip(queries, heads, strict=True)):
             everyone = graph.ranges.get(query["relation"], np.zeros(0, dtype=np.int32))

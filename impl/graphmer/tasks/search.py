@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphmer import records
-from graphmer.tasks.features import unit, words
+from graphmer.tasks.features import cosines, unit, words
 from graphmer.tasks.links import Answer, Encoder
 from graphmer.tasks.ranker import Floats, Ranker
 
@@ -163,7 +163,7 @@ class Search:
     def dense(self, queries: Sequence[str], pool: Pool, depth: int = DEPTH) -> list[Answer]:
         """The nearest passages by cosine alone."""
         vectors = unit(self.encoder.vectors(queries, maximum_tokens=_QUERY_TOKENS))
-        near = vectors @ self._passages(pool).T
+        near = cosines(vectors, self._passages(pool))
         order = np.argsort(-near, axis=1, kind="stable")[:, :depth]
         return [[(pool.ids[i], float(line[i])) for i in chosen] for line, chosen in zip(near, order, strict=True)]
 
@@ -195,7 +195,7 @@ class Search:
         near = None
         if encoder:
             vectors = unit(self.encoder.vectors(queries, maximum_tokens=_QUERY_TOKENS))
-            near = vectors @ self._passages(pool).T
+            near = cosines(vectors, self._passages(pool))
         return [self._table(i, asked[i], pool, fields, None if near is None else near[i]) for i in range(len(queries))]
 
     def _passages(self, pool: Pool) -> Floats:
