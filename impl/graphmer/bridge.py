@@ -99,8 +99,8 @@ class Bridge(Tasks):
             chain = Chain("", 0, ids, relations, anchors, (places > 0).astype(np.int32), places, ())
             model, batch = self.encoder.model, self._batch(chain)
             at = torch.tensor([item["at"]], device=model.device)
-            flat = model.encode(**batch).flatten(0, 1)
-            best = model.fill(flat, at, batch["input_ids"], batch["segments"])[0].topk(_TOP)
+            filled = model.fill(model.encode(**batch), at, batch["input_ids"], batch["segments"])
+            best = filled[0].topk(_TOP)
             answers.append([(str(i), v) for v, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)])
         return answers
 

@@ -57,7 +57,8 @@ class Settings:
     target_length: int
     embedding_learning_rate: float  # of the rows of the vocabulary: each is in few batches
     word_learning_rate: float  # of those of the bags of words
-    matrix_learning_rate: float  # of the matrices of linear layers, which Muon moves
+    matrix_learning_rate: float  # of the matrices of linear layers
+    orthogonal: bool  # Muon moves them; else AdamW, as everything else
     learning_rate: float  # of everything else
     weight_decay: float
     warmup_share: float

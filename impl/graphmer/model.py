@@ -166,18 +166,20 @@ class Pointer(nn.Module):
         super().__init__()
         self.queries, self.keys, self.gate = nn.Linear(width, width), nn.Linear(width, width), nn.Linear(width, 1)
 
-    def forward(self, flat: Tensor, at: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
-        """Of K places among all T tokens of a batch: (K, T) how likely each token is what stands there, and (K,) the
-        log-odds that any of them is.
+    def forward(self, hidden: Tensor, at: Tensor, input_ids: Tensor, segments: Tensor) -> tuple[Tensor, Tensor]:
+        """Of K places: (K, L) how likely each token of its row is what stands there, and (K,) the log-odds that any is.
 
         Args:
-            flat: (T, W) hidden states.
-            at: (K,) the places.
-            visible: (K, T) the tokens of a place's own chain that are not hidden; all of a row may be False.
+            hidden: (B, L, W) hidden states.
+            at: (K,) the places among the B x L tokens.
+            input_ids, segments: (B, L); only tokens of a place's own chain count that are neither hidden nor markers,
+                which may be none.
         """
-        asking = flat[at]
-        scores = (self.queries(asking) @ self.keys(flat).T).float() * flat.shape[1] ** -0.5
-        found = scores.masked_fill(~visible, -1e4).softmax(1) * visible
+        asking, row = hidden.flatten(0, 1)[at], at // hidden.shape[1]
+        scores = self.queries(asking) @ self.keys(hidden).flatten(0, 1).T  # (K, B L)
+        own = scores.view(-1, *segments.shape)[torch.arange(len(at), device=at.device), row].float()  # (K, L)
+        visible = (segments[row] == segments.flatten()[at].unsqueeze(1)) & (input_ids[row] >= len(MARKERS))
+        found = (own * hidden.shape[2] ** -0.5).masked_fill(~visible, -1e4).softmax(1) * visible
         return found, self.gate(asking).squeeze(1).float() - SELDOM
 
 
@@ -202,13 +204,6 @@ class WordBag(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:  # (N, L) entries, 0 beyond the end -> (N, D)
         weight = F.dropout(self.weight(ids).squeeze(2).exp() * (ids > 0), self.dropout, self.training)
         return F.embedding_bag(ids, self.table.weight, per_sample_weights=weight, mode="sum")
-
-
-def _visible(at: Tensor, input_ids: Tensor, segments: Tensor) -> Tensor:
-    """(K, B L) the tokens of each place's own chain that are neither hidden nor markers. (B, L) ids and segments."""
-    rows = torch.arange(len(segments), device=segments.device).unsqueeze(1)
-    chains = (rows * (segments.shape[1] + 1) + segments).flatten()
-    return (chains[at].unsqueeze(1) == chains) & (input_ids.flatten() >= len(MARKERS))
 
 
 class Graphmer(PreTrainedModel):  # type: ignore[misc]
@@ -319,12 +314,12 @@ class Graphmer(PreTrainedModel):  # type: ignore[misc]
         """Logits at positions that were chosen beforehand: all of them would cost more than the encoder."""
         return F.linear(self.prediction(hidden), self.tokens.weight, self.prediction_bias)
 
-    def fill(self, flat: Tensor, at: Tensor, input_ids: Tensor, segments: Tensor) -> Tensor:
-        """(K, vocabulary) log-probabilities of what stands at K places of the (B L, W) hidden states of a batch."""
-        ids = input_ids.flatten()
-        copied, odds = self.pointer(flat, at, _visible(at, input_ids, segments))
-        said = torch.zeros(len(at), self.config.vocabulary, device=flat.device).index_add_(1, ids, copied)
-        own = self.predict(flat[at]).float().log_softmax(1)
+    def fill(self, hidden: Tensor, at: Tensor, input_ids: Tensor, segments: Tensor) -> Tensor:
+        """(K, vocabulary) log-probabilities of what stands at K of the B x L places of (B, L, W) hidden states."""
+        copied, odds = self.pointer(hidden, at, input_ids, segments)
+        said = torch.zeros(len(at), self.config.vocabulary, device=hidden.device)
+        said.scatter_add_(1, input_ids[at // hidden.shape[1]], copied)
+        own = self.predict(hidden.flatten(0, 1)[at]).float().log_softmax(1)
         return torch.logaddexp(F.logsigmoid(-odds)[:, None] + own, F.logsigmoid(odds)[:, None] + said.log())
 
     def forward(self, record_id: Any = None, input_ids: Tensor | None = None, **batch: Tensor) -> Output:
@@ -352,11 +347,11 @@ class Graphmer(PreTrainedModel):  # type: ignore[misc]
             leaves: the same of leaves, as mnm, and what `_graph` takes; nothing where chains have no leaves.
         """
         hidden = self.encode(input_ids, segments, anchors, relation_ids, leaf_places)
-        flat = hidden.flatten(0, 1)  # (B L, W)
-        losses = {"mlm": self._masked(flat, mlm_positions, mlm_labels, input_ids, segments)}
+        losses = {"mlm": self._masked(hidden, mlm_positions, mlm_labels, input_ids, segments)}
         if leaves:
             labels = leaves.pop("mnm_positions"), leaves.pop("mnm_labels")
-            losses |= {"mnm": self._masked(flat, *labels, input_ids, segments), **self._graph(flat, **leaves)}
+            losses["mnm"] = self._masked(hidden, *labels, input_ids, segments)
+            losses |= self._graph(hidden.flatten(0, 1), **leaves)
         weights = self.config.weights
         losses = {name: weights[name] * loss for name, loss in losses.items() if weights[name]}
         return Output(loss=sum(losses.values(), torch.zeros(())), losses=losses)
@@ -386,13 +381,13 @@ class Graphmer(PreTrainedModel):  # type: ignore[misc]
             "ontology": self.graph.ontology(names, facts, self.config.laws),
         }
 
-    def _masked(self, flat: Tensor, positions: Tensor, labels: Tensor, input_ids: Tensor, segments: Tensor) -> Tensor:
+    def _masked(self, hidden: Tensor, positions: Tensor, labels: Tensor, input_ids: Tensor, segments: Tensor) -> Tensor:
         """Mean cross-entropy of `fill`, of which the labels' column is all that is computed."""
         there = labels != -100
         at, right = positions[there], labels[there]
-        copied, odds = self.pointer(flat, at, _visible(at, input_ids, segments))
-        said = (copied * (input_ids.flatten() == right.unsqueeze(1))).sum(1)
-        own = F.cross_entropy(self.predict(flat[at]).float(), right, reduction="none")
+        copied, odds = self.pointer(hidden, at, input_ids, segments)
+        said = (copied * (input_ids[at // hidden.shape[1]] == right.unsqueeze(1))).sum(1)
+        own = F.cross_entropy(self.predict(hidden.flatten(0, 1)[at]).float(), right, reduction="none")
         return -torch.logaddexp(F.logsigmoid(-odds) - own, F.logsigmoid(odds) + (said + 1e-9).log()).mean()
 
     def _align(

@@ -53,7 +53,7 @@ class PlanTrainer(Trainer):  # type: ignore[misc]
         return SequentialSampler(self.train_dataset)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """Rows of the vocabulary and what is no matrix of a linear layer by AdamW, the matrices by Muon."""
+        """The matrices of linear layers by Muon where the profile says so; everything else by AdamW."""
         if self.optimizer is None:
             settings, named = self.settings, dict(self.model.named_parameters())
             rows, words = ([named.pop(name) for name in kind] for kind in (ROWS, WORDS))
@@ -63,7 +63,7 @@ class PlanTrainer(Trainer):  # type: ignore[misc]
                 [
                     {"params": rows, "lr": settings.embedding_learning_rate, "orthogonal": False, "weight_decay": 0.0},
                     {"params": words, "lr": settings.word_learning_rate, "orthogonal": False, "weight_decay": 0.0},
-                    {"params": matrices, "lr": settings.matrix_learning_rate, "orthogonal": True},
+                    {"params": matrices, "lr": settings.matrix_learning_rate, "orthogonal": settings.orthogonal},
                     {"params": named.values(), "lr": settings.learning_rate, "orthogonal": False, "weight_decay": 0.0},
                 ],
                 weight_decay=settings.weight_decay,

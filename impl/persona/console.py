@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
-from typing import Any
+
+from torch import Tensor
 
 
 class Console:
-    """Shows how far a loop is. `loss` may be a tensor: it is read only when it is shown."""
+    """Shows how far a loop is. The loss is read only when it is shown."""
 
     def __init__(self, name: str, total: int) -> None:
         self.name, self.total = name, total
@@ -18,13 +19,13 @@ class Console:
     def __enter__(self) -> Console:
         return self
 
-    def show(self, done: int, loss: Any) -> None:
+    def show(self, done: int, loss: Tensor) -> None:
         """At most once a second on a terminal, every tenth of the way elsewhere."""
         now, terminal = time.monotonic(), sys.stderr.isatty()
         due = now - self.shown > 1 if terminal else done % max(1, self.total // 10) == 0
         if due or done == self.total:
             self.shown = now
-            line = f"{self.name} {done}/{self.total}, {now - self.started:.0f} s, loss {float(loss):.3f}"
+            line = f"{self.name} {done}/{self.total}, {now - self.started:.0f} s, loss {loss.item():.3f}"
             print(f"\r\x1b[K{line}" if terminal else line, end="" if terminal else "\n", file=sys.stderr, flush=True)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

@@ -18,7 +18,7 @@ PROFILE: dict[str, Any] = {
     "mlm_share": 0.15, "mnm_share": 0.2, "mlm_weight": 1.0, "mnm_weight": 1.0, "link_weight": 0.5,
     "ontology_weight": 0.5, "rows": 8, "epochs": 1, "updates": 0, "align_epochs": 1, "align_from": 0.3, "align_batch": 16,
     "word_epochs": 2, "word_batch": 64,
-    "query_length": 12, "target_length": 24, "embedding_learning_rate": 0.01, "word_learning_rate": 0.01, "word_dropout": 0.0, "matrix_learning_rate": 0.01, "learning_rate": 0.005, "weight_decay": 0.01, "warmup_share": 0.2,
+    "query_length": 12, "target_length": 24, "embedding_learning_rate": 0.01, "word_learning_rate": 0.01, "word_dropout": 0.0, "matrix_learning_rate": 0.01, "orthogonal": True, "learning_rate": 0.005, "weight_decay": 0.01, "warmup_share": 0.2,
     "gradient_norm": 1.0, "accumulation": 1, "gradient_checkpointing": False, "evaluations": 2, "tensorboard": False,
     "device": "cpu", "precision": "fp32", "threads": 1, "seed": 0,
 }  # fmt: skip

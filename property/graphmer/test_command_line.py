@@ -141,7 +141,7 @@ def test_hidden_tokens_get_the_best_entries_of_the_whole_vocabulary(bridge):
         relation_ids=torch.from_numpy(chain.relations[None].astype("int64")),
         leaf_places=torch.from_numpy(chain.places[None].astype("int64")),
     )
-    (expected,) = bridge.encoder.model.fill(hidden[0], torch.tensor([5]), ids, segments)
+    (expected,) = bridge.encoder.model.fill(hidden, torch.tensor([5]), ids, segments)
     assert int(found[0][0]) == int(expected.argmax())
     assert found[0][1] == pytest.approx(expected.max().item(), abs=1e-5)
 

@@ -173,9 +173,10 @@ def test_the_pointer_by_hand():
     made = model()
     ids = torch.tensor([[7, 9, 1, 7, 20, 21], [9, 9, 7, 30, 1, 0]])
     segments = torch.tensor([[1, 1, 1, 1, 2, 2], [1, 1, 1, 1, 1, 0]])
-    flat, at = torch.randn(12, 16), torch.tensor([2, 10])
+    hidden, at = torch.randn(2, 6, 16), torch.tensor([2, 10])
+    flat = hidden.flatten(0, 1)
     with torch.no_grad():
-        found = made.fill(flat, at, ids, segments).exp()
+        found = made.fill(hidden, at, ids, segments).exp()
         for row, place, chain_ in ((0, 2, (0, 1, 3)), (1, 10, (6, 7, 8, 9))):  # no marker, no other chain or row
             asked, keys = made.pointer.queries(flat[place]), made.pointer.keys(flat)
             weights = torch.tensor([float(asked @ keys[one]) / 4 for one in chain_]).softmax(0)
@@ -189,23 +190,24 @@ def test_the_pointer_by_hand():
 def test_the_loss_is_that_of_what_is_filled_in():
     made = model()
     ids = torch.tensor([[1, 9, 1, 7, 20, 9]])
-    segments, flat = torch.ones_like(ids), torch.randn(6, 16)
+    segments, hidden = torch.ones_like(ids), torch.randn(1, 6, 16)
     labels = torch.tensor([[9, 40, -100]])  # the one stands there twice, the other never
-    filled = made.fill(flat, torch.tensor([0, 2]), ids, segments)
-    loss = made._masked(flat, torch.tensor([[0, 2, 0]]), labels, ids, segments)
+    filled = made.fill(hidden, torch.tensor([0, 2]), ids, segments)
+    loss = made._masked(hidden, torch.tensor([[0, 2, 0]]), labels, ids, segments)
     torch.testing.assert_close(loss, -(filled[0, 9] + filled[1, 40]) / 2)
     with torch.no_grad():
         made.pointer.gate.bias += 4.0
-    copying = made.fill(flat, torch.tensor([0, 2]), ids, segments)
+    copying = made.fill(hidden, torch.tensor([0, 2]), ids, segments)
     assert copying[0, 9] > filled[0, 9]
     assert copying[1, 40] < filled[1, 40]
 
 
 def test_a_chain_with_nothing_to_copy_is_filled_from_the_vocabulary():
     made = model()
-    ids, segments, flat = torch.tensor([[1, 1, 9]]), torch.tensor([[1, 1, 2]]), torch.randn(3, 16)
-    (found,) = made.fill(flat, torch.tensor([0]), ids, segments)
-    wanted = made.predict(flat[0]).log_softmax(0) + torch.nn.functional.logsigmoid(6.0 - made.pointer.gate(flat[0]))
+    ids, segments, hidden = torch.tensor([[1, 1, 9]]), torch.tensor([[1, 1, 2]]), torch.randn(1, 3, 16)
+    own = hidden[0, 0]
+    (found,) = made.fill(hidden, torch.tensor([0]), ids, segments)
+    wanted = made.predict(own).log_softmax(0) + torch.nn.functional.logsigmoid(6.0 - made.pointer.gate(own))
     torch.testing.assert_close(found, wanted)
 
 

@@ -135,7 +135,7 @@ def test_it_learns(flight):
         {"ontology_weight": 0.0}, {"mlm_share": 0.4}, {"mnm_share": 0.5}, {"short_share": 0.9}, {"roots": 0.4},
         {"align_from": 0.8}, {"align_batch": 8}, {"word_epochs": 4}, {"word_batch": 32}, {"query_length": 3}, {"target_length": 8}, {"dropout": 0.5},
         {"accumulation": 2}, {"gradient_norm": 0.1}, {"warmup_share": 0.5}, {"weight_decay": 0.5}, {"rows": 4},
-        {"embedding_learning_rate": 0.02}, {"word_learning_rate": 0.03}, {"word_dropout": 0.4}, {"matrix_learning_rate": 0.02}, {"learning_rate": 0.01},
+        {"embedding_learning_rate": 0.02}, {"word_learning_rate": 0.03}, {"word_dropout": 0.4}, {"matrix_learning_rate": 0.02}, {"orthogonal": False}, {"learning_rate": 0.01},
     ],
     ids=lambda change: next(iter(change)),
 )  # fmt: skip
