@@ -47,6 +47,23 @@ class Masked:
         best = [(str(entry), float(count)) for entry, count in counts.most_common(MOST)]
         return [best] * len(self.items)
 
+    def copied(self, counts: Counter[int]) -> list[list[tuple[str, float]]]:
+        """What the chain shows most often, at that place of other leaves first; then the most frequent entries."""
+        total = max(1, counts.total())
+        common = {entry: count / total for entry, count in counts.most_common(MOST)}
+        found = []
+        for item in self.items:
+            place = item["places"][item["at"]]
+            seen = [one for one in zip(item["ids"], item["places"], strict=True) if one[0] >= len(MARKERS)]
+            anywhere = Counter(entry for entry, _ in seen)
+            there = Counter(entry for entry, own in seen if place and own == place)
+            scores = {
+                entry: 1000 * there[entry] + anywhere[entry] + common.get(entry, 0.0) for entry in {*anywhere, *common}
+            }
+            ranked = sorted(scores.items(), key=lambda one: (-one[1], one[0]))[:MOST]
+            found.append([(str(entry), float(score)) for entry, score in ranked])
+        return found
+
 
 def questions(heads: Heads, artifact: Path, profile: dict[str, Any], kind: Kind, count: int) -> Masked:
     """So many chains of the widest rows, masked in the profile's shares, a token of each asked for.

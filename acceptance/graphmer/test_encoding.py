@@ -59,11 +59,12 @@ def test_planted_violations_cost_more(judge, graphmer):
 
 
 def asked(graphmer, heads, unseen, table, kind):
-    """The subject's answers to questions of the unseen side; beside them gold, and the unigram of the training side."""
+    """The subject's answers to questions of the unseen side; beside them gold, frequent entries, and copies."""
     folder, profile = graphmer.artifact.folder, graphmer.profile
     found = masked.questions(Heads.of(unseen, "test"), folder, profile, kind, table["items"])
-    unigram = found.unigram(masked.counts(heads, folder, profile, kind))
-    beside = {"gold": found.gold, "groups": found.heads, "baselines": {"unigram": unigram}, "datasets": [unseen]}
+    counts = masked.counts(heads, folder, profile, kind)
+    cheap = {"unigram": found.unigram(counts), "copy": found.copied(counts)}
+    beside = {"gold": found.gold, "groups": found.heads, "baselines": cheap, "datasets": [unseen]}
     return graphmer.predictions("fill", found.items), beside
 
 

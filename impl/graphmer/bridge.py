@@ -18,7 +18,7 @@ from corpus.tokenizer import CLS, SEP
 from graphmer import leafy, objectives
 from graphmer.config import Settings
 from graphmer.data import Packed, chain_batch
-from graphmer.encoder import Encoder, Vectors, padded
+from graphmer.encoder import Encoder, Vectors, batches, padded
 from graphmer.leafy import Chain
 from graphmer.records import Record, places_of
 from graphmer.tasks import Tasks
@@ -26,6 +26,7 @@ from graphmer.tasks import Tasks
 __all__ = ["Bridge", "law_costs", "layer_parameters", "load"]
 
 _TOP = 50
+_COLUMNS = ("ids", "relations", "anchors", "places")
 
 
 def load(artifact: Path) -> Bridge:
@@ -92,16 +93,18 @@ class Bridge(Tasks):
         An item is a chain as columns - ids, relations, anchors, places - with the marker for what is hidden, and `at`,
         the place that is asked about.
         """
-        answers: list[list[tuple[str, float]]] = []
-        for item in items:
-            columns = [np.asarray(item[name], np.int32) for name in ("ids", "relations", "anchors", "places")]
-            ids, relations, anchors, places = columns
-            chain = Chain("", 0, ids, relations, anchors, (places > 0).astype(np.int32), places, ())
-            model, batch = self.encoder.model, self._batch(chain)
-            at = torch.tensor([item["at"]], device=model.device)
-            filled = model.fill(model.encode(**batch), at, batch["input_ids"], batch["segments"])
-            best = filled[0].topk(_TOP)
-            answers.append([(str(i), v) for v, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)])
+        model, chains = self.encoder.model, [_shown(item) for item in items]
+        order = sorted(range(len(items)), key=lambda place: len(chains[place]))
+        answers: list[list[tuple[str, float]]] = [[] for _ in items]
+        for low, high, rows, width in batches([len(chains[place]) for place in order], len(items) > 1):
+            chosen = order[low:high]
+            packed = Packed(width, (*((chains[place],) for place in chosen), *[()] * (rows - len(chosen))))
+            batch = self._batch(packed)
+            at = torch.arange(rows, device=model.device) * width
+            at[: len(chosen)] += torch.tensor([items[place]["at"] for place in chosen], device=model.device)
+            best = model.fill(model.encode(**batch), at, batch["input_ids"], batch["segments"]).topk(_TOP)
+            for place, ids, values in zip(chosen, best.indices.tolist(), best.values.tolist(), strict=False):
+                answers[place] = [(str(entry), value) for entry, value in zip(ids, values, strict=True)]
         return answers
 
     def tails(self, items: Sequence[Mapping[str, Any]], entities: Sequence[Sequence[str]]) -> list[str]:
@@ -144,14 +147,13 @@ class Bridge(Tasks):
             answers.append([(entities[place][0], score) for place, score in found if score > float("-inf")])
         return answers
 
-    def _batch(self, chain: Chain) -> dict[str, torch.Tensor]:
-        """One chain as what `Graphmer.encode` takes."""
-        batch = chain_batch(Packed(len(chain), ((chain,),)))
-        return {name: each.to(self.encoder.model.device) for name, each in batch.items()}
+    def _batch(self, packed: Packed) -> dict[str, torch.Tensor]:
+        """What `Graphmer.encode` takes, where the model is."""
+        return {name: each.to(self.encoder.model.device) for name, each in chain_batch(packed).items()}
 
     def _hidden(self, chain: Chain) -> torch.Tensor:
         """(L, W) hidden states of one chain."""
-        found: torch.Tensor = self.encoder.model.encode(**self._batch(chain))[0]
+        found: torch.Tensor = self.encoder.model.encode(**self._batch(Packed(len(chain), ((chain,),))))[0]
         return found
 
     def _contexts(self, items: Sequence[Mapping[str, Any]]) -> torch.Tensor:
@@ -177,6 +179,12 @@ class Bridge(Tasks):
 def _record(item: Mapping[str, Any]) -> Record:
     facts = places_of(item["text"], [(relation, tail) for relation, tail in item["facts"]])
     return Record(item["record_id"], "", item["head"], item["text"], facts)
+
+
+def _shown(item: Mapping[str, Any]) -> Chain:
+    """The chain that an item of `fill` holds as columns."""
+    ids, relations, anchors, places = (np.asarray(item[name], np.int32) for name in _COLUMNS)
+    return Chain("", 0, ids, relations, anchors, (places > 0).astype(np.int32), places, ())
 
 
 def law_costs(items: Sequence[Mapping[str, Any]]) -> list[float]:

@@ -5,6 +5,7 @@ It must never compute in training mode, and never load weights of another shape.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from graphmer.errors import GraphmerError
 from graphmer.model import Graphmer, GraphmerConfig
 
 WEIGHTS, TOKENIZER = "model.safetensors", "tokenizer.json"
-_TOKENS_AT_ONCE = 8192
+_TOKENS_AT_ONCE = 2048
 _STEP = 16  # lengths are rounded up to multiples of it
 _POOLED = 256  # texts whose sums become vectors at a time
 
@@ -68,15 +69,15 @@ class Encoder:
 
         A text is read in windows of as many tokens as the model has positions; what lies beyond `maximum_tokens` is
         not read. Batches have few shapes, for libraries sum in another order where a shape is another: the vector of a
-        text among others is the same to the last bit, whatever they are. That of a text alone takes no more than its
-        own length, and may lie beside it by the last bits.
+        text among others is the same to the last bit, whatever they are. A text alone fills no batch, for it is to be
+        answered soon: its vector may differ by the last bits.
         """
         device = self.model.tokens.weight.device
         windows, owners = self._windows(texts, maximum_tokens)
         filled = len(texts) > 1
         total = torch.zeros(len(texts), int(self.model.config.hidden) + self.dimensions, device=device)
         weight = torch.zeros(len(texts), device=device)
-        for low, high, rows, length in _batches([len(each) for each in windows], filled):
+        for low, high, rows, length in batches([len(each) for each in windows], filled, self._longest):
             owner = torch.tensor(owners[low:high], device=device)
             sums, weights = self.model.pooled(padded(windows[low:high], rows, length).to(device))
             total.index_add_(0, owner, sums[: high - low])
@@ -90,9 +91,14 @@ class Encoder:
         vectors: Vectors = torch.cat(found or [total[:, : self.dimensions]]).cpu().numpy()
         return vectors
 
+    @property
+    def _longest(self) -> int:
+        """Tokens of a window."""
+        return int(self.model.config.positions)
+
     def _windows(self, texts: Sequence[str], limit: int) -> tuple[list[list[int]], list[int]]:
         """Pieces of texts as tokens, by rising length, and whose they are. A text without any is one marker."""
-        size = int(self.model.config.positions)
+        size = self._longest
         found = [
             (ids[low : min(low + size, limit)], owner)
             for owner, ids in enumerate(self.tokenizer.encode_batch(texts))
@@ -102,24 +108,25 @@ class Encoder:
         return [ids or [tokenizers.SEP] for ids, _ in found], [owner for _, owner in found]
 
 
-def _batches(lengths: Sequence[int], filled: bool) -> Iterator[tuple[int, int, int, int]]:
+def batches(lengths: Sequence[int], filled: bool, longest: int = sys.maxsize) -> Iterator[tuple[int, int, int, int]]:
     """Ranges of rows of rising length that are as long as each other, with the (rows, length) of their batch.
 
-    Filled, a batch of one length always has the same number of rows; else, as many as there are.
+    Lengths are rounded up to a multiple of 16, at most to the longest that there may be. Filled, a batch of one length
+    always has the same number of rows; else, as many as there are.
     """
+
+    def rounded(length: int) -> int:
+        return min(longest, -(-length // _STEP) * _STEP)
+
     low = 0
     while low < len(lengths):
-        length = _rounded(lengths[low])
+        length = rounded(lengths[low])
         most = max(1, _TOKENS_AT_ONCE // length)
         high = low + 1
-        while high < len(lengths) and high - low < most and _rounded(lengths[high]) == length:
+        while high < len(lengths) and high - low < most and rounded(lengths[high]) == length:
             high += 1
         yield low, high, most if filled else high - low, length
         low = high
-
-
-def _rounded(length: int) -> int:
-    return -(-length // _STEP) * _STEP
 
 
 def padded(rows: Sequence[Sequence[int]], at_least: int = 0, longest: int = 0) -> torch.Tensor:

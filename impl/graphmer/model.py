@@ -164,7 +164,8 @@ class Pointer(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.queries, self.keys, self.gate = nn.Linear(width, width), nn.Linear(width, width), nn.Linear(width, 1)
+        self.queries, self.gate = nn.Linear(width, width), nn.Linear(width, 1)
+        self.keys = nn.Linear(width, width, bias=False)  # one would add the same to all scores of a place
 
     def forward(self, hidden: Tensor, at: Tensor, input_ids: Tensor, segments: Tensor) -> tuple[Tensor, Tensor]:
         """Of K places: (K, L) how likely each token of its row is what stands there, and (K,) the log-odds that any is.
@@ -172,15 +173,18 @@ class Pointer(nn.Module):
         Args:
             hidden: (B, L, W) hidden states.
             at: (K,) the places among the B x L tokens.
-            input_ids, segments: (B, L); only tokens of a place's own chain count that are neither hidden nor markers,
-                which may be none.
+            input_ids, segments: (B, L); only other tokens of a place's own chain count that are no markers. Where there
+                are none, nothing is copied.
         """
-        asking, row = hidden.flatten(0, 1)[at], at // hidden.shape[1]
+        length = hidden.shape[1]
+        asking, row = hidden.flatten(0, 1)[at], at // length
         scores = self.queries(asking) @ self.keys(hidden).flatten(0, 1).T  # (K, B L)
         own = scores.view(-1, *segments.shape)[torch.arange(len(at), device=at.device), row].float()  # (K, L)
         visible = (segments[row] == segments.flatten()[at].unsqueeze(1)) & (input_ids[row] >= len(MARKERS))
+        visible &= torch.arange(length, device=at.device) != (at % length).unsqueeze(1)  # it may show what is asked for
         found = (own * hidden.shape[2] ** -0.5).masked_fill(~visible, -1e4).softmax(1) * visible
-        return found, self.gate(asking).squeeze(1).float() - SELDOM
+        odds = self.gate(asking).squeeze(1).float() - SELDOM
+        return found, odds.masked_fill(~visible.any(1), -1e4)
 
 
 class WordBag(nn.Module):
@@ -315,7 +319,10 @@ class Graphmer(PreTrainedModel):  # type: ignore[misc]
         return F.linear(self.prediction(hidden), self.tokens.weight, self.prediction_bias)
 
     def fill(self, hidden: Tensor, at: Tensor, input_ids: Tensor, segments: Tensor) -> Tensor:
-        """(K, vocabulary) log-probabilities of what stands at K of the B x L places of (B, L, W) hidden states."""
+        """(K, vocabulary) log-probabilities of what stands at K of the B x L places of (B, L, W) hidden states.
+
+        For answers alone: what nothing says has no finite gradient here.
+        """
         copied, odds = self.pointer(hidden, at, input_ids, segments)
         said = torch.zeros(len(at), self.config.vocabulary, device=hidden.device)
         said.scatter_add_(1, input_ids[at // hidden.shape[1]], copied)

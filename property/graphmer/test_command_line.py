@@ -141,9 +141,14 @@ def test_hidden_tokens_get_the_best_entries_of_the_whole_vocabulary(bridge):
         relation_ids=torch.from_numpy(chain.relations[None].astype("int64")),
         leaf_places=torch.from_numpy(chain.places[None].astype("int64")),
     )
+    shorter = {**item, **{name: item[name][:-3] for name in ("ids", "relations", "anchors", "places")}, "at": 3}
+    first, second, third = bridge.fill([shorter, item, {**item, "at": 7}])
     (expected,) = bridge.encoder.model.fill(hidden, torch.tensor([5]), ids, segments)
     assert int(found[0][0]) == int(expected.argmax())
     assert found[0][1] == pytest.approx(expected.max().item(), abs=1e-5)
+    alone = bridge.fill([shorter])[0], found, bridge.fill([{**item, "at": 7}])[0]
+    for mine, others in zip(alone, (first, second, third), strict=True):
+        assert dict(others) == pytest.approx(dict(mine), abs=1e-5)
 
 
 def test_costs_of_laws_and_sizes_of_profiles_need_no_weights():

@@ -43,11 +43,28 @@ def test_a_vector_is_the_same_in_any_company(encoder, texts, threads, count):
         torch.set_num_threads(before)
 
 
-def test_a_text_alone_is_read_at_its_own_length(encoder, texts):
+def test_a_text_alone_differs_by_the_last_bits_at_most(encoder, texts):
     whole = encoder.vectors(texts[:20])
     alone = np.concatenate([encoder.vectors([text]) for text in texts[:20]])
     np.testing.assert_allclose(alone, whole, atol=1e-6)
     assert encoder.vectors([]).shape == (0, encoder.dimensions)
+
+
+def test_a_text_alone_fills_no_batch(encoder, monkeypatch):
+    shapes = []
+    pooled = encoder.model.pooled
+    monkeypatch.setattr(encoder.model, "pooled", lambda ids: (shapes.append(tuple(ids.shape)), pooled(ids))[1])
+    encoder.vectors(["a" * 20])
+    encoder.vectors(["a" * 20, "b" * 20])
+    assert shapes[0][0] == 1
+    assert shapes[1][0] > 1
+    assert {width % 16 for _, width in shapes} == {0}
+
+
+def test_a_window_is_never_longer_than_the_model_reads(texts):
+    tokenizer = tokenizers.train(["def read(path): return path", "class Row: pass"], 280)
+    encoder = Encoder(Graphmer(GraphmerConfig(vocabulary=len(tokenizer), hidden=16, positions=20)), tokenizer)
+    assert np.isfinite(encoder.vectors(texts[:10], maximum_tokens=50)).all()
 
 
 @pytest.mark.parametrize("count", [1, 5, 64, 100])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 
 import numpy as np
 import pytest
 from acceptance.graphmer import link_baselines, link_data
 from acceptance.graphmer.dependency_data import imported
 from acceptance.graphmer.held_links import DEPTH, Held
+from acceptance.graphmer.masked import Masked
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -208,3 +210,11 @@ def test_the_rank_of_an_answer_is_filtered_and_pessimistic_about_its_end() -> No
     full = [(f"wrong{i}", 5.0) for i in range(DEPTH - 1)] + [("gold", 5.0)]
     assert rank(full) == (np.inf, np.inf)  # it could be anywhere below
     assert rank([("gold", 6.0), *full[:-1]]) == (1.0, 1.0)
+
+
+def test_what_is_copied_is_what_the_chain_shows_at_that_place_first() -> None:
+    ids, places = [2, 9, 9, 9, 3, 7, 8, 1, 1, 7, 6], [0, 0, 0, 0, 0, 1, 2, 1, 2, 1, 2]
+    leaf, text = {"ids": ids, "places": places, "at": 8}, {"ids": [2, 1, 9, 7, 7], "places": [0] * 5, "at": 1}
+    found = Masked([leaf, text], [8, 7], ["a", "b"], 60).copied(Counter({9: 1, 6: 2, 40: 7}))
+    assert [entry for entry, _ in found[0]] == ["6", "8", "9", "7", "40"]  # second places: 6 is commoner, then all
+    assert [entry for entry, _ in found[1]] == ["7", "9", "40", "6"]

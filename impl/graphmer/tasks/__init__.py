@@ -29,6 +29,8 @@ from graphmer.tasks.search import Pool, Search
 __all__ = ["Tasks", "fit"]
 
 FOLDER: Final = "tasks"
+_FIRST: Final = ("name_mentions", "search_pairs")
+_OTHERS: Final = ("link_examples", "dependency_files", "call_examples")
 
 
 def fit(encoder: Encoder, data: Mapping[str, Path], out: Path, profile: Mapping[str, Any]) -> None:
@@ -47,7 +49,8 @@ def fit(encoder: Encoder, data: Mapping[str, Path], out: Path, profile: Mapping[
     """
     asked: dict[str, Any] = {"threads": int(profile["threads"]), "seed": int(profile["seed"])}
     asked |= {name: profile.get(name) for name in ("link_examples", "search_examples", "name_examples")}
-    if asked["threads"] < 2 or profile.get("device", "cpu") != "cpu" or "link_examples" not in data:
+    both = any(name in data for name in _FIRST) and any(name in data for name in _OTHERS)
+    if asked["threads"] < 2 or profile.get("device", "cpu") != "cpu" or not both:
         _fit_first(encoder, data, out / FOLDER, asked)
         _fit_others(encoder, data, out / FOLDER, asked)
         return
