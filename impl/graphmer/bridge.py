@@ -102,8 +102,9 @@ class Bridge(Tasks):
             batch = self._batch(packed)
             at = torch.arange(rows, device=model.device) * width
             at[: len(chosen)] += torch.tensor([items[place]["at"] for place in chosen], device=model.device)
-            best = model.fill(model.encode(**batch), at, batch["input_ids"], batch["segments"]).topk(_TOP)
-            for place, ids, values in zip(chosen, best.indices.tolist(), best.values.tolist(), strict=False):
+            filled = model.fill(model.encode(**batch), at, batch["input_ids"], batch["segments"])
+            best = filled[: len(chosen)].topk(_TOP)
+            for place, ids, values in zip(chosen, best.indices.tolist(), best.values.tolist(), strict=True):
                 answers[place] = [(str(entry), value) for entry, value in zip(ids, values, strict=True)]
         return answers
 

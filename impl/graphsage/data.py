@@ -229,11 +229,9 @@ def _prepare(job: _Job) -> tuple[Store, list[_Row]]:
 
 def _rewritten(function: Function, seed: int) -> str | None:
     """The function in another way of writing; None where no operator can act on it."""
+    rng = random.Random(f"{seed} {function.record_id}")
     try:
-        return next(
-            (found for _, found in rewrites.versions(function.source, random.Random(f"{seed} {function.record_id}"))),
-            None,
-        )
+        return next((found for _, found in rewrites.versions(function.source, rng)), None)
     except (SyntaxError, ValueError, RecursionError):
         return None
 
