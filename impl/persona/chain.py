@@ -44,6 +44,7 @@ def train(config: Mapping[str, Any], data: Mapping[str, Path], out: Path) -> Non
     out = Path(out)
     torch.set_num_threads(settings.threads)
     torch.use_deterministic_algorithms(not torch.cuda.is_available())
+    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing reads it
     files = read(data)
     run = Chain(settings, files, out)
     run.all()

@@ -215,8 +215,10 @@ def adapters(settings: Settings, name: str) -> Any:
     """The low-rank adapters of a stage, as PEFT wants them described."""
     from peft import LoraConfig
 
+    from persona.folded import FoldedLinear
+
     options = {"reward": settings.reward.lora, "ppo": settings.reinforce.lora}.get(name, settings.sft.lora)
-    return LoraConfig(
+    described = LoraConfig(
         task_type="SEQ_CLS" if name == "reward" else "CAUSAL_LM",
         r=options.rank,
         lora_alpha=options.alpha,
@@ -225,6 +227,8 @@ def adapters(settings: Settings, name: str) -> Any:
         modules_to_save=["score"] if name == "reward" else None,
         bias="none",
     )
+    described._register_custom_module({torch.nn.Linear: FoldedLinear})
+    return described
 
 
 def save_adapters(model: Any, name: str, out: Path) -> None:
