@@ -68,6 +68,7 @@ class Chain:
     def __init__(self, settings: Settings, files: Mapping[str, Rows], out: Path) -> None:
         self.settings, self.files, self.out = settings, files, out
         self.logs: list[dict[str, Any]] = []
+        self._made: dict[tuple[str, float, float], Rows] = {}
         out.mkdir(parents=True, exist_ok=True)
         self.tokenizer = self._tokenizer()
 
@@ -104,7 +105,8 @@ class Chain:
     def sft(self, name: str, pairing: str) -> None:
         """Adapters on the base, with the persona that `pairing` says in the prompt."""
         set_seed(self.settings.seed)
-        train = self._disguised("train", self.settings.sft.disguised)
+        options = self.settings.sft
+        train = self._disguised("train", options.disguised, options.loosened)
         sides = {"train": train, "dev": self.files["dev"]}
         model, log = sft.train(self._below(), self.tokenizer, sides, self.settings, name, pairing, self.out)
         self._done(name, model, log)
@@ -121,7 +123,8 @@ class Chain:
         """Adapters on the SFT policy, by the reward of what it says."""
         set_seed(self.settings.seed)
         scorer = self._scorer()
-        rows = self._disguised("train", self.settings.sft.disguised)
+        options = self.settings.sft
+        rows = self._disguised("train", options.disguised, options.loosened)
         model, log = ppo.train(self._below("sft"), scorer, self.tokenizer, rows, self.settings, self.out)
         self._done("ppo", model, log)
 
@@ -146,9 +149,14 @@ class Chain:
         spoken = [render((), row["dialogue"], row["response"]) for row in rows]
         return chatter, tokens.masked(self.tokenizer, spoken, disguise.values(rows))
 
-    def _disguised(self, name: str, share: float) -> Rows:
-        known = disguise.values(self.files["train"])
-        return disguise.loosened(disguise.disguised(self.files[name], known, share, self.settings.seed))
+    def _disguised(self, name: str, share: float, said: float = 0.0) -> Rows:
+        """Rows of a file with other words for values, and loosened; made once, for several stages take the same."""
+        made = name, share, said
+        if made not in self._made:
+            known = disguise.values(self.files["train"])
+            found = disguise.disguised(self.files[name], known, share, self.settings.seed)
+            self._made[made] = disguise.loosened(found, said)
+        return self._made[made]
 
     def _done(self, name: str, model: Any, log: dict[str, Any]) -> None:
         policy.save_adapters(model, name, self.out)

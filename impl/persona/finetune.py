@@ -97,10 +97,13 @@ class Arm:
     def nll(self, rows: Examples) -> list[tuple[float, int]]:
         """Negative log-likelihood and number of the learnt pieces of each row, by the whole model as it is."""
         self.model.eval()
-        found: list[tuple[float, int]] = []
-        for low in range(0, len(rows), 64):
-            sums, counts = tokens.likelihoods(self.model, padded(rows[low : low + 64]))
-            found += zip((-sums).tolist(), counts.tolist(), strict=True)
+        found = [(0.0, 0)] * len(rows)
+        order = sorted(range(len(rows)), key=lambda place: len(rows[place]["input_ids"]))  # little is filled up
+        for low in range(0, len(order), 64):
+            chosen = order[low : low + 64]
+            sums, counts = tokens.likelihoods(self.model, padded([rows[place] for place in chosen]))
+            for place, total, count in zip(chosen, sums.tolist(), counts.tolist(), strict=True):
+                found[place] = (-total, count)
         return found
 
     def usage(self) -> dict[str, int]:
