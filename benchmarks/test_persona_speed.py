@@ -38,3 +38,26 @@ def test_attention_that_learns(benchmark, way, length):
         return q.grad
 
     assert benchmark(update).abs().sum() > 0
+
+
+@pytest.mark.parametrize("way", ["folded", "beside"])
+def test_a_layer_with_adapters_that_learns(benchmark, way, monkeypatch):
+    """Adapters of rank 64 on a layer of 128 to 384, 24 rows of 133 places: in its weight, and as PEFT has them."""
+    from peft import LoraConfig, get_peft_model
+
+    from persona import folded
+
+    torch.manual_seed(0)
+    options = LoraConfig(r=64, lora_alpha=64, target_modules=["0"])
+    options._register_custom_module({torch.nn.Linear: folded.FoldedLinear})
+    model = get_peft_model(torch.nn.Sequential(torch.nn.Linear(128, 384)), options)
+    x = torch.randn(ROWS * 133, 128).requires_grad_()
+    monkeypatch.setattr(folded, "folds", lambda *sizes: way == "folded")
+
+    def update():
+        x.grad = None
+        with torch.autocast("cpu", torch.bfloat16):
+            model(x).float().square().sum().backward()
+        return x.grad
+
+    assert benchmark(update).abs().sum() > 0
