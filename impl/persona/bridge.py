@@ -17,7 +17,7 @@ import torch
 from persona import prepare, reward, tokens
 from persona.errors import PersonaError
 from persona.finetune import Comparison
-from persona.policy import Folder, Policy
+from persona.policy import Folder, Policy, unread
 
 __all__ = ["Bridge", "load"]
 
@@ -118,9 +118,7 @@ class Bridge:
     def _asked(self, item: Item, stage: str) -> tuple[Sequence[str], Sequence[str]]:
         if not item["dialogue"]:
             raise PersonaError("an item needs a dialogue of at least one turn to answer to")
-        pairing = self.folder.settings.pairing
-        blind = stage == "blind" or (pairing == "blind" and stage in ("sft", "ppo"))
-        return () if blind else item["persona"], item["dialogue"]
+        return () if unread(stage, self.folder.settings) else item["persona"], item["dialogue"]
 
     def _policy(self, stage: str) -> Policy:
         if stage not in self._policies:

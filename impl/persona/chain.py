@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from transformers import set_seed
 
-from persona import disguise, policy, ppo, prepare, pretrain, reward, sft, stage, tokens
+from persona import calibration, disguise, policy, ppo, prepare, pretrain, reward, sft, stage, tokens
 from persona.config import SCRATCH, Settings
 from persona.errors import PersonaError
 from persona.format import DIALOGUE, PERSONA, RESPONSE, render
@@ -68,7 +68,7 @@ class Chain:
     def __init__(self, settings: Settings, files: Mapping[str, Rows], out: Path) -> None:
         self.settings, self.files, self.out = settings, files, out
         self.logs: list[dict[str, Any]] = []
-        self._made: dict[tuple[str, float, float], Rows] = {}
+        self._made: dict[tuple[str, float], Rows] = {}
         out.mkdir(parents=True, exist_ok=True)
         self.tokenizer = self._tokenizer()
 
@@ -105,8 +105,7 @@ class Chain:
     def sft(self, name: str, pairing: str) -> None:
         """Adapters on the base, with the persona that `pairing` says in the prompt."""
         set_seed(self.settings.seed)
-        options = self.settings.sft
-        train = self._disguised("train", options.disguised, options.loosened)
+        train = self._disguised("train", self.settings.sft.disguised)
         sides = {"train": train, "dev": self.files["dev"]}
         model, log = sft.train(self._below(), self.tokenizer, sides, self.settings, name, pairing, self.out)
         self._done(name, model, log)
@@ -123,18 +122,31 @@ class Chain:
         """Adapters on the SFT policy, by the reward of what it says."""
         set_seed(self.settings.seed)
         scorer = self._scorer()
-        options = self.settings.sft
-        rows = self._disguised("train", options.disguised, options.loosened)
+        rows = self._disguised("train", self.settings.sft.disguised)
         model, log = ppo.train(self._below("sft"), scorer, self.tokenizer, rows, self.settings, self.out)
         self._done("ppo", model, log)
 
     def finish(self) -> None:
         """Write what the bridge reads, and drop what only a killed run would need."""
-        about = {"settings": asdict(self.settings), "stages": self.logs}
+        about = {"settings": asdict(self.settings), "stages": self.logs, "temperatures": self.temperatures()}
         beside = self.out / f"{policy.ABOUT}.partial"
         beside.write_text(json.dumps(about, indent=1), encoding="utf-8")
         os.replace(beside, self.out / policy.ABOUT)
         shutil.rmtree(self.out / "checkpoints", ignore_errors=True)
+
+    def temperatures(self) -> dict[str, float]:
+        """Policy -> what its logits are divided by, as suits the dev split."""
+        rows, settings = self.files["dev"], self.settings
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        found = {}
+        for name in (log["name"] for log in self.logs if log["name"] not in ("pretrain", "reward")):
+            below = [policy.PARENTS[name]] if name in policy.PARENTS else []
+            unread = policy.unread(name, settings)
+            asked = [(() if unread else row["persona"], row["dialogue"]) for row in rows]
+            examples = tokens.examples(self.tokenizer, asked, [row["response"] for row in rows])
+            cut = [{key: ids[-settings.model.context :] for key, ids in one.items()} for one in examples]
+            found[name] = calibration.temperature(self._below(*below, name).to(device), cut)
+        return found
 
     def _dialogues(self) -> tuple[Examples, Examples]:
         """Chatter, with things that are told before a question in the section of the persona; rows without theirs.
@@ -149,13 +161,13 @@ class Chain:
         spoken = [render((), row["dialogue"], row["response"]) for row in rows]
         return chatter, tokens.masked(self.tokenizer, spoken, disguise.values(rows))
 
-    def _disguised(self, name: str, share: float, said: float = 0.0) -> Rows:
+    def _disguised(self, name: str, share: float) -> Rows:
         """Rows of a file with other words for values, and loosened; made once, for several stages take the same."""
-        made = name, share, said
+        made = name, share
         if made not in self._made:
             known = disguise.values(self.files["train"])
             found = disguise.disguised(self.files[name], known, share, self.settings.seed)
-            self._made[made] = disguise.loosened(found, said)
+            self._made[made] = disguise.loosened(found)
         return self._made[made]
 
     def _done(self, name: str, model: Any, log: dict[str, Any]) -> None:

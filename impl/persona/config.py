@@ -72,7 +72,6 @@ class Sft:
     warmup_share: float = 0.05
     evaluations: int = 2
     disguised: float = 0.75  # share of rows with other words in the place of values
-    loosened: float = 0.4  # share of rows whose speaker has small words more or less
     lora: Lora = field(default_factory=lambda: Lora(64, 64))
 
 

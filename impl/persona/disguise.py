@@ -44,28 +44,21 @@ def disguised(rows: Rows, known: Collection[str], share: float, seed: int) -> li
     return found
 
 
-def loosened(rows: Rows, said: float = 0.0, world: World = WORLD) -> list[dict[str, Any]]:
-    """The rows with what the speaker reads loosened: small words more or less, in both personas of a twin the same.
+def loosened(rows: Rows, world: World = WORLD) -> list[dict[str, Any]]:
+    """The rows with what the speaker reads loosened: small words more or less, in both personas of a twin the same."""
 
-    Of a share `said` of rows what the speaker says is loosened, too: who has only ever heard a reply put in a few ways
-    is all but certain of every word of it, and lost where it is put in another.
-    """
-
-    def loose(row: Row, sentences: Sequence[str], of: str = "") -> list[str]:
-        draws = [random.Random(f"{row['record_id']}{of} {place}") for place in range(len(sentences))]
+    def loose(row: Row, sentences: Sequence[str]) -> list[str]:
+        draws = [random.Random(f"{row['record_id']} {place}") for place in range(len(sentences))]
         return [world.loosened(each, draw) for each, draw in zip(sentences, draws, strict=True)]
 
     found = []
     for row in rows:
-        turns = list(row["dialogue"])
-        turns[::2] = loose(row, turns)[::2]
+        partner = loose(row, row["dialogue"])[::2]
+        turns = [partner[place // 2] if place % 2 == 0 else turn for place, turn in enumerate(row["dialogue"])]
         if "personas" in row:
             read = {"personas": [loose(row, persona) for persona in row["personas"]]}
         else:
             read = {"persona": loose(row, row["persona"])}
-        if "response" in row and random.Random(f"{row['record_id']} said").random() < said:
-            own = loose(row, [*turns[1::2], row["response"]], " says")
-            turns[1::2], read["response"] = own[:-1], own[-1]
         found.append({**row, **read, "dialogue": turns})
     return found
 

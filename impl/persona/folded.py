@@ -1,9 +1,9 @@
 """Low-rank adapters that are added to the weight before it is used, where that is less work than using them apart.
 
-x (W + s B A)^T is x W^T + s (x A^T) B^T. For n places, a weight of in x out and adapters of rank r, a pass forward and
-back takes n (2 in out + 3 r (in + out)) products apart - W learns nothing, but what x was has to be known - and
-3 (n + r) in out folded. A rank of half the width, which a small model needs, is work for two layers apart and for one
-folded; a rank of 16 on a width of 576 stays apart.
+x (W + s B A)^T is x W^T + s (x A^T) B^T. Forward, back to x and back to A and B, n places take
+n (2 in out + 3 r (in + out)) products apart, with a weight of in x out and adapters of rank r, and 3 (n + r) in out
+folded. With a rank of half the width, which a small model needs, that is five to three; a rank of 16 on a width of 576
+stays apart.
 """
 
 from __future__ import annotations

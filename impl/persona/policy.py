@@ -33,6 +33,11 @@ BASE: Final = "base"
 _CHUNK = 64  # items of a forward pass
 
 
+def unread(stage: str, settings: Settings) -> bool:
+    """Whether a stage was trained without a persona: then it is asked without one."""
+    return stage == "blind" or (settings.pairing == "blind" and stage in ("sft", "ppo"))
+
+
 class Folder:
     """The folder of a trained chain."""
 
@@ -62,7 +67,8 @@ class Folder:
 
     def policy(self, stage: str) -> Policy:
         """The language model of a stage. PersonaError for a stage that was not trained."""
-        return Policy(self.merged(stage).to(self.device), self.tokenizer, self.settings.model.context)
+        calibrated = float(self.about.get("temperatures", {}).get(stage, 1.0))
+        return Policy(self.merged(stage).to(self.device), self.tokenizer, self.settings.model.context, calibrated)
 
     def merged(self, stage: str) -> Any:
         """The base with the adapters of a stage, and of those below it, merged."""
@@ -134,10 +140,14 @@ def classifier(model: Any, tokenizer: Any) -> Any:
 
 
 class Policy:
-    """A language model that answers; greedy, so that the same question has the same answer."""
+    """A language model that answers; greedy, so that the same question has the same answer.
 
-    def __init__(self, model: Any, tokenizer: Any, context: int) -> None:
+    How likely it finds what others say is told at a `temperature`, see `persona.calibration`.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, context: int, temperature: float = 1.0) -> None:
         self.model, self.tokenizer, self.context = model.eval(), tokenizer, context
+        self.temperature = temperature
         self.device = next(model.parameters()).device
 
     @torch.inference_mode()
@@ -185,7 +195,7 @@ class Policy:
             chosen = order[low : low + _CHUNK]
             cut = [{key: ids[-self.context :] for key, ids in examples[place].items()} for place in chosen]
             batch = {key: value.to(self.device) for key, value in tokens.padded(cut).items()}
-            sums, counts = tokens.likelihoods(self.model, batch)
+            sums, counts = tokens.likelihoods(self.model, batch, self.temperature)
             for place, total, count in zip(chosen, sums.tolist(), counts.tolist(), strict=True):
                 found[place] = (total, count)
         return found

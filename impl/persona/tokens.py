@@ -224,11 +224,19 @@ def log_likelihood(logits: Any, labels: Any) -> tuple[Any, Any]:
     return (foretold(logits[:, :-1], wanted.clamp(min=0)) * there).sum(1), there.sum(1)
 
 
-def likelihoods(model: Any, batch: Mapping[str, Any]) -> tuple[Any, Any]:
-    """The same of a batch as `padded` gives it, under a model, which is asked for no logits before the first label."""
+def likelihoods(model: Any, batch: Mapping[str, Any], temperature: float = 1.0) -> tuple[Any, Any]:
+    """The same of a batch as `padded` gives it, under a model whose logits are divided by `temperature`."""
+    logits, labels = foretelling(model, batch)
+    return log_likelihood(logits / temperature, labels)
+
+
+def foretelling(model: Any, batch: Mapping[str, Any]) -> tuple[Any, Any]:
+    """(N, R, V) logits and (N, R) labels of the last R places, of which all learnt pieces but a first one are foretold.
+
+    The model is asked for no logits before the first label.
+    """
     width = batch["labels"].shape[1]
     first = int((batch["labels"] != IGNORED).any(0).int().argmax())
     kept = width - max(0, first - 1)  # what foretells a piece stands before it
     found = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], logits_to_keep=kept)
-    # a model that does not know the wish gives all of them
-    return log_likelihood(found.logits[:, -kept:], batch["labels"][:, -kept:])
+    return found.logits[:, -kept:], batch["labels"][:, -kept:]  # a model that does not know the wish gives all of them
