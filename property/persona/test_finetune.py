@@ -54,6 +54,15 @@ def test_learnt_places_are_found_in_order():
     assert int(places[1, 0]) == 0
 
 
+def test_a_row_costs_what_it_costs_alone_at_its_place(model, examples):
+    one = arm("full", model, examples, PLAN)
+    rows = [examples[place] for place in (5, 0, 9, 3)]
+    assert len({len(row["input_ids"]) for row in rows}) > 1
+    for (nll, count), row in zip(one.nll(rows), rows, strict=True):
+        ((alone, number),) = one.nll([row])
+        assert (nll, count) == (pytest.approx(alone, rel=1e-4), number)
+
+
 @pytest.mark.parametrize("name", ARMS)
 def test_every_arm_learns_and_covers_all_rows_in_an_epoch(model, examples, name):
     one = arm(name, model, examples, PLAN)
