@@ -30,11 +30,14 @@ HUB: Final = "hub"
 PARENTS: Final[Mapping[str, str]] = {"ppo": "sft", "reward": "sft"}
 """Stage -> the stage whose adapters its own were trained upon; of the others, the base."""
 BASE: Final = "base"
+CALIBRATED: Final = ("sft", "ppo")
+"""Stages whose likelihoods are told at the temperature that suits SFT: reinforcement is given none of its own, in which
+what it did to the likelihoods would not show. Base and controls are told as they are."""
 _CHUNK = 64  # items of a forward pass
 
 
 def unread(stage: str, settings: Settings) -> bool:
-    """Whether a stage was trained without a persona: then it is asked without one."""
+    """Whether a stage is asked without a persona: what SFT taught without one, and what stands upon it."""
     return stage == "blind" or (settings.pairing == "blind" and stage in ("sft", "ppo"))
 
 
@@ -57,6 +60,11 @@ class Folder:
         self.tokenizer = tokenizer(self.path, self.settings)
 
     @property
+    def temperature(self) -> float:
+        """What logits of the policies in CALIBRATED are divided by; 1 in a folder that is older than the number."""
+        return float(self.about.get("temperature", 1.0))
+
+    @property
     def stages(self) -> list[str]:
         """What was trained, in order."""
         return [row["name"] for row in self.about["stages"]]
@@ -67,7 +75,7 @@ class Folder:
 
     def policy(self, stage: str) -> Policy:
         """The language model of a stage. PersonaError for a stage that was not trained."""
-        calibrated = float(self.about.get("temperatures", {}).get(stage, 1.0))
+        calibrated = self.temperature if stage in CALIBRATED else 1.0
         return Policy(self.merged(stage).to(self.device), self.tokenizer, self.settings.model.context, calibrated)
 
     def merged(self, stage: str) -> Any:

@@ -227,13 +227,13 @@ def log_likelihood(logits: Any, labels: Any) -> tuple[Any, Any]:
 def likelihoods(model: Any, batch: Mapping[str, Any], temperature: float = 1.0) -> tuple[Any, Any]:
     """The same of a batch as `padded` gives it, under a model whose logits are divided by `temperature`."""
     logits, labels = foretelling(model, batch)
-    return log_likelihood(logits / temperature, labels)
+    return log_likelihood(logits if temperature == 1.0 else logits.float() / temperature, labels)
 
 
 def foretelling(model: Any, batch: Mapping[str, Any]) -> tuple[Any, Any]:
-    """(N, R, V) logits and (N, R) labels of the last R places, of which all learnt pieces but a first one are foretold.
+    """(N, R, V) logits and (N, R) labels of the last R places, each of which foretells the label after it.
 
-    The model is asked for no logits before the first label.
+    The model is asked for no logits before the first learnt piece but one.
     """
     width = batch["labels"].shape[1]
     first = int((batch["labels"] != IGNORED).any(0).int().argmax())

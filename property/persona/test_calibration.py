@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,8 +16,12 @@ pytest.importorskip("transformers")
 from persona import calibration, tokens  # noqa: E402
 from persona.bridge import load  # noqa: E402
 from persona.calibration import TEMPERATURES, temperature  # noqa: E402
+from persona.chain import Chain  # noqa: E402
+from persona.config import Settings  # noqa: E402
+from persona.errors import PersonaError  # noqa: E402
 from persona.policy import ABOUT, Policy  # noqa: E402
 from persona.tokens import IGNORED  # noqa: E402
+from property.persona.conftest import PROFILE  # noqa: E402
 
 
 class Sure(torch.nn.Module):
@@ -41,11 +47,6 @@ def test_by_hand(margin, right):
     assert abs(math.log2(found / wanted)) <= 0.05 + 1e-6  # the nearest of those that are tried
 
 
-def test_what_is_not_learnt_costs_nothing():
-    silent = {"input_ids": [1, 3], "labels": [IGNORED, IGNORED]}
-    assert temperature(Sure(4.0), [*[example(2)] * 3, example(3), *[silent] * 50]) == TEMPERATURES[29]  # 3.73
-
-
 def test_cost_by_hand():
     """ln 2 of two alike; ln(1 + e^-2) at a temperature of 1/2 where the margin is 1."""
     costs = calibration.spent(torch.tensor([[0.0, 0.0], [1.0, 0.0]]), torch.tensor([0, 0]))
@@ -53,30 +54,49 @@ def test_cost_by_hand():
     assert len(costs) == len(TEMPERATURES)
 
 
-def test_a_chain_keeps_one_for_each_policy_and_answers_do_not_hang_on_it(trained, rows):
-    told = json.loads((trained / ABOUT).read_text())
-    assert set(told["temperatures"]) == {"sft", "ppo"}
-    assert set(told["temperatures"].values()) <= set(TEMPERATURES)
-    bridge = load(trained)
-    items = [{name: row[name] for name in ("persona", "dialogue", "response")} for row in rows["dev"]]
-    policy = bridge._policy("sft")
-    asked = [(item["persona"], item["dialogue"], item["response"]) for item in items]
-    hot = Policy(policy.model, policy.tokenizer, policy.context, temperature=2.0)
-    assert hot.replies([one[:2] for one in asked]) == policy.replies([one[:2] for one in asked])
+def test_a_loss_that_is_no_number_is_refused():
+    with pytest.raises(PersonaError, match="no number"):
+        temperature(Sure(math.nan), [example(2)])
+
+
+@pytest.mark.parametrize("pairing", ["own", "blind"])
+def test_it_is_fitted_on_sft_and_the_dev_split_as_sft_is_asked(trained, rows, tmp_path, pairing):
+    """By another way: the whole logits of every dev row by itself. Reinforcement gets the same; a base gets none."""
+    settings = Settings.read({**PROFILE, "pairing": pairing})
+    chain = Chain(settings, rows, Path(shutil.copytree(trained, tmp_path / "chain")))
+    found = chain.temperature()
+    model = load(trained).folder.merged("sft").eval()
+    costs = [0.0] * len(TEMPERATURES)
+    for row in rows["dev"]:
+        asked = [(row["persona"] if pairing == "own" else (), row["dialogue"])]
+        batch = tokens.padded(tokens.examples(chain.tokenizer, asked, [row["response"]]))
+        with torch.inference_mode():
+            logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+        for place, each in enumerate(TEMPERATURES):
+            costs[place] -= float(tokens.log_likelihood(logits / each, batch["labels"])[0])
+    assert found == TEMPERATURES[costs.index(min(costs))]
+    kept = json.loads((trained / ABOUT).read_text())["temperature"]
+    if pairing == "own":
+        assert kept == found
+    policies = {stage: load(trained)._policy(stage).temperature for stage in ("base", "sft", "ppo")}
+    assert policies == {"base": 1.0, "sft": kept, "ppo": kept}
+
+
+def test_likelihoods_are_told_at_it(trained, rows):
+    policy = load(trained)._policy("sft")
+    asked = [(row["persona"], row["dialogue"], row["response"]) for row in rows["dev"]]
     batch = tokens.padded(tokens.examples(policy.tokenizer, [one[:2] for one in asked], [one[2] for one in asked]))
     with torch.inference_mode():
         logits = policy.model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
-    for degree, one in ((told["temperatures"]["sft"], policy), (2.0, hot)):
+    for degree in (1.0, 0.5, 2.0):
+        told = Policy(policy.model, policy.tokenizer, policy.context, degree).likelihoods(asked)
         wanted = tokens.log_likelihood(logits / degree, batch["labels"])[0]
-        assert [total for total, _ in one.likelihoods(asked)] == pytest.approx(wanted.tolist(), rel=1e-4)
+        assert [total for total, _ in told] == pytest.approx(wanted.tolist(), rel=1e-4)
 
 
 def test_a_folder_that_tells_of_none_has_one(trained, tmp_path):
-    import shutil
-
     out = shutil.copytree(trained, tmp_path / "older")
     told = json.loads((out / ABOUT).read_text())
-    del told["temperatures"]
+    del told["temperature"]
     (out / ABOUT).write_text(json.dumps(told))
     assert load(out)._policy("ppo").temperature == 1.0
-    assert load(trained)._policy("ppo").temperature == json.loads((trained / ABOUT).read_text())["temperatures"]["ppo"]

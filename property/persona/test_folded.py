@@ -26,12 +26,13 @@ class Two(torch.nn.Module):
         return self.second(self.first(x).relu())
 
 
-def adapted(own: bool, dropout: float = 0.0, alpha: int = 12):
+def adapted(own: bool, layers: torch.dtype = torch.float32, **more):
+    """Two layers with adapters; `own` ones are folded."""
     torch.manual_seed(0)
-    options = LoraConfig(r=RANK, lora_alpha=alpha, lora_dropout=dropout, target_modules=["first", "second"])
+    options = LoraConfig(r=RANK, lora_alpha=12, target_modules=["first", "second"], **more)
     if own:
         options._register_custom_module({torch.nn.Linear: folded.FoldedLinear})
-    model = get_peft_model(Two(), options)
+    model = get_peft_model(Two().to(layers), options)
     for name, parameter in model.named_parameters():
         if ".lora_B." in name:
             torch.nn.init.normal_(parameter)  # zeros at first: nothing would be told apart
@@ -82,9 +83,57 @@ def test_merged_it_says_the_same(x):
     torch.testing.assert_close(model.merge_and_unload()(x), before, rtol=1e-5, atol=1e-5)
 
 
+def test_what_is_in_the_weight_already_is_not_added_again(x, count):
+    model = adapted(True)
+    before = model(x)
+    assert len(count) == 2
+    model.merge_adapter()
+    torch.testing.assert_close(model(x), before, rtol=1e-5, atol=1e-5)
+    assert len(count) == 2
+
+
+def test_several_adapters_are_used_as_peft_uses_them(x, count):
+    found = []
+    for own in (True, False):
+        model = adapted(own)
+        torch.manual_seed(1)
+        model.add_adapter("more", model.peft_config["default"])
+        for name, parameter in model.named_parameters():
+            if ".lora_B.more" in name:
+                torch.nn.init.normal_(parameter)
+        model.base_model.set_adapter(["default", "more"])
+        found.append(model(x))
+    torch.testing.assert_close(*found)
+    assert not count
+
+
+def test_adapters_with_a_bias_are_used_as_peft_uses_them(x, count):
+    ours, peft = adapted(True, lora_bias=True), adapted(False, lora_bias=True)
+    for model in (ours, peft):
+        for name, parameter in model.named_parameters():
+            if ".lora_B." in name and name.endswith("bias"):
+                torch.nn.init.ones_(parameter)
+    torch.testing.assert_close(ours(x), peft(x))
+    assert not count
+
+
+def test_adapters_in_full_precision_are_not_added_to_a_layer_in_half_of_it(x, count):
+    ours, peft = (adapted(own, layers=torch.bfloat16) for own in (True, False))
+    torch.testing.assert_close(ours(x.bfloat16()), peft(x.bfloat16()))
+    assert not count
+
+
+def test_under_autocast_it_differs_by_rounding(x, count):
+    with torch.autocast("cpu", torch.bfloat16):
+        ours, peft = adapted(True)(x), adapted(False)(x)
+    assert len(count) == 2
+    exact = adapted(False)(x)
+    assert float((ours - peft).abs().mean()) < 0.02 * float(exact.abs().mean())
+
+
 def test_dropout_of_what_adapters_see_cannot_be_folded(x, count):
-    model = adapted(True, dropout=0.5).eval()
-    torch.testing.assert_close(model(x), adapted(False, dropout=0.5).eval()(x))
+    model = adapted(True, lora_dropout=0.5).eval()
+    torch.testing.assert_close(model(x), adapted(False, lora_dropout=0.5).eval()(x))
     assert not count
 
 
