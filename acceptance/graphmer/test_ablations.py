@@ -38,15 +38,16 @@ class Found:
 
 
 @pytest.fixture(scope="session")
-def search(pairs):
-    """Docstrings of the dev distributions, and the functions that they describe."""
-    rows = {row["target"]: row for row in pairs.rows("dev_pairs.jsonl") if row["kind"] == "docstring"}
-    return Found([row["query"] for row in rows.values()], list(rows))
+def search(functions, tables):
+    """Docstrings of distributions that training is handed nothing of, and the functions that they describe."""
+    rows = list({row["passage"]: row for row in functions.rows("test.jsonl")}.values())
+    chosen = random.Random(0).sample(rows, min(len(rows), tables("masked")["items"] // 2))
+    return Found([row["query"] for row in chosen], [row["passage"] for row in chosen])
 
 
 @dataclass(frozen=True)
 class Tails:
-    """(head, relation) of the dev side with one tail each, among all entities there."""
+    """(head, relation) of unseen distributions with one tail each, among all entities there."""
 
     items: list[dict[str, str]]
     entities: list[list[str]]
@@ -57,10 +58,10 @@ class Tails:
 
 
 @pytest.fixture(scope="session")
-def tails(fact_data, dev_heads, tables):
-    types = {row["name"]: row["type"] for row in fact_data.rows("dev_entities.jsonl")}
-    texts = {item["head"]: item["text"] for item in dev_heads.items}
-    facts = [row for row in fact_data.rows("dev_triples.jsonl") if row["tail"] in types and texts[row["head"]]]
+def tails(unseen, tables):
+    types = {row["name"]: row["type"] for row in unseen.rows("test_entities.jsonl")}
+    texts = {item["head"]: item["text"] for item in Heads.of(unseen, "test").items}
+    facts = [row for row in unseen.rows("test_triples.jsonl") if row["tail"] in types and texts[row["head"]]]
     known: dict[tuple[str, str], list[str]] = {}
     for row in facts:
         known.setdefault((row["head"], row["relation"]), []).append(row["tail"])
@@ -102,40 +103,48 @@ def test_the_attention_bias_helps_hidden_leaves(judge, encoder, unseen, tables):
 
 
 @pytest.mark.requirement("graphmer/ablation.bias_search")
-def test_the_attention_bias_helps_search(judge, encoder, search, pairs):
+def test_the_attention_bias_helps_search(judge, encoder, search, search_pool):
     judge.seeds(
-        variants(encoder), search.ask, gold=search.gold, baselines=without(search.ask, bias=False), datasets=[pairs]
+        variants(encoder),
+        search.ask,
+        gold=search.gold,
+        baselines=without(search.ask, bias=False),
+        datasets=[search_pool],
     )
 
 
 @pytest.mark.requirement("graphmer/ablation.leaves")
-def test_leaves_help_search(judge, encoder, search, pairs):
+def test_leaves_help_search(judge, encoder, search, search_pool):
     judge.seeds(
-        variants(encoder), search.ask, gold=search.gold, baselines=without(search.ask, leaves=False), datasets=[pairs]
+        variants(encoder),
+        search.ask,
+        gold=search.gold,
+        baselines=without(search.ask, leaves=False),
+        datasets=[search_pool],
     )
 
 
 @pytest.mark.requirement("graphmer/ablation.mnm")
-def test_hidden_leaves_help_search(judge, encoder, search, pairs):
+def test_hidden_leaves_help_search(judge, encoder, search, search_pool):
     judge.seeds(
         variants(encoder), search.ask, gold=search.gold, baselines=without(search.ask, mnm_weight=0.0),
-        datasets=[pairs],
+        datasets=[search_pool],
     )  # fmt: skip
 
 
 @pytest.mark.requirement("graphmer/ablation.mnm_links")
-def test_hidden_leaves_help_tails(judge, encoder, tails, fact_data):
+def test_hidden_leaves_help_tails(judge, encoder, tails, unseen):
     judge.seeds(
         variants(encoder), tails.ask, gold=tails.gold, baselines=without(tails.ask, mnm_weight=0.0),
-        datasets=[fact_data],
+        datasets=[unseen],
     )  # fmt: skip
 
 
 @pytest.mark.requirement("graphmer/ablation.negatives")
-def test_constrained_negatives_help_tails(judge, encoder, tails, fact_data):
+def test_constrained_negatives_help_tails(judge, encoder, tails, unseen):
     judge.seeds(
         variants(encoder), tails.ask, gold=tails.gold, baselines=without(tails.ask, constrained_negatives=False),
-        datasets=[fact_data],
+        datasets=[unseen],
     )  # fmt: skip
 
 
