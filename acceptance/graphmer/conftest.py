@@ -265,6 +265,11 @@ def unseen(dataset: Callable[..., Dataset], tables: sides.Tables) -> Dataset:
 
 
 @pytest.fixture(scope="session")
+def unseen_heads(unseen: Dataset) -> Heads:
+    return Heads.of(unseen, "test")
+
+
+@pytest.fixture(scope="session")
 def chains(graphmer: Subject, heads: Heads) -> Predictions:
     """Every chain that the training side is cut into, decoded, by head."""
     return graphmer.predictions("chains", heads.items)

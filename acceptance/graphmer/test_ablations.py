@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from acceptance.graphmer import learning, masked
-from acceptance.graphmer.conftest import Heads
 
 SEEDS = (0, 1, 2)
 
@@ -38,11 +37,10 @@ class Found:
 
 
 @pytest.fixture(scope="session")
-def search(functions, tables):
+def search(functions):
     """Docstrings of distributions that training is handed nothing of, and the functions that they describe."""
-    rows = list({row["passage"]: row for row in functions.rows("test.jsonl")}.values())
-    chosen = random.Random(0).sample(rows, min(len(rows), tables("masked")["items"] // 2))
-    return Found([row["query"] for row in chosen], [row["passage"] for row in chosen])
+    rows = {row["passage"]: row for row in functions.rows("test.jsonl")}
+    return Found([row["query"] for row in rows.values()], list(rows))
 
 
 @dataclass(frozen=True)
@@ -58,9 +56,9 @@ class Tails:
 
 
 @pytest.fixture(scope="session")
-def tails(unseen, tables):
+def tails(unseen, unseen_heads, tables):
     types = {row["name"]: row["type"] for row in unseen.rows("test_entities.jsonl")}
-    texts = {item["head"]: item["text"] for item in Heads.of(unseen, "test").items}
+    texts = {item["head"]: item["text"] for item in unseen_heads.items}
     facts = [row for row in unseen.rows("test_triples.jsonl") if row["tail"] in types and texts[row["head"]]]
     known: dict[tuple[str, str], list[str]] = {}
     for row in facts:
@@ -88,10 +86,10 @@ def without(ask, **changes):
 
 
 @pytest.mark.requirement("graphmer/ablation.bias")
-def test_the_attention_bias_helps_hidden_leaves(judge, encoder, unseen, tables):
+def test_the_attention_bias_helps_hidden_leaves(judge, encoder, unseen, unseen_heads, tables):
     """Every variant has the same tokenizer: it is learnt from the same texts."""
     count = tables("masked")["items"]
-    asked = masked.questions(Heads.of(unseen, "test"), encoder.artifact.folder, encoder.profile, "mnm", count)
+    asked = masked.questions(unseen_heads, encoder.artifact.folder, encoder.profile, "mnm", count)
 
     def ask(variant):
         return variant.predictions("fill", asked.items)

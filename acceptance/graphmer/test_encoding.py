@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from acceptance.graphmer import masked
-from acceptance.graphmer.conftest import Heads
 from corpus import ontology
 from corpus.triples import Provenance, Triple
 from corpus.validation import OUTSIDE, Node, Validator
@@ -58,10 +57,10 @@ def test_planted_violations_cost_more(judge, graphmer):
     judge(found.map(lambda x: {"first": x[0::2], "second": x[1::2]}, items=clean))
 
 
-def asked(graphmer, heads, unseen, table, kind):
+def asked(graphmer, heads, unseen, unseen_heads, table, kind):
     """The subject's answers to questions of the unseen side; beside them gold, frequent entries, and copies."""
     folder, profile = graphmer.artifact.folder, graphmer.profile
-    found = masked.questions(Heads.of(unseen, "test"), folder, profile, kind, table["items"])
+    found = masked.questions(unseen_heads, folder, profile, kind, table["items"])
     counts = masked.counts(heads, folder, profile, kind)
     cheap = {"unigram": found.unigram(counts), "copy": found.copied(counts)}
     beside = {"gold": found.gold, "groups": found.heads, "baselines": cheap, "datasets": [unseen]}
@@ -69,13 +68,13 @@ def asked(graphmer, heads, unseen, table, kind):
 
 
 @pytest.fixture(scope="session")
-def tokens_asked(graphmer, heads, unseen, tables):
-    return asked(graphmer, heads, unseen, tables("masked"), "mlm")
+def tokens_asked(graphmer, heads, unseen, unseen_heads, tables):
+    return asked(graphmer, heads, unseen, unseen_heads, tables("masked"), "mlm")
 
 
 @pytest.fixture(scope="session")
-def leaves_asked(graphmer, heads, unseen, tables):
-    return asked(graphmer, heads, unseen, tables("masked"), "mnm")
+def leaves_asked(graphmer, heads, unseen, unseen_heads, tables):
+    return asked(graphmer, heads, unseen, unseen_heads, tables("masked"), "mnm")
 
 
 @pytest.mark.requirement("graphmer/mlm.accuracy", "graphmer/mlm.mrr", "graphmer/mlm.hits10")

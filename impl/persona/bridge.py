@@ -109,9 +109,8 @@ class Bridge:
             for path in (train, dev):
                 rows = prepare.read(Path(path), "persona", "dialogue", "response")
                 asked = [(row["persona"], row["dialogue"]) for row in rows]
-                found = tokens.examples(tokenizer, asked, [row["response"] for row in rows])
-                context = settings.model.context
-                sides.append([{name: ids[-context:] for name, ids in one.items()} for one in found])
+                responses = [row["response"] for row in rows]
+                sides.append(tokens.examples(tokenizer, asked, responses, settings.model.context))
             self._comparisons[key] = Comparison(self.folder.base, *sides, settings.finetune, seed)
         return self._comparisons[key]
 

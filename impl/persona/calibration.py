@@ -31,9 +31,8 @@ def temperature(model: Any, examples: Sequence[Mapping[str, list[int]]], batch: 
     model.eval()
     device = next(model.parameters()).device
     costs = [0.0] * len(TEMPERATURES)
-    order = sorted(examples, key=lambda one: len(one["input_ids"]))
-    for low in range(0, len(order), batch):
-        padded = tokens.padded(order[low : low + batch])
+    for chosen in tokens.alike([one["input_ids"] for one in examples], batch):
+        padded = tokens.padded([examples[place] for place in chosen])
         logits, labels = tokens.foretelling(model, {name: value.to(device) for name, value in padded.items()})
         there = labels[:, 1:] != IGNORED
         more = spent(logits[:, :-1][there].float(), labels[:, 1:][there])

@@ -44,7 +44,7 @@ def train(config: Mapping[str, Any], data: Mapping[str, Path], out: Path) -> Non
     out = Path(out)
     torch.set_num_threads(settings.threads)
     torch.use_deterministic_algorithms(not torch.cuda.is_available())
-    torch.utils.deterministic.fill_uninitialized_memory = False  # 7 % of an update of SFT
+    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing reads it; 7 % of an update of SFT
     files = read(data)
     run = Chain(settings, files, out)
     run.all()
@@ -136,13 +136,13 @@ class Chain:
 
     def temperature(self) -> float:
         """What the logits of SFT are divided by, as suits the dev split."""
-        rows, context = self.files["dev"], self.settings.model.context
-        unread = policy.unread("sft", self.settings)
+        rows, settings = self.files["dev"], self.settings
+        unread = policy.unread("sft", settings)
         asked = [(() if unread else row["persona"], row["dialogue"]) for row in rows]
-        examples = tokens.examples(self.tokenizer, asked, [row["response"] for row in rows])
-        cut = [{key: ids[-context:] for key, ids in one.items()} for one in examples]
+        responses = [row["response"] for row in rows]
+        examples = tokens.examples(self.tokenizer, asked, responses, settings.model.context)
         model = self._below("sft").to("cuda" if torch.cuda.is_available() else "cpu")
-        return calibration.temperature(model, cut, self.settings.sft.batch)
+        return calibration.temperature(model, examples, settings.sft.batch)
 
     def _dialogues(self) -> tuple[Examples, Examples]:
         """Chatter, with things that are told before a question in the section of the persona; rows without theirs.

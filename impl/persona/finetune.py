@@ -98,9 +98,7 @@ class Arm:
         """Negative log-likelihood and number of the learnt pieces of each row, by the whole model as it is."""
         self.model.eval()
         found = [(0.0, 0)] * len(rows)
-        order = sorted(range(len(rows)), key=lambda place: len(rows[place]["input_ids"]))  # little is filled up
-        for low in range(0, len(order), 64):
-            chosen = order[low : low + 64]
+        for chosen in tokens.alike([row["input_ids"] for row in rows]):
             sums, counts = tokens.likelihoods(self.model, padded([rows[place] for place in chosen]))
             for place, total, count in zip(chosen, sums.tolist(), counts.tolist(), strict=True):
                 found[place] = (-total, count)
@@ -212,9 +210,7 @@ class CachedArm(LoraArm):
 def frozen_states(body: Any, rows: Examples, frozen: int) -> list[Tensor]:
     """(T, D) what the first `frozen` layers make of each row."""
     found: list[Tensor] = [torch.empty(0)] * len(rows)
-    order = sorted(range(len(rows)), key=lambda place: len(rows[place]["input_ids"]))
-    for low in range(0, len(order), 64):
-        chosen = order[low : low + 64]
+    for chosen in tokens.alike([row["input_ids"] for row in rows]):
         ids = padded([rows[place] for place in chosen])["input_ids"]
         hidden = body.embed_tokens(ids)
         embedded, seen = rotary(body, hidden), sight(body, ids)

@@ -30,15 +30,16 @@ HUB: Final = "hub"
 PARENTS: Final[Mapping[str, str]] = {"ppo": "sft", "reward": "sft"}
 """Stage -> the stage whose adapters its own were trained upon; of the others, the base."""
 BASE: Final = "base"
-CALIBRATED: Final = ("sft", "ppo")
-"""Stages whose likelihoods are told at the temperature that suits SFT: reinforcement is given none of its own, in which
-what it did to the likelihoods would not show. Base and controls are told as they are."""
-_CHUNK = 64  # items of a forward pass
+TAUGHT: Final = ("sft", "ppo")
+"""SFT, and what reinforcement made of it: read as the profile's pairing says, and asked at SFT's temperature.
+
+Reinforcement is given no temperature of its own, in which what it did to the likelihoods would not show.
+"""
 
 
 def unread(stage: str, settings: Settings) -> bool:
-    """Whether a stage is asked without a persona: what SFT taught without one, and what stands upon it."""
-    return stage == "blind" or (settings.pairing == "blind" and stage in ("sft", "ppo"))
+    """Whether a stage is asked without a persona."""
+    return stage == "blind" or (settings.pairing == "blind" and stage in TAUGHT)
 
 
 class Folder:
@@ -61,7 +62,7 @@ class Folder:
 
     @property
     def temperature(self) -> float:
-        """What logits of the policies in CALIBRATED are divided by; 1 in a folder that is older than the number."""
+        """What logits of the stages in TAUGHT are divided by; 1 in a folder that is older than the number."""
         return float(self.about.get("temperature", 1.0))
 
     @property
@@ -75,7 +76,7 @@ class Folder:
 
     def policy(self, stage: str) -> Policy:
         """The language model of a stage. PersonaError for a stage that was not trained."""
-        calibrated = self.temperature if stage in CALIBRATED else 1.0
+        calibrated = self.temperature if stage in TAUGHT else 1.0
         return Policy(self.merged(stage).to(self.device), self.tokenizer, self.settings.model.context, calibrated)
 
     def merged(self, stage: str) -> Any:
@@ -163,9 +164,7 @@ class Policy:
         """The response to each (persona, dialogue), at most `longest` pieces."""
         ids = [one[-(self.context - longest) :] for one in tokens.prompts(self.tokenizer, rows)]
         found = [""] * len(ids)
-        order = sorted(range(len(ids)), key=lambda place: len(ids[place]))
-        for low in range(0, len(order), _CHUNK):
-            chosen = order[low : low + _CHUNK]
+        for chosen in tokens.alike(ids):
             batch, mask = left_padded([ids[place] for place in chosen], self.tokenizer.pad_token_id)
             output = self.model.generate(
                 input_ids=batch.to(self.device),
@@ -197,12 +196,10 @@ class Policy:
         """Sum of the log-probabilities of each response, its end included, and the number of its pieces."""
         rows = [(persona, dialogue) for persona, dialogue, _ in items]
         found: list[tuple[float, int]] = [(0.0, 0)] * len(items)
-        examples = tokens.examples(self.tokenizer, rows, [response for _, _, response in items])
-        order = sorted(range(len(items)), key=lambda place: len(examples[place]["input_ids"]))
-        for low in range(0, len(order), _CHUNK):
-            chosen = order[low : low + _CHUNK]
-            cut = [{key: ids[-self.context :] for key, ids in examples[place].items()} for place in chosen]
-            batch = {key: value.to(self.device) for key, value in tokens.padded(cut).items()}
+        examples = tokens.examples(self.tokenizer, rows, [response for _, _, response in items], self.context)
+        for chosen in tokens.alike([one["input_ids"] for one in examples]):
+            padded = tokens.padded([examples[place] for place in chosen])
+            batch = {key: value.to(self.device) for key, value in padded.items()}
             sums, counts = tokens.likelihoods(self.model, batch, self.temperature)
             for place, total, count in zip(chosen, sums.tolist(), counts.tolist(), strict=True):
                 found[place] = (total, count)

@@ -32,14 +32,14 @@ def dataset(tokenizer: Any, twins: Rows, context: int) -> Any:
             chosen.append(twin["responses"][side])
             rejected.append(twin["responses"][1 - side])
     asked = [row for _, row in rows]
-    better, worse = (tokens.examples(tokenizer, asked, responses) for responses in (chosen, rejected))
+    better, worse = (tokens.examples(tokenizer, asked, responses, context) for responses in (chosen, rejected))
     return Dataset.from_list(
         [
             {
                 "record_id": record,
-                "length": min(context, max(len(one["input_ids"]), len(other["input_ids"]))),  # like ones share a batch
-                "chosen_ids": one["input_ids"][-context:],
-                "rejected_ids": other["input_ids"][-context:],
+                "length": max(len(one["input_ids"]), len(other["input_ids"])),  # like ones share a batch
+                "chosen_ids": one["input_ids"],
+                "rejected_ids": other["input_ids"],
             }
             for (record, _), one, other in zip(rows, better, worse, strict=True)
         ]
@@ -85,14 +85,11 @@ def train(
 @torch.inference_mode()
 def scores(scorer: Any, tokenizer: Any, items: Sequence[tuple[Sequence[str], Sequence[str], str]]) -> list[float]:
     """The reward of each (persona, dialogue, response)."""
-    examples = tokens.examples(tokenizer, [one[:2] for one in items], [one[2] for one in items])
     context = scorer.config.max_position_embeddings
+    examples = tokens.examples(tokenizer, [one[:2] for one in items], [one[2] for one in items], context)
     found = [0.0] * len(items)
-    order = sorted(range(len(items)), key=lambda place: len(examples[place]["input_ids"]))
-    for low in range(0, len(order), 64):
-        chosen = order[low : low + 64]
-        cut = [{key: ids[-context:] for key, ids in examples[place].items()} for place in chosen]
-        batch = tokens.padded(cut, tokenizer.pad_token_id)
+    for chosen in tokens.alike([one["input_ids"] for one in examples]):
+        batch = tokens.padded([examples[place] for place in chosen], tokenizer.pad_token_id)
         device = scorer.device
         logits = scorer(
             input_ids=batch["input_ids"].to(device), attention_mask=batch["attention_mask"].to(device)

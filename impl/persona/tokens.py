@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -112,11 +112,21 @@ def completions(tokenizer: Any, responses: Sequence[str]) -> list[list[int]]:
 
 
 def examples(
-    tokenizer: Any, rows: Sequence[tuple[Sequence[str], Sequence[str]]], responses: Sequence[str]
+    tokenizer: Any,
+    rows: Sequence[tuple[Sequence[str], Sequence[str]]],
+    responses: Sequence[str],
+    context: int | None = None,
 ) -> list[dict[str, list[int]]]:
-    """`input_ids` and `labels` of each (persona, dialogue) and response: only the response and its end are learnt."""
+    """`input_ids` and `labels` of each (persona, dialogue) and response: only the response and its end are learnt.
+
+    Of one that is longer than `context` the last pieces.
+    """
+    last = slice(-context if context else None, None)
     pairs = zip(prompts(tokenizer, rows), completions(tokenizer, responses), strict=True)
-    return [{"input_ids": before + after, "labels": [IGNORED] * len(before) + after} for before, after in pairs]
+    return [
+        {"input_ids": (before + after)[last], "labels": ([IGNORED] * len(before) + after)[last]}
+        for before, after in pairs
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +198,12 @@ def _about(text: str, offsets: Sequence[tuple[int, int]], kind: Sequence[int], s
         if kind[place] == _REPLY:  # a piece is looked for where the one before it stands
             found[place - 1] = own[place] if kind[place - 1] == _REPLY else next(replies, IGNORED)
     return found
+
+
+def alike(rows: Sequence[Sized], size: int = 64) -> Iterator[list[int]]:
+    """Places of rows of like length, `size` at a time: little is filled up."""
+    order = sorted(range(len(rows)), key=lambda place: len(rows[place]))
+    return (order[low : low + size] for low in range(0, len(order), size))
 
 
 def padded(examples: Sequence[Mapping[str, Any]], padding: int = 0) -> dict[str, Any]:

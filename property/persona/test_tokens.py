@@ -99,6 +99,21 @@ def test_padding_takes_no_part(tokenizer):
     assert batch["labels"].tolist() == [[-100, 6, 7], [8, -100, -100]]
 
 
+def test_of_what_is_too_long_the_last_pieces_stay(tokenizer):
+    asked = [(["i have an owl."], ["hi.", "hello.", "any pet?"]), ([], ["hi."])]
+    whole = tokens.examples(tokenizer, asked, ["an owl.", "hi."])
+    cut = tokens.examples(tokenizer, asked, ["an owl.", "hi."], 7)
+    assert [len(one["input_ids"]) for one in cut] == [7, 7]
+    for one, other in zip(cut, whole, strict=True):
+        assert one == {name: ids[-7:] for name, ids in other.items()}
+    assert tokens.examples(tokenizer, asked, ["an owl.", "hi."], 1000) == whole
+
+
+def test_like_lengths_are_together_and_each_place_comes_once():
+    rows = ["aaa", "a", "aaaa", "aa", ""]
+    assert list(tokens.alike(rows, 2)) == [[4, 1], [3, 0], [2]]
+
+
 def test_a_uniform_model_gives_the_logarithm_of_the_vocabulary():
     import math
 
