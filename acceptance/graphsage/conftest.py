@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from acceptance import jsonl, sides
 from acceptance.graphsage import places, programs
 from assay.session import Session
 from assay.subject import Dataset, Predictions, Subject
-from corpus import defects, problems
+from corpus import defects, distributions, problems
+from corpus.functions import functions as functions_in
 from corpus.processes import pool
 
 NEARLY_ARTEFACTS = ("boolean", "missing_return")
@@ -40,6 +42,20 @@ def _build_pairs(out: Path, functions: str, seed: int, side: str, limit: int) ->
     random.Random(seed).shuffle(rows)
     made = defects.pairs(rows[: limit + limit // 4], seed=seed)[:limit]  # not every function takes a defect
     jsonl.write(out / f"{side}.jsonl", (asdict(pair) for pair in made))
+
+
+def build_seen(out: Path, files: Mapping[str, Sequence[str]], seed: int, pairs: int) -> None:
+    """Original and mutant of at most so many functions of each distribution, out of its files in the order named."""
+    with pool(2) as two:
+        jobs = [two.submit(_pairs_of, name, read, seed, pairs) for name, read in files.items()]
+        jsonl.write(out / "pairs.jsonl", (asdict(pair) for job in jobs for pair in job.result()))
+
+
+def _pairs_of(name: str, files: Sequence[str], seed: int, most: int) -> list[defects.Pair]:
+    (found,) = distributions.find([name])
+    chosen = replace(found, files=tuple(found.root / file for file in files))
+    rows = list(itertools.islice(functions_in(chosen), 2 * most))  # not every function takes a defect
+    return defects.pairs(rows, seed=seed)[:most]
 
 
 def build_ngram_scores(out: Path, learnt: str, pairs: str) -> None:
@@ -96,7 +112,7 @@ def build_attribute_bayes(out: Path, functions: str, imports: str) -> None:
 
 @dataclass(frozen=True)
 class Defects:
-    """Held-out pairs as items: original, mutant, original, mutant, ..."""
+    """Pairs as items: original, mutant, original, mutant, ..."""
 
     rows: Sequence[Mapping[str, Any]]
 
@@ -179,6 +195,23 @@ class DataSets:
         return self._dataset(
             name, build_defects, sources={}, tables=["defects"],
             functions=str(self.functions.folder), seed=self._tables("defects")["seed"], limits=limits,
+        )  # fmt: skip
+
+    def seen(self) -> Dataset:
+        """pairs.jsonl: a few of each of many distributions, for what nothing was learnt for."""
+        table = self._tables("seen")
+        names = [*(name for side in self._tables("corpus").values() for name in side), *table["beside"]]
+        read: dict[str, list[str]] = {}
+        sources: dict[str, Path] = {}
+        for found in distributions.find(names):
+            files = random.Random(f"{table['seed']} {found.name}").sample(
+                found.files, min(table["files"], len(found.files))
+            )
+            read[found.name] = [found.relative(file) for file in files]
+            sources |= {f"{found.name}/{found.relative(file)}": file for file in files}
+        return self._dataset(
+            "seen", build_seen, sources=sources, tables=["corpus", "seen"],
+            files=read, seed=table["seed"], pairs=table["pairs"],
         )  # fmt: skip
 
     def ngram_defects(self) -> dict[str, list[float]]:
@@ -301,6 +334,16 @@ def ask(graphsage: Subject) -> Callable[..., Predictions]:
 @pytest.fixture(scope="session")
 def defect_data(made: DataSets) -> Dataset:
     return made.defects()
+
+
+@pytest.fixture(scope="session")
+def seen_data(made: DataSets) -> Dataset:
+    return made.seen()
+
+
+@pytest.fixture(scope="session")
+def seen_defects(seen_data: Dataset) -> Defects:
+    return Defects(seen_data.rows("pairs.jsonl"))
 
 
 @pytest.fixture(scope="session")

