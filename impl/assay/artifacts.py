@@ -42,8 +42,15 @@ class Store:
     def has(self, kind: str, key: str) -> bool:
         return (self.path(kind, key) / RECORD).is_file()
 
-    def build(self, kind: str, key: str, builder: Callable[[Path], Any], **about: Any) -> Path:
-        """The folder of that key; `builder(folder)` fills it first if need be.
+    def build(
+        self,
+        kind: str,
+        key: str,
+        builder: Callable[[Path], Any],
+        fresh: Callable[[Path], bool] = lambda folder: True,
+        **about: Any,
+    ) -> Path:
+        """The folder of that key; `builder(folder)` fills it first if need be, anew where it is no longer `fresh`.
 
         The unfinished folder keeps its name between attempts, so that a builder that leaves checkpoints there
         can resume. Other processes wait for the one that builds.
@@ -52,13 +59,13 @@ class Store:
             SubjectError: when a finished folder was changed after it was built.
         """
         final = self.path(kind, key)
-        if self.has(kind, key):
+        if self.has(kind, key) and fresh(final):
             return final
         from filelock import FileLock
 
         final.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(final.with_suffix(".lock")):
-            if self.has(kind, key):
+            if self.has(kind, key) and fresh(final):
                 return final
             working = final.with_suffix(".building")
             working.mkdir(exist_ok=True)

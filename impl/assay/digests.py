@@ -192,10 +192,14 @@ class Code:
         if name.endswith(" (version)"):
             return _version(name.removesuffix(" (version)"))
         path = self.find(name)
-        if path is None and name.endswith(".py"):
+        if path is None:
             candidates = [root.parent / name for root in self.roots] + [root / name for root in self.roots]
             path = next((p for p in candidates if p.is_file()), None)
-        return None if path is None else self._read(path)[0]
+        return None if path is None else self.of_file(path)
+
+    def of_file(self, path: Path) -> str:
+        """The digest of a file: of what it says where it is Python, else of its bytes."""
+        return self._read(path)[0]
 
     def find(self, module: str) -> Path | None:
         """The file of a module under the roots, or None."""
@@ -223,8 +227,10 @@ class Code:
         known = self._cache.get(key)
         if isinstance(known, list) and len(known) == 5 and known[:3] == stamp:
             return known[3], known[4]
-        source = path.read_bytes()
-        digest, imports = of_source(source), sorted(_imports(source))
+        digest, imports = of_file(path), []
+        if path.suffix == ".py":
+            source = path.read_bytes()
+            digest, imports = of_source(source), sorted(_imports(source))
         if time.time() - max(stat.st_mtime, stat.st_ctime) > RACY_S:
             self._cache[key] = [*stamp, digest, imports]
             self._dirty = True
@@ -264,7 +270,8 @@ def _beside(file: Path, label: PurePosixPath, module: str) -> tuple[Path, PurePo
 
 
 def _imports(source: str | bytes) -> set[str]:
-    """What the source imports, as `dots:module:name`: statements at any depth, import_module("..."), `__all__`."""
+    """What the source imports, as `dots:module:name`: statements at any depth, import_module("..."), `__all__`,
+    `pytest_plugins`."""
     tree = _parse(source)
     if tree is None:
         return set()
@@ -274,12 +281,24 @@ def _imports(source: str | bytes) -> set[str]:
             found |= {f":{alias.name}:" for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             found |= {f"{'.' * node.level}:{node.module or ''}:{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Call) and _name_of(node.func) in ("import_module", "__import__"):
-            found |= {f":{name}:" for name in _strings(node.args[:1]) if not name.startswith(".")}
+        elif isinstance(node, ast.Call) and _name_of(node.func) in ("import_module", "__import__", "run_module"):
+            found |= {_called(name, _strings(node.args[1:2])) for name in _strings(node.args[:1])}
         elif isinstance(node, ast.Assign) and [_name_of(t) for t in node.targets] == ["__all__"]:
             # a star import loads the submodules named here
             found |= {f".::{name}" for name in _strings(getattr(node.value, "elts", []))}
+        elif isinstance(node, ast.Assign) and [_name_of(t) for t in node.targets] == ["pytest_plugins"]:
+            found |= {f":{name}:" for name in _strings(getattr(node.value, "elts", [node.value]))}
     return found
+
+
+def _called(name: str, package: Sequence[str]) -> str:
+    """What import_module(name, package) imports; a package that is no plain text is taken for the module's own."""
+    bare = name.lstrip(".")
+    dots = len(name) - len(bare)
+    if dots and package:
+        parts = package[0].split(".")
+        return f":{'.'.join([*parts[: max(0, len(parts) - (dots - 1))], bare])}:"
+    return f"{'.' * dots}:{bare}:"
 
 
 def _name_of(node: ast.expr) -> str:

@@ -10,11 +10,14 @@ import csv
 import heapq
 import json
 import re
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from assay.evidence import CheckResult
 
@@ -25,8 +28,16 @@ NEAR = 0.05
 """The same for near-duplicates, which boilerplate produces by itself."""
 
 SHORTEST = 16
-"""Characters from which on a text is long enough that a repetition is no accident."""
+"""Characters from which on a text, or the numbers and words of a record together, are no accident when repeated."""
 
+LONGEST = 200
+"""Characters up to which a text may be a field of a record; longer ones are texts."""
+
+READABLE = (".jsonl", ".json", ".csv", ".tsv", ".txt", ".npy", ".npz")
+"""Kinds of files whose rows are looked at."""
+
+_VECTOR = 4  # numbers from which on a vector is no accident
+_BESIDE = 8  # numbers that a row of training may hold beside those of an item, wherever they stand
 _WORD = re.compile(r"\w+")
 _SHINGLE = 5
 _SKETCH = 4
@@ -34,62 +45,120 @@ _SKETCH = 4
 
 @dataclass
 class Seen:
-    """What stands in training data: digests of its texts and vectors, sketches of its texts, values by field."""
+    """What stands in training data: digests and sketches of its texts, its numbers, its records, values by field."""
 
     exact: set[bytes] = field(default_factory=set)
     near: set[bytes] = field(default_factory=set)
     fields: dict[str, set[str]] = field(default_factory=dict)
+    numbers: list[array[float]] = field(default_factory=list)
+    """Of each row the numbers in it, one after the other, and each list of numbers in it by itself."""
+    records: list[dict[str, str]] = field(default_factory=list)
+    """Of each row that is a mapping its short fields, as texts."""
+    unread: list[str] = field(default_factory=list)
+    """Names of the files that could not be read for it."""
+    _windows: dict[int, set[bytes]] = field(default_factory=dict, repr=False)
+    _projections: dict[tuple[str, ...], set[bytes]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, rows: Iterable[Any]) -> Seen:
-        """Of rows as JSON has them: mappings, lists, texts."""
+        """Of rows as JSON and CSV have them: mappings, lists, texts, arrays."""
         seen = cls()
         for row in rows:
+            for text in _texts(row):
+                words = _words(text)
+                seen.exact.add(_digest(text, words))
+                seen.near.update(_sketch(words))
+            seen.numbers += [array("d", one) for one in _vectors(row)]
+            if isinstance(row, Mapping):
+                seen.records.append(_record(row))
             for name, value in row.items() if isinstance(row, Mapping) else [("", row)]:
-                for one in _values(value):
-                    words = _words(one)
-                    seen.exact.add(_digest(one, words))
-                    seen.near.update(_sketch(words))
-                if isinstance(value, str) and len(value) <= 200:
+                if isinstance(value, str) and len(value) <= LONGEST:
                     seen.fields.setdefault(str(name), set()).add(value)
         return seen
 
+    def text(self, text: str) -> bool:
+        """Whether the text stands in the data, case and punctuation aside."""
+        return _digest(text, _words(text)) in self.exact
+
+    def vector(self, numbers: Sequence[float]) -> bool:
+        """Whether the numbers stand in a row, one after the other, with at most a few before or behind them."""
+        length = len(numbers)
+        if length not in self._windows:
+            found = self._windows[length] = set()
+            for row in self.numbers:
+                beside = len(row) - length
+                starts = range(beside + 1) if beside <= _BESIDE else (0, beside)
+                found.update(_bits(row[start : start + length]) for start in starts if beside >= 0)
+        return _bits(numbers) in self._windows[length]
+
+    def record(self, record: Mapping[str, str]) -> bool:
+        """Whether a row has all these fields with these values."""
+        names = tuple(sorted(record))
+        if names not in self._projections:
+            rows = (row for row in self.records if row.keys() >= record.keys())
+            self._projections[names] = {_digest_of([row[name] for name in names]) for row in rows}
+        return _digest_of([record[name] for name in names]) in self._projections[names]
+
+    def item(self, item: Any) -> bool | None:
+        """Whether an item stands in the data; None where it says too little for a repetition to be no accident."""
+        if (text := max(_texts(item), key=len, default=None)) is not None:
+            return self.text(text)
+        vectors = [one for one in _vectors(item) if len(one) >= _VECTOR or _size(map(_written, one)) >= SHORTEST]
+        if any(map(self.vector, vectors)):
+            return True
+        record = _record(item) if isinstance(item, Mapping) else {}
+        if _size(record.values()) >= SHORTEST:
+            return self.record(record)
+        return False if vectors else None
+
 
 def rows(path: Path) -> list[Any] | None:
-    """The rows of a .jsonl, .json or .csv file; None for what cannot be read as such."""
+    """The rows of a .jsonl, .json, .csv, .tsv, .txt, .npy or .npz file; None for what cannot be read as such."""
     try:
-        if path.suffix == ".jsonl":
-            return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        if path.suffix == ".json":
-            table = json.loads(path.read_text(encoding="utf-8"))
-            return table if isinstance(table, list) else [table]
-        if path.suffix == ".csv":
-            with path.open(encoding="utf-8", newline="") as file:
-                return list(csv.DictReader(file))
-    except (OSError, ValueError, csv.Error):
+        match path.suffix:
+            case ".jsonl":
+                return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+            case ".json":
+                table = json.loads(path.read_text(encoding="utf-8"))
+                return table if isinstance(table, list) else [table]
+            case ".csv" | ".tsv":
+                with path.open(encoding="utf-8", newline="") as file:
+                    return list(csv.DictReader(file, delimiter="," if path.suffix == ".csv" else "\t"))
+            case ".txt":
+                return path.read_text(encoding="utf-8").splitlines()
+            case ".npy":
+                return list(np.load(path, allow_pickle=False))
+            case ".npz":
+                with np.load(path, allow_pickle=False) as arrays:
+                    return [row for name in arrays.files if arrays[name].ndim for row in arrays[name]]
+    except (OSError, ValueError, csv.Error, EOFError):
         return None
     return None
 
 
 def duplicates(items: Sequence[Any], seen: Seen) -> list[CheckResult]:
     """Items that stand in the training data: exact-duplicates (words, case and punctuation aside), near-duplicates."""
-    texts = [max((one for one in _values(item)), key=_length, default=None) for item in items]
-    given = [one for one in texts if one is not None]
-    if not given:
-        return []
-    words = [_words(one) for one in given]
-    exact = [one for one, each in zip(given, words, strict=True) if _digest(one, each) in seen.exact]
-    share = len(exact) / len(items)
-    detail = (
+    found = [seen.item(item) for item in items]
+    exact = [item for item, one in zip(items, found, strict=True) if one]
+    told = (
         f"{len(exact):,} of {len(items):,} items stand in the training data word for word, e.g. {str(exact[:1])[:80]}"
     )
-    checks = [CheckResult(name="exact-duplicates", ok=share <= EXACT, detail=detail if exact else "")]
-    if any(isinstance(one, str) for one in given):
-        near = sum(bool(sketch) and sketch <= seen.near for sketch in map(_sketch, words))
-        share = near / len(items)
+    if not exact:
+        told = _unexamined(sum(one is None for one in found), len(items), seen.unread)
+    checks = [CheckResult(name="exact-duplicates", ok=len(exact) <= EXACT * len(items), detail=told)]
+    texts = [one for one in (max(_texts(item), key=len, default=None) for item in items) if one is not None]
+    if texts:
+        near = sum(bool(sketch) and sketch <= seen.near for sketch in map(_sketch, map(_words, texts)))
         detail = f"{near:,} of {len(items):,} items are in the training data nearly word for word"
-        checks.append(CheckResult(name="near-duplicates", ok=share <= NEAR, detail=detail if near else ""))
+        checks.append(CheckResult(name="near-duplicates", ok=near <= NEAR * len(items), detail=detail if near else ""))
     return checks
+
+
+def _unexamined(unknown: int, total: int, unread: Sequence[str]) -> str:
+    """What a reader of "no duplicates" has to know; empty where everything was looked at."""
+    short = f"{unknown:,} of {total:,} items say too little to be recognised" if unknown * 2 > total else ""
+    files = f"{', '.join(unread)} cannot be read for it" if unread else ""
+    return f"not examined: {'; '.join(filter(None, (short, files)))}" if short or files else ""
 
 
 def shared_groups(groups: Sequence[Any], seen: Seen) -> CheckResult | None:
@@ -122,34 +191,100 @@ def giveaway(queries: Sequence[str], positives: Sequence[str], limit: float = 0.
     return CheckResult(name="overlap", ok=len(inside) <= limit * len(pairs), detail=detail if inside else "")
 
 
-def _values(value: Any) -> Iterator[Any]:
-    """Texts and vectors in a value that are long enough to be recognised."""
+def _plain(value: Any) -> Any:
+    """What an array or one of its numbers holds; anything else as it is."""
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Texts in a value that are long enough to be recognised; a number that a table holds as a text is none."""
+    value = _plain(value)
     if isinstance(value, str):
-        if len(value) >= SHORTEST:
+        if len(value) >= SHORTEST and _number(value) is None:
             yield value
     elif isinstance(value, Mapping):
         for one in value.values():
-            yield from _values(one)
+            yield from _texts(one)
     elif isinstance(value, list | tuple):
-        if len(value) >= 4 and all(isinstance(one, int | float) and not isinstance(one, bool) for one in value):
-            yield tuple(float(one) for one in value)
-        elif not all(isinstance(one, int | float) for one in value):
-            for one in value:
-                yield from _values(one)
+        for one in value:
+            if not isinstance(one, int | float):
+                yield from _texts(one)
 
 
-def _length(value: Any) -> int:
-    return len(value)
+def _vectors(value: Any) -> list[list[float]]:
+    """All numbers in a value, in order, and those of each list of numbers in it."""
+    parts: list[list[float]] = []
+
+    def collect(value: Any) -> list[float]:
+        value = _plain(value)
+        if isinstance(value, Mapping | list | tuple):
+            inside = value.values() if isinstance(value, Mapping) else value
+            own = [number for one in inside for number in collect(one)]
+            if isinstance(value, list | tuple) and len(own) == len(value) > 1:
+                parts.append(own)
+            return own
+        number = _number(value)
+        return [] if number is None else [number]
+
+    whole = collect(value)
+    return parts if whole in parts or not whole else [whole, *parts]
 
 
-def _words(value: Any) -> list[str]:
-    """Lower-case words of a text; none of anything else."""
-    return _WORD.findall(value.lower()) if isinstance(value, str) else []
+def _number(value: Any) -> float | None:
+    """A number, or what a table holds of one as a text."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except OverflowError:
+            return None
+    if isinstance(value, str) and value[-1:].isdigit():
+        try:
+            return float(value)
+        except ValueError:
+            return None
+    return None
 
 
-def _digest(value: Any, words: Sequence[str]) -> bytes:
-    text = " ".join(words) or value if isinstance(value, str) else repr(value)
-    return blake2b(text.encode(errors="replace"), digest_size=8).digest()
+def _record(row: Mapping[str, Any]) -> dict[str, str]:
+    """The short fields of a row, as texts: numbers alike however they are kept."""
+    found: dict[str, str] = {}
+    for name, value in row.items():
+        one = _plain(value)
+        number = _number(one)
+        if number is not None:
+            found[str(name)] = _written(number)
+        elif isinstance(one, bool) or (isinstance(one, str) and len(one) <= LONGEST):
+            found[str(name)] = str(one)
+    return found
+
+
+def _written(number: float) -> str:
+    """A whole number in full, any other in six digits: a float of half the size is the same."""
+    return f"{number:.0f}" if number.is_integer() else f"{number:.6g}"
+
+
+def _size(texts: Iterable[str]) -> int:
+    return sum(map(len, texts))
+
+
+def _bits(numbers: Sequence[float]) -> bytes:
+    """Whole numbers in full, others as floats of half the size."""
+    exact = np.asarray(numbers, dtype=np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = np.where(exact == np.round(exact), exact, exact.astype(np.float32))
+    return blake2b(found.tobytes(), digest_size=8).digest()
+
+
+def _digest_of(texts: Sequence[str]) -> bytes:
+    return blake2b("\0".join(texts).encode(errors="replace"), digest_size=8).digest()
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.lower())
+
+
+def _digest(text: str, words: Sequence[str]) -> bytes:
+    return _digest_of([" ".join(words) or text])
 
 
 def _sketch(words: Sequence[str]) -> set[bytes]:

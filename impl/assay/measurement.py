@@ -6,7 +6,7 @@ Gold lives here and in the acceptance test, in the parent process. Nothing here 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,8 @@ class Judge:
         found["checks"] = (*found.get("checks", ()), *read, *checks)
         found["details"] = {**found.get("details", {}), **(details or {})}
         entry = observed.method if isinstance(observed, Predictions | Timings) and artifact is None else ""
-        evidence = self._evidence(subject, artifact, [*subject.datasets, *datasets], found, entry)
+        files = observed.read if isinstance(observed, Predictions | Timings) else {}
+        evidence = self._evidence(subject, artifact, [*subject.datasets, *datasets], found, entry, files)
         verdict = self.session.record(self.spec, self.requirement, evidence)
         self._fail_unless_passed(verdict)
         return verdict
@@ -155,15 +156,50 @@ class Judge:
         Seeds and groups are crossed random effects: the interval speaks of the way of training, on new items.
         """
         self._expects("predictions", "outputs")
-        options = self.requirement.options
         if self.session.smoke:
             variants = variants[:1]
         observed = [ask(variant) for variant in variants]
-        checks = [check for one in observed for check in self._doubts(one, gold)]
+        first = observed[0]
+        units = list(range(len(first.items))) if groups is None else list(groups)
+        checks = _once(check for one in observed for check in self._doubts(one, gold, groups))
         distinct = {one.artifact.weights for one in observed if one.artifact}
         if len(distinct) < len(observed):
             detail = f"{len(observed)} seeds gave {len(distinct)} different weights: the seed has no effect"
             checks.append(CheckResult(name="seeds-differ", ok=False, detail=detail))
+        found = {
+            "value": None,
+            "n": len(first.items),
+            "groups": len(set(units)),
+            "seeds": tuple(one.artifact.seed for one in observed if one.artifact),
+            "checks": tuple(checks),
+            "details": {"weights": sorted(distinct), **(details or {})},
+        }
+        if all(check.ok for check in checks if check.name in ("length", "finite")):
+            try:
+                found |= self._seeded(variants, observed, gold, groups, units, baselines, checks)
+            except MetricError:
+                if all(check.ok for check in checks):
+                    raise  # else the checks say why there is no number
+        files = {name: digest for one in observed for name, digest in one.read.items()}
+        evidence = self._evidence(
+            first.subject, first.artifact, [*first.subject.datasets, *datasets], found, files=files
+        )
+        verdict = self.session.record(self.spec, self.requirement, evidence)
+        self._fail_unless_passed(verdict)
+        return verdict
+
+    def _seeded(
+        self,
+        variants: Sequence[Subject],
+        observed: Sequence[Predictions],
+        gold: Any,
+        groups: Sequence[Any] | None,
+        units: Sequence[Any],
+        baselines: Mapping[str, Callable[[Subject], Predictions]],
+        checks: Sequence[CheckResult],
+    ) -> dict[str, Any]:
+        """The value over seeds and its company; weights of before training are asked for by the first seed alone."""
+        options = self.requirement.options
         runs = [one.values for one in observed]
         compared = {}
         for name, control in baselines.items():
@@ -176,25 +212,23 @@ class Judge:
             mean = float(np.mean([self.metric.compute(one, gold, **options) for one in theirs]))
             compared[name] = _comparison(mean, lead)
         over = statistics.seeded(self.metric, runs, gold, groups, options=options)
+        ceiling = self.metric.ceiling(gold, options)
         first = observed[0]
-        found = {
+        controls = {}
+        if first.artifact is not None and self.requirement.control:
+            untrained = first.untrained()
+            controls["untrained weights"] = self._compare(first.values, untrained, gold, units, (0.0, 0.0))
+        return {
             "value": over.estimate,
             "interval": _pair(over.interval),
             "method": over.interval.method if over.interval else over.reason,
             "needed": self._needed(over.estimate, over.interval),
-            "n": len(first.items),
-            "groups": len(variants),
-            "seeds": tuple(one.artifact.seed for one in observed if one.artifact),
             "chance": self.metric.chance_level(gold, options),
-            "ceiling": self.metric.ceiling(gold, options),
+            "ceiling": ceiling,
             "baselines": compared,
-            "checks": tuple(check for check in checks if not check.ok),
-            "details": {"weights": sorted(distinct), **(details or {})},
+            "controls": controls,
+            "checks": (*checks, *self._cheap(compared, ceiling)),
         }
-        evidence = self._evidence(first.subject, first.artifact, [*first.subject.datasets, *datasets], found)
-        verdict = self.session.record(self.spec, self.requirement, evidence)
-        self._fail_unless_passed(verdict)
-        return verdict
 
     def _fail_unless_passed(self, verdict: Verdict) -> None:
         if not verdict.passed and not self.session.rehearsal:
@@ -284,6 +318,8 @@ class Judge:
         if self.requirement.split != "transductive" and self.metric.consumes == "predictions":
             seen = self.session.seen_by(subject)
             doubts += leakage.duplicates(observed.asked, seen)
+            beside = self.session.seen_in(artifact.read)
+            doubts += [] if beside is None else [c for c in leakage.duplicates(observed.asked, beside) if not c.ok]
             shared = None if groups is None else leakage.shared_groups(groups, seen)
             doubts += [] if shared is None else [shared]
         return doubts
@@ -412,6 +448,7 @@ class Judge:
         datasets: Sequence[Dataset],
         found: dict[str, Any],
         entry: str = "",
+        files: Mapping[str, str] | None = None,
     ) -> Evidence:
         profile = subject.profile_name
         return Evidence(
@@ -427,6 +464,9 @@ class Judge:
                 **{name: digest for one in entry.split() for name, digest in _closure(subject, one).items()},
                 **self._test_code(),
                 **_tables(subject, profile, datasets),
+                **(artifact.read if artifact else {}),
+                **(files or {}),
+                **self.session.read(),
             },
             data={
                 **{f"{subject.name}.{name}": digest for name, digest in subject.data_digests.items()},
@@ -477,6 +517,15 @@ class Judge:
         return result
 
 
+def _once(checks: Iterable[CheckResult]) -> list[CheckResult]:
+    """One result for each name: the first that tripped, else the first."""
+    found: dict[str, CheckResult] = {}
+    for check in checks:
+        if check.name not in found or (found[check.name].ok and not check.ok):
+            found[check.name] = check
+    return list(found.values())
+
+
 def _closure(subject: Subject, entry: str) -> dict[str, str]:
     """Everything that an entry point ("package.module:function") imports."""
     return subject.code.closure(entry.partition(":")[0])
@@ -505,7 +554,11 @@ def _tables(subject: Subject, profile: str, datasets: Sequence[Dataset]) -> dict
 
 def _read_everything(artifact: Artifact) -> list[CheckResult]:
     detail = f"profile keys that training never read: {', '.join(artifact.unread)}" if artifact.unread else ""
-    return [CheckResult(name="config-read", ok=not artifact.unread, detail=detail)]
+    peeked = f"training read the judge's own data sets: {', '.join(artifact.peeked)}" if artifact.peeked else ""
+    return [
+        CheckResult(name="config-read", ok=not artifact.unread, detail=detail),
+        CheckResult(name="data-handed-over", ok=not artifact.peeked, detail=peeked),
+    ]
 
 
 def _counted(value: float, n: int) -> dict[str, Any]:

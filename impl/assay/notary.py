@@ -107,6 +107,8 @@ def _compare_subjects(
                 absent[key] = None
             elif record["files"].get(name) != one.digest.get("sha256"):
                 faults.append(f"{one.name}: the store holds other bytes under this key")
+            elif (altered := project.altered(keys[key], {name: record["files"][name]})) is not None:
+                faults.append(f"{altered}: changed after it was built")
         elif not path.is_file():
             fallen.append(f"{one.name}: is gone")
         elif not attest.of_source(one.name, path).digest.items() & one.digest.items():

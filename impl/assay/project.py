@@ -9,7 +9,7 @@ import ast
 import datetime
 import runpy
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -447,8 +447,16 @@ class Project:
         record = self.store.record("artifact", evidence.artifact)
         if record is None:
             return f"the weights {evidence.weights[:12]} are no longer in {self.store.root}; run `assay verify`"
-        weights = recorded_weights_digest(record["files"])
-        return "" if weights == evidence.weights else "the artifact holds other weights now"
+        if recorded_weights_digest(record["files"]) != evidence.weights:
+            return "the artifact holds other weights now"
+        altered = self.altered(evidence.artifact, record["files"])
+        return f"{altered}: changed after it was built" if altered else ""
+
+    def altered(self, key: str, files: Mapping[str, str]) -> Path | None:
+        """The first weight file of an artifact that is gone, or has other bytes than when it was built."""
+        folder = self.store.path("artifact", key)
+        weights = [(folder / name, digest) for name, digest in files.items() if name.endswith(".safetensors")]
+        return next((path for path, digest in weights if not path.is_file() or self.code.of_file(path) != digest), None)
 
 
 def scan_claims(folder: Path, root: Path) -> dict[str, list[str]]:

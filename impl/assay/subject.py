@@ -10,7 +10,7 @@ import json
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from assay import artifacts, digests, sabotage, scratch
+from assay import artifacts, digests, reads, sabotage, scratch
 from assay.artifacts import Store
 from assay.errors import ObservationError, SubjectError, did_you_mean
 from assay.project import harness_digest
@@ -34,6 +34,12 @@ TOLERANCE = 0.05
 """How far a repeated floating-point answer may lie from the first, as a share of the standard deviation of all
 answers (of its column, where answers are vectors): batches of other shapes round differently, and what is random
 differs by much more."""
+
+_SLACK_S, _SLACK_OF_A_CALL_S = 0.02, 2e-4
+"""Seconds that timed calls may take beside the time that is counted, for a run and for each call: packing answers."""
+
+_READ = "read.json"
+"""File of a folder of the store: what was read to make it, path below the project -> digest."""
 
 FLOOR = 0.002
 """The same as a share of the standard deviation of all columns: one that hardly varies is rounded like the others."""
@@ -73,6 +79,10 @@ class Artifact:
     weights: str
     seed: int
     unread: tuple[str, ...] = ()
+    read: Mapping[str, str] = field(default_factory=dict)
+    """Path below the project -> digest of the files that training read beside its data and code."""
+    peeked: tuple[str, ...] = ()
+    """Files of the judge's own data sets that training read."""
 
     @property
     def parameters(self) -> int:
@@ -102,6 +112,15 @@ class Artifact:
 
 
 @dataclass(frozen=True)
+class Said:
+    """What a subject answered, whether it says so again, and the files that it read for it (path -> digest)."""
+
+    values: Any
+    repeatable: bool
+    read: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Predictions:
     """What a subject answered for some items. Handed to the judge together with gold that it never saw."""
 
@@ -113,6 +132,8 @@ class Predictions:
     """None for outputs that need no trained weights (features, parse results): there is no weights control."""
     repeatable: bool
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    read: Mapping[str, str] = field(default_factory=dict)
+    """Path below the project -> digest of the files that answering read beside its weights and code."""
 
     @property
     def asked(self) -> Sequence[Any]:
@@ -121,7 +142,7 @@ class Predictions:
 
     def untrained(self) -> Any:
         """The same items answered with the weights of before the first update."""
-        return self.subject.ask(self.subject.untrained, self.method, self.items, self.arguments)[0]
+        return self.subject.ask(self.subject.untrained, self.method, self.items, self.arguments).values
 
     def map(self, function: Callable[[Any], Any], items: Sequence[Any] | None = None) -> Predictions:
         """The same predictions in another form: applied to `values` and to the controls alike.
@@ -164,6 +185,7 @@ class Timings:
     """False when the parent's own clock disagrees with the sum of the worker's."""
     detail: str
     method: str = ""
+    read: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -289,7 +311,9 @@ class Subject:
         if self._failure is not None:
             raise SubjectError(*self._failure.args, check=self._failure.check) from None
         try:
-            folder = self.store.build("artifact", self.key, self._train, system=self.name, profile=self.profile_name)
+            folder = self.store.build(
+                "artifact", self.key, self._train, self._unchanged, system=self.name, profile=self.profile_name
+            )
         except SubjectError as error:
             if error.check not in ("died", "killed"):
                 self._failure = error
@@ -367,8 +391,8 @@ class Subject:
         Returns:
             Predictions whose values have N entries (a list, an array, or a mapping with such leaves).
         """
-        values, repeatable = self.ask(self.artifact, method, items, arguments)
-        return Predictions(self, method, items, values, self.artifact, repeatable, arguments)
+        said = self.ask(self.artifact, method, items, arguments)
+        return Predictions(self, method, items, said.values, self.artifact, said.repeatable, arguments, said.read)
 
     def outputs(self, entry: str, items: Sequence[Any], **arguments: Any) -> Predictions:
         """Ask a function of the subject that needs no trained weights (features, parse results): nothing is trained.
@@ -377,8 +401,8 @@ class Subject:
             entry: "package.module:function", called as `function(items, **arguments)`.
             items: plain data, N of them.
         """
-        values, repeatable = self.ask(None, entry, items, arguments)
-        return Predictions(self, entry, items, values, None, repeatable, arguments)
+        said = self.ask(None, entry, items, arguments)
+        return Predictions(self, entry, items, said.values, None, said.repeatable, arguments, said.read)
 
     def refusals(self, method: str, items: Sequence[Any], **arguments: Any) -> Predictions:
         """Ask for what cannot be answered, one broken item at a time: True where the subject raised.
@@ -474,21 +498,25 @@ class Subject:
                 f"{self.name}.{method}: {len(items)} items for {warm_up} untimed calls: none is timed"
             )
         artifact = self.artifact
-        worker = self._worker(artifact, threads)
-        start = time.perf_counter()
         self._say(f"timing {method}: {len(items):,} calls")
-        result = worker.ask(
-            "time",
-            artifact=str(artifact.folder),
-            method=method,
-            items=list(items),
-            warm_up=warm_up,
-            arguments=arguments,
-        )
-        elapsed = time.perf_counter() - start
+        # a process of its own: what an earlier one was asked, it could answer from memory
+        with Worker(self.code.roots, threads=threads, watched=self._watched) as worker:
+            worker.ask("load", entry=self.spec.system.load, artifact=str(artifact.folder))
+            start = time.perf_counter()
+            result = worker.ask(
+                "time",
+                artifact=str(artifact.folder),
+                method=method,
+                items=list(items),
+                warm_up=warm_up,
+                arguments=arguments,
+            )
+            elapsed = time.perf_counter() - start
+            read = self._digested(worker.read, self.predicting_code)
         seconds = np.asarray(result["seconds"], dtype=float)
         inside = float(seconds.sum())
-        honest = 0 < inside <= elapsed and float(result["total"]) - inside < 0.5 * inside + 0.5
+        slack = 0.5 * inside + _SLACK_S + _SLACK_OF_A_CALL_S * len(seconds)
+        honest = 0 < inside <= elapsed and float(result["total"]) - inside < slack
         honest = honest and elapsed < 2 * float(result["whole"]) + 2  # a slow clock in the worker; transfer is quick
         counted = np.ones(len(seconds)) if sizes is None else np.asarray(sizes[warm_up:], dtype=float)
         detail = f"calls took {inside:.2f} s inside the worker, {elapsed:.2f} s by the judge's clock"
@@ -497,21 +525,24 @@ class Subject:
             honest, detail = False, f"{repeated} of {len(items)} timed items are repeats: a cache would answer them"
         if result["empty"]:
             honest, detail = False, f"{result['empty']} of {len(seconds)} timed calls answered nothing"
-        return Timings(self, seconds, counted, artifact, threads, honest, detail)
+        elif result["different"] == 1 < len(seconds):
+            honest, detail = False, f"all {len(seconds)} timed calls gave one and the same answer"
+        return Timings(self, seconds, counted, artifact, threads, honest, detail, read=read)
 
-    def ask(
-        self, artifact: Artifact | None, method: str, items: Sequence[Any], arguments: Mapping[str, Any]
-    ) -> tuple[Any, bool]:
+    def ask(self, artifact: Artifact | None, method: str, items: Sequence[Any], arguments: Mapping[str, Any]) -> Said:
         """Answers for the items and whether a second asking gave the same; kept in the store.
 
-        Without an artifact, `method` is an entry point ("package.module:function").
+        What was read to give them is remembered: where it has changed, the subject is asked anew. Without an artifact,
+        `method` is an entry point ("package.module:function").
         """
         if len(items) == 0:
             raise ObservationError(f"{self.name}.{method}: no items were handed in")
+        code = self.predicting_code
         if artifact is None:
-            origin: list[Any] = [self.code.closure(method.partition(":")[0])]
+            code = {**code, **(entry := self.code.closure(method.partition(":")[0]))}
+            origin: list[Any] = [entry]
         else:
-            origin = [artifact.key, artifact.weights, self.spec.system.load, self.predicting_code]
+            origin = [artifact.key, artifact.weights, self.spec.system.load, code]
         key = digests.of_json([origin, method, dict(arguments), list(items), *sabotage.material()])
 
         def call(folder: Path) -> None:
@@ -525,12 +556,13 @@ class Subject:
                 again = worker.ask("call", items=[items[i] for i in chosen], **request)
             same = _same(values, again, chosen, len(items))
             (folder / "values.bin").write_bytes(pack({"values": values, "same": same}))
+            (folder / _READ).write_text(json.dumps(self._digested(worker.read, code)))
 
-        folder = self.store.build("predictions", key, call, system=self.name, method=method)
+        folder = self.store.build("predictions", key, call, self._unchanged, system=self.name, method=method)
         self.store.verify("predictions", key)
         sabotage.recall(folder)
         answer = unpack((folder / "values.bin").read_bytes())
-        return answer["values"], bool(answer["same"])
+        return Said(answer["values"], bool(answer["same"]), _read_for(folder))
 
     def close(self) -> None:
         """End the worker processes, those of variants too."""
@@ -556,7 +588,7 @@ class Subject:
             sabotage.marking(folder),
             scratch.folder("train") as private,
             _Beside(self._meanwhile) as beside,
-            Worker(self.code.roots, on_progress=progress) as worker,
+            Worker(self.code.roots, on_progress=progress, watched=self._watched) as worker,
         ):
             files = {name: private / name / path.name for name, path in self.data.items()}
             for name, path in self.data.items():
@@ -575,22 +607,46 @@ class Subject:
                 stop_after=stop_after,
             )
         artifacts.weight_files(folder)
-        (folder / "harness.json").write_text(json.dumps({"unread": answer["unread"]}))
+        peeked = sorted(reads.labels(worker.read, self.store.root / "data"))
+        (folder / "harness.json").write_text(json.dumps({"unread": answer["unread"], "peeked": peeked}))
+        (folder / _READ).write_text(json.dumps(self._digested(worker.read, self.training_code)))
+
+    @property
+    def root(self) -> Path:
+        """The project's folder."""
+        return self.spec.path.resolve().parent.parent
+
+    @property
+    def _watched(self) -> list[Path]:
+        return [self.root, self.store.root / "data"]
+
+    def _digested(self, read: set[str], code: Iterable[str]) -> dict[str, str]:
+        """Of the files that a worker has read, those that neither code nor data account for, with their digests."""
+        known = [path for name in code if (path := self.code.find(name)) is not None]
+        found = reads.labels(read, self.root, [*known, *self.data.values()], self.store.root)
+        return {label: self.code.of_file(path) for label, path in found.items()}
+
+    def _unchanged(self, folder: Path) -> bool:
+        """Whether what was read to make a folder of the store is as it was then."""
+        path = folder / _READ
+        return path.is_file() and all(self.code.current(name) == digest for name, digest in _read_for(folder).items())
 
     def _describe(self, key: str, folder: Path) -> Artifact:
-        unread = json.loads((folder / "harness.json").read_text())["unread"]
+        told = json.loads((folder / "harness.json").read_text())
         seed = self.profile.get("seed", 0)
         return Artifact(
             key=key,
             folder=folder,
             weights=artifacts.weights_digest(folder),
             seed=int(seed),
-            unread=tuple(unread),
+            unread=tuple(told["unread"]),
+            read=_read_for(folder),
+            peeked=tuple(told.get("peeked", ())),
         )
 
     def _worker(self, artifact: Artifact | None, threads: int | None) -> Worker:
         if threads not in self._workers:
-            self._workers[threads] = Worker(self.code.roots, threads=threads)
+            self._workers[threads] = Worker(self.code.roots, threads=threads, watched=self._watched)
         worker = self._workers[threads]
         if artifact is not None and (threads, str(artifact.folder)) not in self._loaded:
             worker.ask("load", entry=self.spec.system.load, artifact=str(artifact.folder))
@@ -600,6 +656,12 @@ class Subject:
     def _say(self, text: str) -> None:
         if self._on_progress is not None:
             self._on_progress(text)
+
+
+def _read_for(folder: Path) -> dict[str, str]:
+    """What was read to make a folder of the store; nothing where it was made without a subject."""
+    path = folder / _READ
+    return json.loads(path.read_text()) if path.is_file() else {}
 
 
 class _Beside:

@@ -27,6 +27,7 @@ import numpy as np
 from assay import nursery, sabotage
 from assay.errors import ObservationError, SubjectError
 from assay.nursery import Child
+from assay.reads import Reads
 
 _clock = time.perf_counter  # bound before a subject is imported: replacing time.perf_counter gains nothing
 _LENGTH = struct.Struct("<Q")
@@ -135,6 +136,7 @@ class Worker:
         threads: when given, the child's numeric libraries use that many threads; with 1 it is also pinned to
             one core where the system allows.
         on_progress: called with the recorder's progress records while the child trains.
+        watched: folders of which `read` tells what the child has opened.
     """
 
     def __init__(
@@ -143,8 +145,11 @@ class Worker:
         threads: int | None = None,
         on_progress: Callable[[dict[str, Any]], None] | None = None,
         cwd: Path | None = None,
+        watched: Sequence[Path] = (),
     ) -> None:
         self._on_progress = on_progress
+        self.read: set[str] = set()
+        """Files that the child has read under the watched folders, as of its last answer."""
         self._lock = threading.Lock()
         self.log = tempfile.TemporaryFile("w+b")  # noqa: SIM115 - has no name, so nothing of it stays
         environment = dict(os.environ)
@@ -153,6 +158,7 @@ class Worker:
         environment["TOKENIZERS_PARALLELISM"] = "false"
         nursery.wait_briefly(environment)
         environment["ASSAY_WORKER"] = "1"
+        environment["ASSAY_WORKER_WATCHED"] = os.pathsep.join(map(str, watched))
         if threads is not None:
             for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
                 environment[name] = str(threads)
@@ -215,6 +221,7 @@ class Worker:
                 raise SubjectError(told, check="died") from None
         if "error" in answer:
             raise SubjectError(f"{answer['error']}{self._last_words(answer.get('traceback', ''))}")
+        self.read.update(answer["read"])
         return answer["result"]
 
     def close(self) -> None:
@@ -272,6 +279,7 @@ class _Child:
 
     def __init__(self, source: IO[bytes], sink: IO[bytes]) -> None:
         self.source, self.sink = source, sink
+        self.reads = Reads(map(Path, filter(None, os.environ.get("ASSAY_WORKER_WATCHED", "").split(os.pathsep))))
         self.subjects: dict[str, Any] = {}
         self.kept = contextlib.ExitStack()
 
@@ -287,7 +295,7 @@ class _Child:
                 return
             op = request.pop("op")
             try:
-                answer = self._packed(getattr(self, f"do_{op}")(**request))
+                answer = self._packed(getattr(self, f"do_{op}")(**request), sorted(self.reads.files))
             except SubjectError as error:
                 answer = pack({"error": str(error)})
             except KeyboardInterrupt:
@@ -298,9 +306,9 @@ class _Child:
             _send(self.sink, answer)
 
     @staticmethod
-    def _packed(result: Any) -> bytes:
+    def _packed(result: Any, read: Sequence[str] = ()) -> bytes:
         try:
-            return pack({"result": result})
+            return pack({"result": result, "read": read})
         except (TypeError, ValueError, RecursionError) as error:
             raise SubjectError(f"the subject returned what is no plain data: {error}") from None
 
@@ -362,6 +370,7 @@ class _Child:
         function = self._method(artifact, method)
         seconds = np.empty(len(items) - warm_up)
         empty = 0
+        different: set[bytes] = set()
         first = _clock()
         for item in items[:warm_up]:
             function(item, **arguments)
@@ -371,9 +380,17 @@ class _Child:
             answer = function(item, **arguments)
             seconds[index] = _clock() - start
             empty += answer is None
-            self._packed(answer)  # outside the time taken: what is still to be computed is no answer
+            said = self._packed(answer)  # outside the time taken; the judge looks at how long that was
+            if len(different) < 2:
+                different.add(said)
         end = _clock()
-        return {"seconds": seconds, "empty": empty, "total": end - begin, "whole": end - first}
+        return {
+            "seconds": seconds,
+            "empty": empty,
+            "different": len(different),
+            "total": end - begin,
+            "whole": end - first,
+        }
 
     def _method(self, artifact: str, method: str) -> Callable[..., Any]:
         subject = self.subjects[artifact]

@@ -309,6 +309,20 @@ def test_a_ledger_rewritten_after_it_is_a_fault(attested: Toy) -> None:
     assert "was rewritten since" in found.faults[0]
 
 
+def test_weights_that_were_overwritten_in_the_store_are_seen(attested: Toy) -> None:
+    (weights,) = (attested.root / "cache" / "artifact").glob("*/model.safetensors")
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    assert {row["verdict"] for row in attested.rows().values()} == {"UNPROVEN"}
+    assert "model.safetensors: changed after it was built" in attested.rows()["auroc"]["reason"]
+    found = examine(attested)
+    assert not found.stands
+    assert "model.safetensors: changed after it was built" in found.faults[0]
+    with pytest.raises(AttestError):
+        notary.make(Project(attested.root), "toy", "cpu")
+
+
 def test_a_clone_says_what_it_could_not_check(attested: Toy) -> None:
     forget(attested)
     found = examine(attested)

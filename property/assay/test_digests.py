@@ -285,7 +285,13 @@ PROJECT = {
     "app/starred.py": "x = 1\n",
     "app/late.py": "import app.main\n",
     "app/guarded.py": "import importlib\nm = importlib.import_module('app.dynamic')\n",
-    "app/dynamic.py": "from app.shop import *\n",
+    "app/dynamic.py": "from app.shop import *\nfrom importlib import import_module\n"
+    "a, b = import_module('.near', __package__), import_module('.sea', 'app.shop')\n"
+    "import runpy\nrunpy.run_module('app.run')\n",
+    "app/near.py": "",
+    "app/run.py": "",
+    "app/shop/sea.py": "import_module('..far', 'app.shop')\n",
+    "app/far.py": "",
     "app/shop/__init__.py": "__all__ = ['till']\n",
     "app/shop/till.py": "z = 1\n",
     "app/shop/cellar.py": "z = 2\n",
@@ -299,7 +305,8 @@ PROJECT = {
 }
 REACHED = {
     "app", "app.main", "app.absolute", "app.relative", "app.member", "app.deep", "app.deep.inner", "app.starred",
-    "app.late", "app.guarded", "app.dynamic", "app.shop", "app.shop.till", "app.up",
+    "app.late", "app.guarded", "app.dynamic", "app.shop", "app.shop.till", "app.up", "app.near", "app.run",
+    "app.shop.sea", "app.far",
 }  # fmt: skip
 
 
@@ -394,7 +401,9 @@ def test_a_test_file_brings_what_lies_beside_it(tmp_path: Path) -> None:
             "app/__init__.py": "", "app/m.py": "",
             "../acceptance/app/test_a.py": "from policies import coin\nfrom . import near\nimport app.m, common.deep\n"
             "from acceptance.app.gold import g\n",
-            "../acceptance/app/policies.py": "import numpy\nfrom nearby import q\n",
+            "../acceptance/app/policies.py": "import numpy\nfrom nearby import q\n"
+            "pytest_plugins = ['acceptance.app.fixtures']\n",
+            "../acceptance/app/fixtures.py": "pytest_plugins = 'more'\n", "../acceptance/app/more.py": "",
             "../acceptance/app/nearby.py": "", "../acceptance/app/near.py": "", "../acceptance/app/gold.py": "",
             "../acceptance/app/unrelated.py": "", "../acceptance/common/__init__.py": "",
             "../acceptance/common/deep.py": "",
@@ -402,7 +411,9 @@ def test_a_test_file_brings_what_lies_beside_it(tmp_path: Path) -> None:
     )  # fmt: skip
     path = tmp_path / "acceptance/app/test_a.py"
     closure = code.closure_of_file(path, "acceptance/app/test_a.py")
-    files = {f"acceptance/app/{name}.py" for name in ("test_a", "policies", "nearby", "near", "gold")}
+    files = {
+        f"acceptance/app/{name}.py" for name in ("test_a", "policies", "nearby", "near", "gold", "fixtures", "more")
+    }
     files |= {"acceptance/common/__init__.py", "acceptance/common/deep.py"}
     assert {name for name in closure if name.endswith(".py")} == files
     assert {name for name in closure if not name.endswith(".py")} == {"app", "app.m", "numpy (version)"}

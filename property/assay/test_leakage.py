@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,7 +59,71 @@ def test_vectors_are_recognised_and_short_texts_are_not_accused():
     seen = Seen.of([{"features": [[0.5, 1, 2, 3], [4.0, 5, 6, 7]]}])
     assert not leakage.duplicates([[4, 5.0, 6, 7]], seen)[0].ok
     assert leakage.duplicates([[4, 5, 6, 8]], seen)[0].ok
-    assert leakage.duplicates(["yes", "no"], Seen.of([{"answer": "yes"}])) == []
+    (check,) = leakage.duplicates(["yes", "no"], Seen.of([{"answer": "yes"}]))
+    assert check.ok
+    assert check.detail.startswith("not examined: 2 of 2 items")
+
+
+ROWS = [(0.1257 + n, 17.531 - n, 100003 + n) for n in range(40)]
+NAMES = ("width", "height", "number")
+
+
+def columns(row, **more):
+    return {**dict(zip(NAMES, row, strict=True)), **more}
+
+
+FORMS = {
+    "arrays": lambda row: np.array(row),
+    "arrays of half the size": lambda row: np.array(row, dtype=np.float32),
+    "lists": list,
+    "records": columns,
+    "records in another order": lambda row: dict(reversed(columns(row).items())),
+    "tables, where numbers are texts": lambda row: {name: str(value) for name, value in columns(row).items()},
+    "lists in records": lambda row: {"id": 7, "features": list(row)},
+}
+TRAINING = {
+    "records with a label": lambda row: columns(row, label="yes", score=0.5),
+    "tables": lambda row: {name: str(value) for name, value in columns(row, label="yes").items()},
+    "lists with a label": lambda row: [*row, 1],
+    "arrays": lambda row: np.array(row),
+    "lists in records": lambda row: {"features": list(row), "label": 0},
+}
+
+
+@pytest.mark.parametrize("trained", TRAINING)
+@pytest.mark.parametrize("asked", FORMS)
+def test_numbers_are_recognised_in_whatever_form_they_are_kept(asked: str, trained: str):
+    if asked == "records in another order" and trained in ("lists with a label", "arrays", "lists in records"):
+        pytest.skip("without names their order is all that there is")
+    seen = Seen.of(map(TRAINING[trained], ROWS[:20]))
+    (copies,) = leakage.duplicates(list(map(FORMS[asked], ROWS[:20])), seen)
+    assert not copies.ok
+    assert copies.detail.startswith("20 of 20 items")
+    (others,) = leakage.duplicates(list(map(FORMS[asked], ROWS[20:])), seen)
+    assert others.ok
+    assert others.detail == ""
+
+
+def test_a_matrix_of_items_is_its_rows():
+    (check,) = leakage.duplicates(np.array(ROWS[:5]), Seen.of(columns(row) for row in ROWS))
+    assert not check.ok
+
+
+def test_a_record_is_found_by_its_fields_alone_and_only_by_all_of_them():
+    rows = [{"city": "berlin", "job": "carpenter", "age": 30 + n, "label": n % 2} for n in range(10)]
+    seen = Seen.of(rows)
+    known = [{name: row[name] for name in ("age", "city", "job")} for row in rows]
+    assert not leakage.duplicates(known, seen)[0].ok
+    assert leakage.duplicates([{**row, "age": row["age"] + 50} for row in known], seen)[0].ok
+    assert leakage.duplicates([{**row, "height": 180} for row in known], seen)[0].ok, "no row has a height"
+
+
+def test_files_that_cannot_be_read_are_named():
+    seen = Seen.of([])
+    seen.unread = ["train.parquet"]
+    (check, _) = leakage.duplicates(["a text that is long enough"], seen)
+    assert check.ok
+    assert check.detail == "not examined: train.parquet cannot be read for it"
 
 
 @pytest.mark.parametrize(
@@ -99,3 +164,11 @@ def test_files_are_read_by_their_kind_and_others_left_alone(tmp_path):
     assert leakage.rows(tmp_path / "broken.json") is None
     assert leakage.rows(tmp_path / "absent.jsonl") is None
     assert leakage.rows(tmp_path / "a.npz") is None
+    (tmp_path / "a.tsv").write_text("text\tn\none\t1\n")
+    (tmp_path / "a.txt").write_text("one\ntwo\n")
+    np.save(tmp_path / "a.npy", np.eye(2))
+    np.savez(tmp_path / "a.npz", x=np.eye(2), scale=np.float64(3))
+    assert leakage.rows(tmp_path / "a.tsv") == [{"text": "one", "n": "1"}]
+    assert leakage.rows(tmp_path / "a.txt") == ["one", "two"]
+    for kind in ("npy", "npz"):
+        assert [row.tolist() for row in leakage.rows(tmp_path / f"a.{kind}")] == [[1, 0], [0, 1]]

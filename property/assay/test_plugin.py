@@ -520,11 +520,178 @@ def test_repeated_items_are_no_timing(toy):
         'import pytest\n\n\n@pytest.mark.requirement("toy/fast")\ndef test_fast(judge, toy, held):\n'
         '    judge(toy.timings("answer", held["x"][:20] * 20))\n'
     )
-    toy.edit("toy.py", "    def decisions(", "    def answer(self, item):\n        return 1.0\n\n    def decisions(")
+    toy.edit("toy.py", "    def decisions(", "    def answer(self, item):\n        return item\n\n    def decisions(")
     assert toy.pytest("acceptance").returncode == 1
     row = toy.rows()["fast"]
     assert row["verdict"] == "VOID"
     assert "repeats" in row["reason"]
+
+
+def timed(toy, answer):
+    """The row of a latency claim on a subject with this method `answer`."""
+    toy.edit("spec/toy.toml", '[[requirement]]\nid = "size"', LATENCY + '\n[[requirement]]\nid = "size"')
+    assert toy.assay("spec", "lock").returncode == 0
+    toy.file("acceptance/test_fast.py").write_text(FAST)
+    toy.edit("toy.py", "    def decisions(", answer + "\n    def decisions(")
+    toy.pytest("acceptance")
+    return toy.rows()["fast"]
+
+
+FAST = """
+import pytest
+
+
+@pytest.mark.requirement("toy/fast")
+def test_fast(judge, toy, held):
+    judge(toy.timings("answer", held["x"]))
+"""
+
+
+def test_an_honest_answer_is_timed(toy):
+    row = timed(toy, "    def answer(self, item):\n        return float(self.scores([item])[0])\n")
+    assert row["verdict"] == "PASS", row["reason"]
+
+
+def test_one_answer_to_everything_is_no_timing(toy):
+    row = timed(toy, "    def answer(self, item):\n        return 1.0\n")
+    assert row["verdict"] == "VOID"
+    assert "one and the same answer" in row["reason"]
+
+
+LATE = """    def answer(self, item):
+        import collections.abc
+        import time
+
+        class Late(collections.abc.Sequence):
+            def __len__(late):
+                return 1
+
+            def __getitem__(late, place):
+                time.sleep(0.001)
+                return item[[0][place]]
+
+        return Late()
+"""
+
+
+def test_answers_that_are_computed_when_they_are_looked_at_are_no_timing(toy):
+    row = timed(toy, LATE)
+    assert row["verdict"] == "VOID"
+    assert "clock" in row["reason"]
+
+
+REMEMBERING = """    known = {}
+
+    def answer(self, item):
+        import time
+
+        if tuple(item) not in self.known:
+            time.sleep(0.004)
+            self.known[tuple(item)] = item[0]
+        return self.known[tuple(item)]
+"""
+
+
+def test_an_earlier_question_makes_no_timing_faster(toy):
+    """Two rows ask the same items: the second asks a process that knows none of them."""
+    again = LATENCY.replace('"fast"', '"again"').replace("p95", "mean")
+    toy.edit("spec/toy.toml", '[[requirement]]\nid = "size"', again + '\n[[requirement]]\nid = "size"')
+    toy.file("acceptance/test_again.py").write_text(FAST.replace("fast", "again"))
+    fast = timed(toy, REMEMBERING)
+    assert min(fast["value"], toy.rows()["again"]["value"]) > 3.9, "milliseconds"
+
+
+SEEDED = """
+[[requirement]]
+id = "way"
+kind = "method"
+statement = "The way of training ranks positives above negatives"
+metric = "classification.auroc"
+at_least = 0.8
+data = "points"
+beats = [{ baseline = "noise" }]
+seeds = 3
+minimum_groups = 8
+"""
+SEEDED_TEST = """
+import pytest
+
+
+@pytest.mark.requirement("toy/way")
+def test_way(judge, toy, held):
+    judge.seeds(
+        [toy.variant(seed=seed) for seed in (1, 2, 3)],
+        lambda variant: variant.predictions("scores", held["x"]),
+        gold=held["y"],
+        groups=[f"group {number % 10}" for number in range(400)],
+        baselines={
+            "noise": lambda variant: variant.predictions("noise", held["x"]),
+            "second": lambda variant: variant.predictions("SECOND", held["x"]),
+        },
+    )
+"""
+NOISE = """    def noise(self, items):
+        return np.random.default_rng(len(items)).permutation(len(items)) / 1e3 + 1e-6 * np.array(items)[:, 0]
+"""
+
+
+def seeded(toy, second="noise"):
+    """The row of a claim over seeds, with a second control that the specification does not name."""
+    toy.edit("spec/toy.toml", '[[requirement]]\nid = "size"', SEEDED + '\n[[requirement]]\nid = "size"')
+    assert toy.assay("spec", "lock").returncode == 0
+    toy.file("acceptance/test_way.py").write_text(SEEDED_TEST.replace("SECOND", second))
+    toy.edit("toy.py", "    def decisions(", NOISE + "\n    def decisions(")
+    done = toy.pytest("acceptance/test_way.py", "--assay-full")
+    row = toy.rows()["way"]
+    assert row["verdict"] in done.stdout
+    return row
+
+
+def test_groups_of_a_claim_over_seeds_are_groups(toy):
+    row = seeded(toy)
+    assert (row["n"], row["groups"], row["seeds"]) == (400, 10, [1, 2, 3])
+    assert row["verdict"] == "PASS", row["reason"]
+
+
+def test_a_claim_over_seeds_that_needs_no_weights_is_void(toy):
+    toy.edit("toy.py", "(x @ self.w[:5] + self.w[5])", "(x @ [1, -1, 1, 0, 0] + 1e-9 * self.w[5])")
+    row = seeded(toy)
+    assert row["verdict"] == "VOID"
+    assert "weights-matter" in row["reason"]
+
+
+def test_a_claim_over_seeds_that_an_unnamed_control_makes_as_well_is_void(toy):
+    row = seeded(toy, second="scores")
+    assert row["verdict"] == "VOID"
+    assert "cheap-baseline: second" in row["reason"]
+
+
+def test_groups_on_both_sides_void_a_claim_over_seeds(toy):
+    toy.edit(
+        "acceptance/conftest.py",
+        'data={"train": points.path("train.json")}',
+        'data={"train": points.path("train.json"), "sites": points.path("sites.jsonl")}',
+    )
+    toy.edit(
+        "acceptance/conftest.py",
+        "    rng = np.random.default_rng(0)\n",
+        '    (out / "sites.jsonl").write_text("".join(json.dumps({"site": f"group {k}"}) + "\\n" for k in range(10)))\n'
+        "    rng = np.random.default_rng(0)\n",
+    )
+    row = seeded(toy)
+    assert row["verdict"] == "VOID"
+    assert row["reason"].count("group-leakage") == 1, "said once, not once a seed"
+
+
+def test_a_claim_over_seeds_with_too_few_answers_says_so(toy):
+    toy.edit(
+        "toy.py",
+        "        x = np.array(items)\n",
+        "        x = np.array(items)[1:] if len(items) > 300 else np.array(items)\n",
+    )
+    row = seeded(toy)
+    assert row["verdict"] == "VOID"
+    assert "length" in row["reason"]
 
 
 def test_data_named_in_the_specification_must_be_the_data_measured(toy):
