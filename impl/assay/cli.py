@@ -149,10 +149,19 @@ def status(
 
 @app.command()
 def report(
-    systems: Systems = None, hardware: HardwareOption = None, output: ReportOption = Path("report.html")
+    systems: Systems = None,
+    hardware: HardwareOption = None,
+    output: ReportOption = Path("report.html"),
+    card: Annotated[bool, typer.Option("--card", help="Print a model card (Markdown) of each system instead.")] = False,
 ) -> None:
     """Write the HTML report of the board as it stands."""
-    _write_report(_project().board(systems or [], _known(hardware)), output)
+    board = _project().board(systems or [], _known(hardware))
+    if not card:
+        _write_report(board, output)
+        return
+    from assay.report.card import model_card
+
+    print("\n".join(model_card(board, name) for name in dict.fromkeys(one.name for one in board.systems)), end="")
 
 
 @spec_app.command("check")

@@ -261,7 +261,12 @@ class Judge:
             return {"value": None, "n": n, "groups": len(set(units)), "checks": tuple(checks)}
         try:
             value = metric.compute(observed.values, gold, **options)
-        except MetricError:
+        except (MetricError, TypeError, AttributeError) as error:
+            if gold is None:
+                told = f"{self.name}: {metric.name} was given no gold; judge(..., gold=...): {error}"
+                raise ObservationError(told) from None
+            if not isinstance(error, MetricError):
+                raise
             if all(check.ok for check in checks):
                 raise  # else the metric itself is in doubt: the checks say why there is no number
             return {"value": None, "n": n, "groups": len(set(units)), "checks": tuple(checks)}

@@ -163,11 +163,6 @@ class Matrix:
         """All killed by the check named for them, nobody honest accused, and something was run at all."""
         return bool(self.mutants) and all(row.ok for row in self.mutants) and not self.false_alarms
 
-    @property
-    def kill_rate(self) -> float:
-        """Share of mutants killed by the check named for them."""
-        return sum(row.ok for row in self.mutants) / len(self.mutants) if self.mutants else 0.0
-
     def as_json(self) -> dict[str, Any]:
         """The contract of `assay mutants --json`."""
         rows = [
@@ -496,6 +491,7 @@ def run_subject(
     with the first row at which a check named for the mutant trips.
     """
     start = time.monotonic()
+    only = [name.removeprefix(f"{system}/") for name in only]  # as the matrix prints them
     chosen = [one for one in sabotage.GENERIC if not only or one.id in only]
     if unknown := sorted(set(only) - set(sabotage.BY_ID)):
         raise AssayError(f"no generic mutant {', '.join(unknown)} (known: {', '.join(sabotage.BY_ID)})")

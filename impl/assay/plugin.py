@@ -144,6 +144,8 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A skipped or broken test leaves a row that says so: it proves nothing, and older evidence no longer stands."""
     report = yield
+    if report.failed and call.excinfo is not None and call.excinfo.errisinstance(_users()):
+        report.longrepr = f"{item.nodeid}: {call.excinfo.value}"
     names = item.stash.get(CLAIMS, ())
     session = item.config.stash.get(SESSION, None)
     if not names or session is None:
@@ -261,6 +263,13 @@ def subject(request: pytest.FixtureRequest) -> Callable[..., Subject]:
 def assay_session(request: pytest.FixtureRequest) -> Session:
     """The running judgement: project, target, profile, `full`, `smoke`."""
     return _required_session(request)
+
+
+def _users() -> type[Exception]:
+    """Errors that say what to do: where in the harness they were raised is no help."""
+    from assay.errors import AssayError
+
+    return AssayError
 
 
 def _claims(item: Any) -> tuple[str, ...]:

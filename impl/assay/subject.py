@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from functools import cached_property
+from functools import cache, cached_property
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from assay.spec import Spec
 from assay.worker import Worker, pack, unpack
 
 USE_TORCH = {"torch", "torch_geometric", "transformers", "accelerate", "peft", "trl", "lightning"}
+"""Packages that train by torch; some of them only name it as an extra."""
 
 REPEATED = 64
 """Items on which a subject is asked a second time, alone, to see whether it answers the same."""
@@ -284,7 +287,7 @@ class Subject:
     @property
     def recorded(self) -> bool:
         """Whether training is watched by the flight recorder: it is where torch takes part."""
-        return any(name.partition(" ")[0] in USE_TORCH for name in self.training_code)
+        return any(_needs_torch(name.removesuffix(" (version)")) for name in self.training_code)
 
     @cached_property
     def data_digests(self) -> dict[str, str]:
@@ -297,7 +300,11 @@ class Subject:
         recorder = harness_digest("assay.recorder")
         spoilt = sabotage.material()
         return digests.of_json(
-            [self.spec.system.train, self.training_code, recorder, self.profile, self.data_digests, *spoilt]
+            [
+                *(self.spec.system.train, self.training_code, recorder),
+                *(self.profile_name, self.profile, self.data_digests),
+                *spoilt,
+            ]
         )
 
     @cached_property
@@ -340,10 +347,13 @@ class Subject:
                 for path in weights:
                     artifacts.reinitialise(path, folder / path.name)
                 return
-            if artifacts.tensors(initial) != artifacts.tensors(weights[0]):
+            before, after = artifacts.tensors(initial), artifacts.tensors(weights[0])
+            if before != after:
+                odd = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
                 raise SubjectError(
-                    f"{weights[0]}: other tensors than the model that was trained "
-                    "(save the trained module's own state_dict)"
+                    f"{weights[0]}: other tensors than the model that was trained: {', '.join(odd[:5])} (save the "
+                    "trained module's own state_dict; register other numbers as its buffers, or keep them in a file of "
+                    "another kind)"
                 )
             shutil.copy(initial, folder / weights[0].name)
 
@@ -354,7 +364,12 @@ class Subject:
 
     @property
     def flight(self) -> Flight:
-        """The flight record of the training run."""
+        """The flight record of the training run. SubjectError where nothing could have been recorded."""
+        if not self.recorded:
+            raise SubjectError(
+                f"{self.name}: {self.spec.system.train} imports nothing that the flight recorder watches (torch, or "
+                "what needs it), so there is no record for a training row"
+            )
         return Flight(self, self.artifact.flight, self.artifact)
 
     def variant(self, **overrides: Any) -> Subject:
@@ -662,6 +677,15 @@ def _read_for(folder: Path) -> dict[str, str]:
     """What was read to make a folder of the store; nothing where it was made without a subject."""
     path = folder / _READ
     return json.loads(path.read_text()) if path.is_file() else {}
+
+
+@cache
+def _needs_torch(package: str) -> bool:
+    """Whether an imported package is torch, or of a distribution that requires it."""
+    if package in USE_TORCH:
+        return True
+    required = [line for name in digests.installed().get(package, ()) for line in metadata.requires(name) or ()]
+    return any(re.match(r"torch\b(?!.*extra\s*==)", line) for line in required)
 
 
 class _Beside:

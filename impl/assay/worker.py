@@ -96,7 +96,8 @@ def _strip(value: Any, arrays: list[np.ndarray]) -> Any:
         return [_strip(item, arrays) for item in value]
     if isinstance(value, Path):
         return str(value)
-    raise TypeError(f"{type(value).__module__}.{type(value).__qualname__} is no plain data")
+    told = f"{type(value).__module__}.{type(value).__qualname__}"
+    raise TypeError(f"{told} is no plain data; deliver numbers, texts, lists, mappings or numpy arrays")
 
 
 def _restore(value: Any, arrays: list[np.ndarray]) -> Any:
@@ -295,7 +296,8 @@ class _Child:
                 return
             op = request.pop("op")
             try:
-                answer = self._packed(getattr(self, f"do_{op}")(**request), sorted(self.reads.files))
+                result = getattr(self, f"do_{op}")(**request)
+                answer = self._packed(result, sorted(self.reads.files), str(request.get("method", "")))
             except SubjectError as error:
                 answer = pack({"error": str(error)})
             except KeyboardInterrupt:
@@ -306,11 +308,12 @@ class _Child:
             _send(self.sink, answer)
 
     @staticmethod
-    def _packed(result: Any, read: Sequence[str] = ()) -> bytes:
+    def _packed(result: Any, read: Sequence[str] = (), method: str = "") -> bytes:
         try:
             return pack({"result": result, "read": read})
         except (TypeError, ValueError, RecursionError) as error:
-            raise SubjectError(f"the subject returned what is no plain data: {error}") from None
+            told = f"the subject{f' ({method})' if method else ''} returned what is no plain data: {error}"
+            raise SubjectError(told) from None
 
     def do_train(
         self,

@@ -66,3 +66,25 @@ def test_links_between_documents_lead_somewhere():
     for document in DOCUMENTS:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text(encoding="utf-8")):
             assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_the_guides_own_metric_is_one(toy):
+    """It registers, is told from trivial policies, and judges: hand-computed on the toy's scores."""
+    guide = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
+    (block,) = [one for one in re.findall(r"```python\n(.*?)```", guide, flags=re.S) if "register(" in one]
+    toy.file("acceptance/metrics.py").write_text(block)
+    toy.edit(
+        "spec/toy.toml",
+        '[[requirement]]\nid = "size"',
+        '[[requirement]]\nid = "error"\nstatement = "Comes near the number"\nmetric = "regression.mae"\nat_most = 0.4\n'
+        '\n[[requirement]]\nid = "size"',
+    )
+    toy.file("acceptance/test_error.py").write_text(
+        'import pytest\n\n\n@pytest.mark.requirement("toy/error")\ndef test_error(judge, toy, held):\n'
+        '    judge(toy.predictions("scores", held["x"]), gold=[float(y) for y in held["y"]])\n'
+    )
+    assert toy.assay("spec", "lock").returncode == 0
+    toy.pytest("acceptance/test_error.py")
+    row = toy.rows()["error"]
+    assert row["verdict"] == "PASS", row["reason"]
+    assert 0 < row["value"] < 0.4

@@ -244,6 +244,11 @@ def test_idle_parameters_count_once_unless_declared_frozen() -> None:
     assert compute("parameters", flight(), parameters=1003) == 3
 
 
+def test_batches_without_record_ids_are_no_zero() -> None:
+    with pytest.raises(MetricError, match='give batches a "record_id"'):
+        metrics.get("training.records").compute({"records": []}, {"records": ["a"]})
+
+
 def test_records_that_never_reached_a_loss_are_missed() -> None:
     assert compute("records", flight(records=["a"])) == pytest.approx(0.2)
     assert compute("records", flight(records=[1, 2]), records=[1, 2, 3, 4]) == 0.5

@@ -527,6 +527,52 @@ def test_repeated_items_are_no_timing(toy):
     assert "repeats" in row["reason"]
 
 
+def test_what_a_user_can_mend_is_told_without_a_traceback(toy):
+    toy.edit("acceptance/test_accuracy.py", '"decisions"', '"decide"')
+    said = toy.pytest("acceptance").stdout
+    assert "Plane has no method 'decide'" in said
+    assert "Traceback" not in said
+    assert "subject.py" not in said
+
+
+def test_answers_that_are_no_data_name_their_method(toy):
+    toy.edit("toy.py", ".astype(int)", ".astype(int).view(np.ndarray).tobytes()")
+    toy.pytest("acceptance")
+    row = toy.rows()["accuracy"]
+    assert "the subject (decisions) returned what is no plain data: builtins.bytes" in row["reason"]
+
+
+def test_a_training_row_of_what_is_not_recorded_says_so(toy):
+    toy.edit(
+        "spec/toy.toml",
+        '[[requirement]]\nid = "size"',
+        '[[requirement]]\nid = "finite"\nstatement = "No loss is NaN"\nmetric = "training.finite"\nequals = 0\n'
+        '\n[[requirement]]\nid = "size"',
+    )
+    toy.file("acceptance/test_finite.py").write_text(
+        'import pytest\n\n\n@pytest.mark.requirement("toy/finite")\ndef test_finite(judge, toy):\n    judge(toy.flight)\n'
+    )
+    assert toy.assay("spec", "lock").returncode == 0
+    toy.pytest("acceptance")
+    row = toy.rows()["finite"]
+    assert row["verdict"] == "UNPROVEN"
+    assert "imports nothing that the flight recorder watches" in row["reason"]
+
+
+def test_gold_that_was_forgotten_is_missed_by_name(toy):
+    toy.edit("acceptance/test_accuracy.py", ', gold=held["y"]', "")
+    toy.pytest("acceptance")
+    assert "classification.accuracy was given no gold" in toy.rows()["accuracy"]["reason"]
+
+
+def test_a_model_card_is_printed(judged):
+    done = judged.assay("report", "--card")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("# A plane through points\n")
+    assert "### What was shown" in done.stdout
+    assert not judged.file("report.html").exists()
+
+
 def timed(toy, answer):
     """The row of a latency claim on a subject with this method `answer`."""
     toy.edit("spec/toy.toml", '[[requirement]]\nid = "size"', LATENCY + '\n[[requirement]]\nid = "size"')

@@ -13,8 +13,6 @@ from assay.lint.rules import RULES
 
 _LEVELS = {"certain": "error", "likely": "warning", "look": "note"}
 _ANNOTATIONS = {"certain": "error", "likely": "warning", "look": "notice"}
-DOCS = "docs/lint.md"
-"""The catalogue, to which findings point."""
 
 
 def text(findings: Sequence[Finding]) -> str:

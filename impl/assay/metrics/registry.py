@@ -35,7 +35,10 @@ def get(name: str) -> Metric:
     try:
         return _metrics[name]
     except KeyError:
-        raise UnknownMetricError(f'unknown metric "{name}"{did_you_mean(name, _metrics)}') from None
+        raise UnknownMetricError(
+            f'unknown metric "{name}"{did_you_mean(name, _metrics)} '
+            "(`assay spec metrics` lists them; acceptance/metrics.py registers your own)"
+        ) from None
 
 
 def names() -> list[str]:

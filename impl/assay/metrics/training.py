@@ -236,6 +236,8 @@ def records(flight: Record, declared: Declared | None = None) -> float:
     error.
     """
     seen = {str(one) for one in _seen(flight, "records")}
+    if not seen:
+        raise InvalidPredictionsError('no batch said which records it holds: give batches a "record_id"')
     available = _declared(declared, "records")
     total = _count(available)
     if total < 1:
