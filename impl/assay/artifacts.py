@@ -42,15 +42,8 @@ class Store:
     def has(self, kind: str, key: str) -> bool:
         return (self.path(kind, key) / RECORD).is_file()
 
-    def build(
-        self,
-        kind: str,
-        key: str,
-        builder: Callable[[Path], Any],
-        fresh: Callable[[Path], bool] = lambda folder: True,
-        **about: Any,
-    ) -> Path:
-        """The folder of that key; `builder(folder)` fills it first if need be, anew where it is no longer `fresh`.
+    def build(self, kind: str, key: str, builder: Callable[[Path], Any], **about: Any) -> Path:
+        """The folder of that key; `builder(folder)` fills it first if need be.
 
         The unfinished folder keeps its name between attempts, so that a builder that leaves checkpoints there
         can resume. Other processes wait for the one that builds.
@@ -59,13 +52,13 @@ class Store:
             SubjectError: when a finished folder was changed after it was built.
         """
         final = self.path(kind, key)
-        if self.has(kind, key) and fresh(final):
+        if self.has(kind, key):
             return final
         from filelock import FileLock
 
         final.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(final.with_suffix(".lock")):
-            if self.has(kind, key) and fresh(final):
+            if self.has(kind, key):
                 return final
             working = final.with_suffix(".building")
             working.mkdir(exist_ok=True)
@@ -79,6 +72,21 @@ class Store:
                 shutil.rmtree(final)
             working.rename(final)
         return final
+
+    def rename(self, kind: str, old: str, new: str) -> None:
+        """Give a finished folder another key; one that has the key already stays."""
+        from filelock import FileLock
+
+        source, target = self.path(kind, old), self.path(kind, new)
+        with FileLock(target.with_suffix(".lock")):
+            record = self.record(kind, old)
+            if record is None:
+                return
+            if self.has(kind, new):
+                shutil.rmtree(source)
+                return
+            (source / RECORD).write_text(json.dumps({**record, "key": new}, indent=1, default=str))
+            source.rename(target)
 
     def record(self, kind: str, key: str) -> dict[str, Any] | None:
         """What `artifact.json` says of a finished folder; None when there is none."""

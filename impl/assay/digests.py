@@ -192,7 +192,7 @@ class Code:
         if name.endswith(" (version)"):
             return _version(name.removesuffix(" (version)"))
         path = self.find(name)
-        if path is None:
+        if path is None and name.endswith(".py"):
             candidates = [root.parent / name for root in self.roots] + [root / name for root in self.roots]
             path = next((p for p in candidates if p.is_file()), None)
         return None if path is None else self.of_file(path)
@@ -282,7 +282,8 @@ def _imports(source: str | bytes) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             found |= {f"{'.' * node.level}:{node.module or ''}:{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Call) and _name_of(node.func) in ("import_module", "__import__", "run_module"):
-            found |= {_called(name, _strings(node.args[1:2])) for name in _strings(node.args[:1])}
+            package = [*node.args[1:2], *(one.value for one in node.keywords if one.arg == "package")]
+            found |= {_called(name, _strings(package)) for name in _strings(node.args[:1])}
         elif isinstance(node, ast.Assign) and [_name_of(t) for t in node.targets] == ["__all__"]:
             # a star import loads the submodules named here
             found |= {f".::{name}" for name in _strings(getattr(node.value, "elts", []))}

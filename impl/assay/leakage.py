@@ -10,6 +10,7 @@ import csv
 import heapq
 import json
 import re
+import zipfile
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ NEAR = 0.05
 """The same for near-duplicates, which boilerplate produces by itself."""
 
 SHORTEST = 16
-"""Characters from which on a text, or the numbers and words of a record together, are no accident when repeated."""
+"""Characters from which on a text, or the different numbers of an item together, are no accident when repeated."""
 
 LONGEST = 200
 """Characters up to which a text may be a field of a record; longer ones are texts."""
@@ -36,7 +37,7 @@ LONGEST = 200
 READABLE = (".jsonl", ".json", ".csv", ".tsv", ".txt", ".npy", ".npz")
 """Kinds of files whose rows are looked at."""
 
-_VECTOR = 4  # numbers from which on a vector is no accident
+_VECTOR = 4  # numbers from which on an item that is a list of them is no accident
 _BESIDE = 8  # numbers that a row of training may hold beside those of an item, wherever they stand
 _WORD = re.compile(r"\w+")
 _SHINGLE = 5
@@ -50,8 +51,8 @@ class Seen:
     exact: set[bytes] = field(default_factory=set)
     near: set[bytes] = field(default_factory=set)
     fields: dict[str, set[str]] = field(default_factory=dict)
-    numbers: list[array[float]] = field(default_factory=list)
-    """Of each row the numbers in it, one after the other, and each list of numbers in it by itself."""
+    numbers: dict[int, list[array[float]]] = field(default_factory=dict)
+    """By length: of each row the numbers in it, one after the other, and each list of numbers in it by itself."""
     records: list[dict[str, str]] = field(default_factory=list)
     """Of each row that is a mapping its short fields, as texts."""
     unread: list[str] = field(default_factory=list)
@@ -68,7 +69,8 @@ class Seen:
                 words = _words(text)
                 seen.exact.add(_digest(text, words))
                 seen.near.update(_sketch(words))
-            seen.numbers += [array("d", one) for one in _vectors(row)]
+            for vector in _vectors(row):
+                seen.numbers.setdefault(len(vector), []).append(array("d", vector))
             if isinstance(row, Mapping):
                 seen.records.append(_record(row))
             for name, value in row.items() if isinstance(row, Mapping) else [("", row)]:
@@ -84,11 +86,12 @@ class Seen:
         """Whether the numbers stand in a row, one after the other, with at most a few before or behind them."""
         length = len(numbers)
         if length not in self._windows:
-            found = self._windows[length] = set()
-            for row in self.numbers:
-                beside = len(row) - length
-                starts = range(beside + 1) if beside <= _BESIDE else (0, beside)
-                found.update(_bits(row[start : start + length]) for start in starts if beside >= 0)
+            self._windows[length] = {
+                _bits(row[start : start + length])
+                for beside in range(_BESIDE + 1)
+                for row in self.numbers.get(length + beside, ())
+                for start in range(beside + 1)
+            }
         return _bits(numbers) in self._windows[length]
 
     def record(self, record: Mapping[str, str]) -> bool:
@@ -100,24 +103,37 @@ class Seen:
         return _digest_of([record[name] for name in names]) in self._projections[names]
 
     def item(self, item: Any) -> bool | None:
-        """Whether an item stands in the data; None where it says too little for a repetition to be no accident."""
+        """Whether an item stands in the data; None where it says too little for a repetition to be no accident.
+
+        Of an item with texts they decide, else all of its numbers: in one piece, by the names of its fields, or list by
+        list. A mask, a padding or a category that it shares with others says nothing.
+        """
         if (text := max(_texts(item), key=len, default=None)) is not None:
             return self.text(text)
-        vectors = [one for one in _vectors(item) if len(one) >= _VECTOR or _size(map(_written, one)) >= SHORTEST]
-        if any(map(self.vector, vectors)):
-            return True
+        vectors = _vectors(item)
+        if not vectors:
+            return None
+        if isinstance(item, list | tuple) and len(vectors[0]) == len(item) >= _VECTOR:
+            return self.vector(vectors[0])
+        telling = [one for one in vectors if _tells(one)]
+        if not telling:
+            return None
+        whole, parts = vectors[0], telling if telling[0] is not vectors[0] else telling[1:]
         record = _record(item) if isinstance(item, Mapping) else {}
-        if _size(record.values()) >= SHORTEST:
-            return self.record(record)
-        return False if vectors else None
+        return (
+            self.vector(whole)
+            or (bool(record) and self.record(record))
+            or (bool(parts) and all(map(self.vector, parts)))
+        )
 
 
 def rows(path: Path) -> list[Any] | None:
-    """The rows of a .jsonl, .json, .csv, .tsv, .txt, .npy or .npz file; None for what cannot be read as such."""
+    """The rows of a file of one of the kinds READABLE; None for what cannot be read as such."""
     try:
         match path.suffix:
             case ".jsonl":
-                return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+                with path.open(encoding="utf-8") as file:  # not splitlines: a text may hold other ends of lines
+                    return [json.loads(line) for line in file if line.strip()]
             case ".json":
                 table = json.loads(path.read_text(encoding="utf-8"))
                 return table if isinstance(table, list) else [table]
@@ -125,13 +141,14 @@ def rows(path: Path) -> list[Any] | None:
                 with path.open(encoding="utf-8", newline="") as file:
                     return list(csv.DictReader(file, delimiter="," if path.suffix == ".csv" else "\t"))
             case ".txt":
-                return path.read_text(encoding="utf-8").splitlines()
+                with path.open(encoding="utf-8") as file:
+                    return [line.rstrip("\n") for line in file]
             case ".npy":
-                return list(np.load(path, allow_pickle=False))
+                return list(np.atleast_1d(np.load(path, allow_pickle=False)))
             case ".npz":
                 with np.load(path, allow_pickle=False) as arrays:
-                    return [row for name in arrays.files if arrays[name].ndim for row in arrays[name]]
-    except (OSError, ValueError, csv.Error, EOFError):
+                    return [row for name in arrays.files for row in np.atleast_1d(arrays[name])]
+    except (OSError, ValueError, csv.Error, EOFError, RecursionError, zipfile.BadZipFile):
         return None
     return None
 
@@ -263,13 +280,14 @@ def _written(number: float) -> str:
     return f"{number:.0f}" if number.is_integer() else f"{number:.6g}"
 
 
-def _size(texts: Iterable[str]) -> int:
-    return sum(map(len, texts))
+def _tells(numbers: Iterable[float]) -> bool:
+    """Whether numbers are no accident together: each counts once, so that zeros of a mask count as one."""
+    return sum(len(_written(number)) for number in set(numbers)) >= SHORTEST
 
 
 def _bits(numbers: Sequence[float]) -> bytes:
     """Whole numbers in full, others as floats of half the size."""
-    exact = np.asarray(numbers, dtype=np.float64)
+    exact = np.asarray(numbers, dtype=np.float64) + 0.0  # -0.0 is 0.0
     with np.errstate(over="ignore", invalid="ignore"):
         found = np.where(exact == np.round(exact), exact, exact.astype(np.float32))
     return blake2b(found.tobytes(), digest_size=8).digest()

@@ -91,7 +91,7 @@ class Judge:
         found["checks"] = (*found.get("checks", ()), *read, *checks)
         found["details"] = {**found.get("details", {}), **(details or {})}
         entry = observed.method if isinstance(observed, Predictions | Timings) and artifact is None else ""
-        files = observed.read if isinstance(observed, Predictions | Timings) else {}
+        files = observed.read if isinstance(observed, Predictions) else {}
         evidence = self._evidence(subject, artifact, [*subject.datasets, *datasets], found, entry, files)
         verdict = self.session.record(self.spec, self.requirement, evidence)
         self._fail_unless_passed(verdict)
@@ -174,13 +174,15 @@ class Judge:
             "checks": tuple(checks),
             "details": {"weights": sorted(distinct), **(details or {})},
         }
+        controls = {name: [control(variant) for variant in variants] for name, control in baselines.items()}
+        asked = [*observed, *(one for several in controls.values() for one in several)]
         if all(check.ok for check in checks if check.name in ("length", "finite")):
             try:
-                found |= self._seeded(variants, observed, gold, groups, units, baselines, checks)
+                found |= self._seeded(observed, controls, gold, groups, units, checks)
             except MetricError:
                 if all(check.ok for check in checks):
                     raise  # else the checks say why there is no number
-        files = {name: digest for one in observed for name, digest in one.read.items()}
+        files = {name: digest for one in asked for name, digest in one.all_read().items()}
         evidence = self._evidence(
             first.subject, first.artifact, [*first.subject.datasets, *datasets], found, files=files
         )
@@ -190,21 +192,20 @@ class Judge:
 
     def _seeded(
         self,
-        variants: Sequence[Subject],
         observed: Sequence[Predictions],
+        baselines: Mapping[str, Sequence[Predictions]],
         gold: Any,
         groups: Sequence[Any] | None,
         units: Sequence[Any],
-        baselines: Mapping[str, Callable[[Subject], Predictions]],
         checks: Sequence[CheckResult],
     ) -> dict[str, Any]:
         """The value over seeds and its company; weights of before training are asked for by the first seed alone."""
         options = self.requirement.options
         runs = [one.values for one in observed]
         compared = {}
-        for name, control in baselines.items():
+        for name, several in baselines.items():
             relative, margin = self._margins(name)
-            theirs = [control(variant).values for variant in variants]
+            theirs = [one.values for one in several]
             lead = statistics.seeded(
                 self.metric, runs, gold, groups,
                 controls=theirs, relative=relative, margin=margin, options=options,
@@ -471,7 +472,6 @@ class Judge:
                 **_tables(subject, profile, datasets),
                 **(artifact.read if artifact else {}),
                 **(files or {}),
-                **self.session.read(),
             },
             data={
                 **{f"{subject.name}.{name}": digest for name, digest in subject.data_digests.items()},
@@ -559,7 +559,8 @@ def _tables(subject: Subject, profile: str, datasets: Sequence[Dataset]) -> dict
 
 def _read_everything(artifact: Artifact) -> list[CheckResult]:
     detail = f"profile keys that training never read: {', '.join(artifact.unread)}" if artifact.unread else ""
-    peeked = f"training read the judge's own data sets: {', '.join(artifact.peeked)}" if artifact.peeked else ""
+    told = "training read files of the judge's data sets that it was handed no copy of"
+    peeked = f"{told}: {', '.join(artifact.peeked)}" if artifact.peeked else ""
     return [
         CheckResult(name="config-read", ok=not artifact.unread, detail=detail),
         CheckResult(name="data-handed-over", ok=not artifact.peeked, detail=peeked),

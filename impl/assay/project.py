@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import cache, cached_property
 from pathlib import Path
 
-from assay import attest, digests, hardware, lock
+from assay import attest, digests, hardware, lock, reads
 from assay import spec as specs
 from assay.artifacts import Store, recorded_weights_digest
 from assay.attest import AttestedRow, Statement
@@ -196,6 +196,8 @@ class Project:
 
     def current_code(self, spec: Spec, name: str, profile: str) -> str | None:
         """The digest now of whatever an evidence row that was measured in a profile names under `code`."""
+        if name.startswith(reads.PREFIX):
+            return self.read_now(name)
         if name == "[system]":
             return digests.of_json([spec.system.train, spec.system.load])
         if name.startswith("[") and name.endswith("]"):
@@ -206,6 +208,11 @@ class Project:
         if name.startswith(f"{digests.Code.HARNESS}."):
             return harness_digest(name)
         return self.code.current(name)
+
+    def read_now(self, name: str) -> str | None:
+        """The digest now of a file that a subject has read, named as evidence names it; None where it is gone."""
+        path = self.root / name.removeprefix(reads.PREFIX)
+        return self.code.of_file(path) if path.is_file() else None
 
     def _gone(self, name: str) -> SystemBoard:
         """A system that the lock remembers and that has no specification any more."""

@@ -1,96 +1,113 @@
-"""Which files of a project a process has read: what no import tells of, a table beside the code, gold in a plain file.
+"""Which files of a project a subject's process has read: what no import tells of, such as a table beside the code.
 
-Python's own audit events say so (PEP 578). What a library opens without Python, and what a process of the subject's own
-opens, is not seen.
+Python's own audit events say so (PEP 578), and what has been imported in the end. What a library opens without Python,
+and what a process of the subject's own opens, is not seen. A file that the process writes, too, is an output of it.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
-import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-_NOT_OWN = ("site-packages", ".egg-info", ".dist-info")
+PREFIX = "file:"
+"""Before the path below the project, where evidence names a file that was read."""
+
+Stamp = tuple[int, int]
+"""Size and time of change (ns) of a file when it was first opened."""
+
 _HARNESS = Path(__file__).resolve().parent
-_WRITING = os.O_WRONLY | os.O_RDWR
-_watched: list[tuple[tuple[str, ...], Reads]] = []
-_lock = threading.Lock()
+_NOT_OWN = ("site-packages", ".egg-info", ".dist-info", "__pycache__")
+_OF_AN_ENVIRONMENT = frozenset({"lib", "lib64", "bin", "include", "share", "Lib", "Scripts", "Include"})
 
 
 class Reads:
-    """Files under some folders that this process has opened to read since this object was made, and did not write."""
+    """Files under some folders that this process has opened to read since this object was made.
+
+    There is one in a process: an audit hook cannot be taken back.
+    """
 
     def __init__(self, folders: Iterable[Path]) -> None:
-        self._read: set[str] = set()
+        places = {f"{place}{os.sep}" for one in folders for place in (os.path.abspath(one), os.path.realpath(one))}
+        self._places = tuple(places)
+        self._read: dict[str, Stamp] = {}
+        self._imported: set[str] = set()
         self._written: set[str] = set()
-        places = {
-            f"{place}{os.sep}" for folder in folders for place in (os.path.abspath(folder), os.path.realpath(folder))
-        }
-        with _lock:
-            if not _watched:
-                sys.addaudithook(_note)
-            _watched.append((tuple(places), self))
+        if places:
+            sys.addaudithook(self._note)
 
-    @property
-    def files(self) -> set[str]:
-        """Absolute paths; a compiled module counts as its source."""
-        return {_source(name) for name in self._read - self._written}
+    def take(self) -> tuple[dict[str, Stamp], dict[str, Stamp]]:
+        """What was opened to be read since the last asking, and the modules that were imported since then."""
+        read, self._read = self._read, {}
+        files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
+        for name in {os.path.abspath(one) for one in files if isinstance(one, str) and one.endswith(".py")}:
+            if name not in self._imported:
+                self._imported.add(name)
+                self._add(name)
+        imported, self._read = self._read, {}
+        return {name: stamp for name, stamp in read.items() if name not in self._written}, imported
 
-    def note(self, name: str, writing: bool) -> None:
-        """One opened file."""
-        (self._written if writing and name not in self._read else self._read).add(name)
+    def _note(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event != "open":
+            return
+        path, _, flags = arguments
+        if not isinstance(path, str | bytes | os.PathLike):
+            return
+        try:
+            name = os.path.abspath(os.fsdecode(path))
+            if not name.startswith(self._places):
+                return
+            if (flags or 0) & os.O_WRONLY or ((flags or 0) & os.O_RDWR and (flags or 0) & os.O_TRUNC):
+                self._written.add(name)
+            else:
+                self._add(name)
+        except (TypeError, ValueError, OSError):
+            return  # a hook that raises would stop whoever opens
+
+    def _add(self, name: str) -> None:
+        if name not in self._read and name.startswith(self._places):
+            try:
+                stat = os.stat(name)
+            except OSError:
+                return
+            self._read[name] = (stat.st_size, stat.st_mtime_ns)
 
 
-def labels(
-    files: Iterable[str | Path], root: Path, known: Iterable[Path] = (), apart: Path | None = None
-) -> dict[str, Path]:
-    """Path below the root -> file, of those that are there and are the project's own.
+def changed(file: Path, stamp: Stamp) -> bool:
+    """Whether a file is no longer the one that was read."""
+    try:
+        stat = file.stat()
+    except OSError:
+        return True
+    return (stat.st_size, stat.st_mtime_ns) != stamp
 
-    Left out are hidden folders, installed libraries, the harness, the folder `apart` (the store, which may lie there),
-    and the `known` files, which are digested otherwise.
+
+def labels(files: Iterable[str], root: Path, known: Iterable[Path] = (), apart: Path | None = None) -> dict[str, Path]:
+    """Path below the root -> file, of those that are the project's own.
+
+    A link counts where it lies. Left out are hidden folders, installed libraries, the harness, the folder `apart` (the
+    store, which may lie there), and the `known` files, which are digested otherwise.
     """
-    root = root.resolve()
+    roots = {Path(os.path.abspath(root)), root.resolve()}
     skipped = {path.resolve() for path in known}
-    libraries = {Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()}
+    environments = {Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()}
     found = {}
-    for file in files:
-        path = Path(file).resolve()
-        if not path.is_relative_to(root) or path in skipped or not path.is_file():
+    for path in map(Path, files):
+        base = next((one for one in roots if path.is_relative_to(one)), None)
+        if base is None or not path.is_file():
             continue
-        if path.is_relative_to(_HARNESS) or (apart is not None and path.is_relative_to(apart.resolve())):
-            continue
-        inside = path.relative_to(root)
+        inside, real = path.relative_to(base), path.resolve()
         if any(part.startswith(".") or part.endswith(_NOT_OWN) for part in inside.parts):
             continue
-        if not any(path.is_relative_to(library) and library.is_relative_to(root) for library in libraries):
-            found[inside.as_posix()] = path
+        if real in skipped or real.is_relative_to(_HARNESS) or (apart and real.is_relative_to(apart.resolve())):
+            continue
+        if any(
+            real.is_relative_to(one) and (one not in roots or inside.parts[0] in _OF_AN_ENVIRONMENT)
+            for one in environments
+            if one.is_relative_to(root.resolve())
+        ):
+            continue
+        found[inside.as_posix()] = path
     return dict(sorted(found.items()))
-
-
-def _note(event: str, arguments: tuple[Any, ...]) -> None:
-    if event != "open":
-        return
-    path, _, flags = arguments
-    if isinstance(path, int) or path is None:
-        return
-    try:
-        name = os.path.abspath(os.fsdecode(path))
-        writing = bool((flags or 0) & _WRITING)
-    except (TypeError, ValueError, OSError):
-        return  # a hook that raises would stop whoever opens
-    for places, reads in _watched:
-        if name.startswith(places):
-            reads.note(name, writing)
-
-
-def _source(name: str) -> str:
-    if not name.endswith(".pyc"):
-        return name
-    try:
-        return importlib.util.source_from_cache(name)
-    except ValueError:
-        return name

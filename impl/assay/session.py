@@ -14,11 +14,11 @@ from typing import Any, Literal
 
 import pytest
 
-from assay import attest, digests, hardware, leakage, metrics, reads, sabotage
+from assay import digests, hardware, leakage, metrics, reads, sabotage
 from assay.artifacts import Store
 from assay.errors import HardwareError, ObservationError, SpecError
 from assay.evidence import CheckResult, Evidence, Hardware
-from assay.project import CONSTRAINTS, SPEC_FOLDER, Project
+from assay.project import Project
 from assay.spec import HARDWARE, REHEARSALS, SMOKE, Requirement, Spec
 from assay.subject import Dataset, Subject
 from assay.verdict import Verdict
@@ -54,7 +54,6 @@ class Session:
         self._values: dict[str, float | None] = {}
         self._collected: dict[str, str] = {}
         self._seen: dict[str, leakage.Seen] = {}
-        self._reads = reads.Reads([project.root])
         self.measured: dict[str, Evidence] = {}
         """What this run measured, by requirement, whether or not it is evidence."""
 
@@ -335,22 +334,9 @@ class Session:
         """What stands in files of the project that training read beside its data; None where none can be read."""
         key = digests.of_json(files)
         if key not in self._seen:
-            found = [leakage.rows(self.project.root / name) for name in files]
+            found = [leakage.rows(self.project.root / name.removeprefix(reads.PREFIX)) for name in files]
             self._seen[key] = leakage.Seen.of(row for rows in found if rows is not None for row in rows)
         return self._seen[key] if any(Path(name).suffix in leakage.READABLE for name in files) else None
-
-    def read(self) -> dict[str, str]:
-        """Path below the project -> digest of what this process has read there: gold in a plain file, a table.
-
-        Left out are what is digested otherwise (Python, specifications, statements, data sets) and documents.
-        """
-        own = (f"{SPEC_FOLDER}/", f"{attest.FOLDER}/", CONSTRAINTS, "pyproject.toml")
-        found = reads.labels(self._reads.files, self.project.root, apart=self.store.root)
-        return {
-            name: self.project.code.of_file(path)
-            for name, path in found.items()
-            if path.suffix not in (".py", ".md", ".rst") and not name.startswith(own)
-        }
 
     @property
     def store(self) -> Store:

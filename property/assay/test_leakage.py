@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 
 import numpy as np
 import pytest
@@ -110,12 +111,49 @@ def test_a_matrix_of_items_is_its_rows():
 
 
 def test_a_record_is_found_by_its_fields_alone_and_only_by_all_of_them():
-    rows = [{"city": "berlin", "job": "carpenter", "age": 30 + n, "label": n % 2} for n in range(10)]
+    rows = [{"city": "berlin", "income": 51234.5 + n, "account": 40001234567 + n, "label": n % 2} for n in range(10)]
     seen = Seen.of(rows)
-    known = [{name: row[name] for name in ("age", "city", "job")} for row in rows]
+    known = [{name: row[name] for name in ("account", "city", "income")} for row in rows]
     assert not leakage.duplicates(known, seen)[0].ok
-    assert leakage.duplicates([{**row, "age": row["age"] + 50} for row in known], seen)[0].ok
-    assert leakage.duplicates([{**row, "height": 180} for row in known], seen)[0].ok, "no row has a height"
+    assert leakage.duplicates([{**row, "account": row["account"] + 50} for row in known], seen)[0].ok
+    assert leakage.duplicates([{**row, "city": "bonn", "height": 180} for row in known], seen)[0].ok, (
+        "no row has a height"
+    )
+
+
+ROW = [0.1257, 17.531, -2.0417, 100003.0]
+HONEST = {
+    "a mask beside tokens": lambda n: {"ids": [n, 70001 + n, 90003 - n, 50002 + n], "mask": [1] * 5, "types": [0] * 5},
+    "padding": lambda n: [[x + n for x in ROW], [0.0] * 6],
+    "positions": lambda n: {"ids": [n, 70001 + n, 90003 - n], "positions": list(range(12))},
+    "categories": lambda n: {"sex": ["f", "m"][n % 2], "smoker": "no", "region": ["southwest", "north"][n % 2]},
+    "small numbers": lambda n: {"class": n % 3, "sex": n % 2, "siblings": 1, "parents": n % 2},
+    "blank lines of an image": lambda n: [[0] * 8, [n, 2 * n + 1000, 3 * n + 2000, n % 5, 7, 70001 + n, 0, 0], [0] * 8],
+}
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_what_honest_items_share_is_no_leak(name: str):
+    """Items 50-99 were not in training, 0-49 were; masks, padding, positions and categories are the same in both."""
+    make = HONEST[name]
+    seen = Seen.of([make(n) for n in range(50)])
+    check = leakage.duplicates([make(n) for n in range(50, 100)], seen)[0]
+    assert check.ok, check.detail
+    told = leakage.duplicates([make(n) for n in range(50)], seen)[0]
+    if name in ("categories", "small numbers"):
+        assert told.detail.startswith("not examined: 50 of 50"), "too little to be recognised"
+    else:
+        assert not told.ok
+
+
+def test_vectors_of_many_lengths_take_no_longer():
+    rng = random.Random(0)
+    rows = [{"ids": [rng.randrange(50000) for _ in range(rng.randrange(20, 300))]} for _ in range(2000)]
+    items = [{"ids": [rng.randrange(50000) for _ in range(rng.randrange(20, 300))]} for _ in range(300)]
+    begin = time.process_time()
+    assert leakage.duplicates(items, Seen.of(rows))[0].ok
+    assert not leakage.duplicates(rows[:100], Seen.of(rows))[0].ok
+    assert time.process_time() - begin < 3, "seconds"
 
 
 def test_files_that_cannot_be_read_are_named():
@@ -167,7 +205,15 @@ def test_files_are_read_by_their_kind_and_others_left_alone(tmp_path):
     (tmp_path / "a.tsv").write_text("text\tn\none\t1\n")
     (tmp_path / "a.txt").write_text("one\ntwo\n")
     np.save(tmp_path / "a.npy", np.eye(2))
-    np.savez(tmp_path / "a.npz", x=np.eye(2), scale=np.float64(3))
+    np.savez(tmp_path / "a.npz", x=np.eye(2))
+    np.save(tmp_path / "mean.npy", np.float64(3))
+    (tmp_path / "broken.npz").write_bytes(b"PK\x03\x04")
+    (tmp_path / "deep.json").write_text("[" * 100000)
+    (tmp_path / "ends.jsonl").write_text('{"a": "one\u2028two"}\n', encoding="utf-8")
+    assert leakage.rows(tmp_path / "mean.npy") == [3.0]
+    assert leakage.rows(tmp_path / "broken.npz") is None
+    assert leakage.rows(tmp_path / "deep.json") is None
+    assert leakage.rows(tmp_path / "ends.jsonl") == [{"a": "one\u2028two"}]
     assert leakage.rows(tmp_path / "a.tsv") == [{"text": "one", "n": "1"}]
     assert leakage.rows(tmp_path / "a.txt") == ["one", "two"]
     for kind in ("npy", "npz"):
