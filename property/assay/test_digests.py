@@ -286,7 +286,7 @@ PROJECT = {
     "app/late.py": "import app.main\n",
     "app/guarded.py": "import importlib\nm = importlib.import_module('app.dynamic')\n",
     "app/dynamic.py": "from app.shop import *\nfrom importlib import import_module\n"
-    "a, b = import_module('.near', __package__), import_module('.sea', 'app.shop')\n"
+    "a, b = import_module('.near', __package__), import_module('.sea', package='app.shop')\n"
     "import runpy\nrunpy.run_module('app.run')\n",
     "app/near.py": "",
     "app/run.py": "",

@@ -105,6 +105,11 @@ def test_numbers_are_recognised_in_whatever_form_they_are_kept(asked: str, train
     assert others.detail == ""
 
 
+def test_zero_has_no_sign():
+    rows = [[0.0, 1234.5 + n, 2345.5, 3456.75] for n in range(5)]
+    assert not leakage.duplicates([[-0.0, *row[1:]] for row in rows], Seen.of(rows))[0].ok
+
+
 def test_a_matrix_of_items_is_its_rows():
     (check,) = leakage.duplicates(np.array(ROWS[:5]), Seen.of(columns(row) for row in ROWS))
     assert not check.ok
@@ -123,9 +128,13 @@ def test_a_record_is_found_by_its_fields_alone_and_only_by_all_of_them():
 
 ROW = [0.1257, 17.531, -2.0417, 100003.0]
 HONEST = {
-    "a mask beside tokens": lambda n: {"ids": [n, 70001 + n, 90003 - n, 50002 + n], "mask": [1] * 5, "types": [0] * 5},
+    "a mask beside tokens": lambda n: {
+        "ids": [n, 70001 + n, 90003 - n, 50002 + n],
+        "mask": [1] * 40,
+        "types": [0] * 40,
+    },
     "padding": lambda n: [[x + n for x in ROW], [0.0] * 6],
-    "positions": lambda n: {"ids": [n, 70001 + n, 90003 - n], "positions": list(range(12))},
+    "positions": lambda n: {"ids": [n, 70001 + n, 90003 - n], "positions": list(range(20))},
     "categories": lambda n: {"sex": ["f", "m"][n % 2], "smoker": "no", "region": ["southwest", "north"][n % 2]},
     "small numbers": lambda n: {"class": n % 3, "sex": n % 2, "siblings": 1, "parents": n % 2},
     "blank lines of an image": lambda n: [[0] * 8, [n, 2 * n + 1000, 3 * n + 2000, n % 5, 7, 70001 + n, 0, 0], [0] * 8],

@@ -60,6 +60,11 @@ def test_modules_are_told_whether_or_not_they_were_compiled(tmp_path, watched):
         assert list(reading(tmp_path, script)) == [str(watched / "model.py")]
 
 
+def test_a_module_is_told_once(tmp_path, watched):
+    (watched / "model.py").write_text("x = 1\n")
+    assert reading(tmp_path, "sys.path.insert(0, 'watched'); import model; reads.take()") == {}
+
+
 def test_a_file_that_changed_while_it_was_read_is_told_so(tmp_path):
     (tmp_path / "a").write_text("one")
     stat = (tmp_path / "a").stat()
