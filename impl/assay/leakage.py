@@ -115,11 +115,12 @@ class Seen:
             return None
         if isinstance(item, list | tuple) and len(vectors[0]) == len(item) >= _VECTOR:
             return self.vector(vectors[0])
-        telling = [one for one in vectors if _tells(one)]
-        if not telling:
+        if not any(map(_tells, vectors)):
             return None
-        whole, parts = vectors[0], telling if telling[0] is not vectors[0] else telling[1:]
+        whole, *parts = vectors
         record = _record(item) if isinstance(item, Mapping) else {}
+        if record and len(record) < len(item):
+            record = {}  # what else it holds would not be asked for
         return (
             self.vector(whole)
             or (bool(record) and self.record(record))

@@ -135,6 +135,7 @@ HONEST = {
     },
     "padding": lambda n: [[x + n for x in ROW], [0.0] * 6],
     "positions": lambda n: {"ids": [n, 70001 + n, 90003 - n], "positions": list(range(20))},
+    "a setting beside numbers": lambda n: {"ids": [n, 70001 + n, 90003 - n, 50002 + n], "k": 5, "mode": "fast"},
     "categories": lambda n: {"sex": ["f", "m"][n % 2], "smoker": "no", "region": ["southwest", "north"][n % 2]},
     "small numbers": lambda n: {"class": n % 3, "sex": n % 2, "siblings": 1, "parents": n % 2},
     "blank lines of an image": lambda n: [[0] * 8, [n, 2 * n + 1000, 3 * n + 2000, n % 5, 7, 70001 + n, 0, 0], [0] * 8],
