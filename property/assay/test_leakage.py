@@ -136,6 +136,7 @@ HONEST = {
     "padding": lambda n: [[x + n for x in ROW], [0.0] * 6],
     "positions": lambda n: {"ids": [n, 70001 + n, 90003 - n], "positions": list(range(20))},
     "a setting beside numbers": lambda n: {"ids": [n, 70001 + n, 90003 - n, 50002 + n], "k": 5, "mode": "fast"},
+    "one answer in many places": lambda n: {"votes": [n % 2] * 40},
     "categories": lambda n: {"sex": ["f", "m"][n % 2], "smoker": "no", "region": ["southwest", "north"][n % 2]},
     "small numbers": lambda n: {"class": n % 3, "sex": n % 2, "siblings": 1, "parents": n % 2},
     "blank lines of an image": lambda n: [[0] * 8, [n, 2 * n + 1000, 3 * n + 2000, n % 5, 7, 70001 + n, 0, 0], [0] * 8],
@@ -150,7 +151,7 @@ def test_what_honest_items_share_is_no_leak(name: str):
     check = leakage.duplicates([make(n) for n in range(50, 100)], seen)[0]
     assert check.ok, check.detail
     told = leakage.duplicates([make(n) for n in range(50)], seen)[0]
-    if name in ("categories", "small numbers"):
+    if name in ("categories", "small numbers", "one answer in many places"):
         assert told.detail.startswith("not examined: 50 of 50"), "too little to be recognised"
     else:
         assert not told.ok
