@@ -263,7 +263,7 @@ class Judge:
         try:
             value = metric.compute(observed.values, gold, **options)
         except (MetricError, TypeError, AttributeError) as error:
-            if gold is None:
+            if gold is None and metric.policy_form is not None and not isinstance(error, metrics.UndefinedMetricError):
                 told = f"{self.name}: {metric.name} was given no gold; judge(..., gold=...): {error}"
                 raise ObservationError(told) from None
             if not isinstance(error, MetricError):
