@@ -227,10 +227,11 @@ class Code:
         known = self._cache.get(key)
         if isinstance(known, list) and len(known) == 5 and known[:3] == stamp:
             return known[3], known[4]
-        digest, imports = of_file(path), []
         if path.suffix == ".py":
             source = path.read_bytes()
             digest, imports = of_source(source), sorted(_imports(source))
+        else:
+            digest, imports = of_file(path), []
         if time.time() - max(stat.st_mtime, stat.st_ctime) > RACY_S:
             self._cache[key] = [*stamp, digest, imports]
             self._dirty = True

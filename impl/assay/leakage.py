@@ -78,10 +78,6 @@ class Seen:
                     seen.fields.setdefault(str(name), set()).add(value)
         return seen
 
-    def text(self, text: str) -> bool:
-        """Whether the text stands in the data, case and punctuation aside."""
-        return _digest(text, _words(text)) in self.exact
-
     def vector(self, numbers: Sequence[float]) -> bool:
         """Whether the numbers stand in a row, one after the other, with at most a few before or behind them."""
         length = len(numbers)
@@ -102,20 +98,16 @@ class Seen:
             self._projections[names] = {_digest_of([row[name] for name in names]) for row in rows}
         return _digest_of([record[name] for name in names]) in self._projections[names]
 
-    def item(self, item: Any) -> bool | None:
-        """Whether an item stands in the data; None where it says too little for a repetition to be no accident.
+    def without_text(self, item: Any) -> bool | None:
+        """Whether an item of numbers stands in the data; None where it says too little for that to be no accident.
 
-        Of an item with texts they decide, else all of its numbers: in one piece, by the names of its fields, or list by
-        list. A mask, a padding or a category that it shares with others says nothing.
+        All of its numbers do, in one piece, by the names of its fields, or list by list: a mask, a padding or a
+        category that it shares with others says nothing.
         """
-        if (text := max(_texts(item), key=len, default=None)) is not None:
-            return self.text(text)
+        item = _plain(item)
         vectors = _vectors(item)
-        if not vectors:
-            return None
-        if isinstance(item, list | tuple) and len(vectors[0]) == len(item) >= _VECTOR:
-            return self.vector(vectors[0])
-        if not any(map(_tells, vectors)):
+        is_vector = bool(vectors) and isinstance(item, list | tuple) and len(vectors[0]) == len(item) >= _VECTOR
+        if not is_vector and not any(map(_tells, vectors)):
             return None
         whole, *parts = vectors
         record = _record(item) if isinstance(item, Mapping) else {}
@@ -156,7 +148,12 @@ def rows(path: Path) -> list[Any] | None:
 
 def duplicates(items: Sequence[Any], seen: Seen) -> list[CheckResult]:
     """Items that stand in the training data: exact-duplicates (words, case and punctuation aside), near-duplicates."""
-    found = [seen.item(item) for item in items]
+    texts = [max(_texts(item), key=len, default="") for item in items]
+    words = list(map(_words, texts))
+    found = [
+        _digest(text, said) in seen.exact if text else seen.without_text(item)
+        for item, text, said in zip(items, texts, words, strict=True)
+    ]
     exact = [item for item, one in zip(items, found, strict=True) if one]
     told = (
         f"{len(exact):,} of {len(items):,} items stand in the training data word for word, e.g. {str(exact[:1])[:80]}"
@@ -164,9 +161,8 @@ def duplicates(items: Sequence[Any], seen: Seen) -> list[CheckResult]:
     if not exact:
         told = _unexamined(sum(one is None for one in found), len(items), seen.unread)
     checks = [CheckResult(name="exact-duplicates", ok=len(exact) <= EXACT * len(items), detail=told)]
-    texts = [one for one in (max(_texts(item), key=len, default=None) for item in items) if one is not None]
-    if texts:
-        near = sum(bool(sketch) and sketch <= seen.near for sketch in map(_sketch, map(_words, texts)))
+    if any(texts):
+        near = sum(bool(sketch) and sketch <= seen.near for sketch in map(_sketch, words))
         detail = f"{near:,} of {len(items):,} items are in the training data nearly word for word"
         checks.append(CheckResult(name="near-duplicates", ok=near <= NEAR * len(items), detail=detail if near else ""))
     return checks

@@ -266,9 +266,7 @@ class Judge:
             if gold is None and metric.policy_form is not None and not isinstance(error, metrics.UndefinedMetricError):
                 told = f"{self.name}: {metric.name} was given no gold; judge(..., gold=...): {error}"
                 raise ObservationError(told) from None
-            if not isinstance(error, MetricError):
-                raise
-            if all(check.ok for check in checks):
+            if not isinstance(error, MetricError) or all(check.ok for check in checks):
                 raise  # else the metric itself is in doubt: the checks say why there is no number
             return {"value": None, "n": n, "groups": len(set(units)), "checks": tuple(checks)}
         interval = statistics.interval(metric, observed.values, gold, units, options=options)

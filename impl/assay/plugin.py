@@ -144,8 +144,11 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A skipped or broken test leaves a row that says so: it proves nothing, and older evidence no longer stands."""
     report = yield
-    if report.failed and call.excinfo is not None and call.excinfo.errisinstance(_users()):
-        report.longrepr = f"{item.nodeid}: {call.excinfo.value}"
+    if report.failed and call.excinfo is not None:
+        from assay.errors import AssayError
+
+        if call.excinfo.errisinstance(AssayError):  # it says what to do: where in the harness it was raised is no help
+            report.longrepr = f"{item.nodeid}: {call.excinfo.value}"
     names = item.stash.get(CLAIMS, ())
     session = item.config.stash.get(SESSION, None)
     if not names or session is None:
@@ -263,13 +266,6 @@ def subject(request: pytest.FixtureRequest) -> Callable[..., Subject]:
 def assay_session(request: pytest.FixtureRequest) -> Session:
     """The running judgement: project, target, profile, `full`, `smoke`."""
     return _required_session(request)
-
-
-def _users() -> type[Exception]:
-    """Errors that say what to do: where in the harness they were raised is no help."""
-    from assay.errors import AssayError
-
-    return AssayError
 
 
 def _claims(item: Any) -> tuple[str, ...]:

@@ -197,7 +197,7 @@ class Project:
     def current_code(self, spec: Spec, name: str, profile: str) -> str | None:
         """The digest now of whatever an evidence row that was measured in a profile names under `code`."""
         if name.startswith(reads.PREFIX):
-            return self.read_now(name)
+            return reads.digest(name, self.root, self.code)
         if name == "[system]":
             return digests.of_json([spec.system.train, spec.system.load])
         if name.startswith("[") and name.endswith("]"):
@@ -208,11 +208,6 @@ class Project:
         if name.startswith(f"{digests.Code.HARNESS}."):
             return harness_digest(name)
         return self.code.current(name)
-
-    def read_now(self, name: str) -> str | None:
-        """The digest now of a file that a subject has read, named as evidence names it; None where it is gone."""
-        path = self.root / name.removeprefix(reads.PREFIX)
-        return self.code.of_file(path) if path.is_file() else None
 
     def _gone(self, name: str) -> SystemBoard:
         """A system that the lock remembers and that has no specification any more."""
@@ -460,10 +455,13 @@ class Project:
         return f"{altered}: changed after it was built" if altered else ""
 
     def altered(self, key: str, files: Mapping[str, str]) -> Path | None:
-        """The first weight file of an artifact that is gone, or has other bytes than when it was built."""
+        """The first of these files of an artifact that is gone, or has other bytes than when it was built.
+
+        Not those in folders (checkpoints), which no answer comes from.
+        """
         folder = self.store.path("artifact", key)
-        weights = [(folder / name, digest) for name, digest in files.items() if name.endswith(".safetensors")]
-        return next((path for path, digest in weights if not path.is_file() or self.code.of_file(path) != digest), None)
+        own = [(folder / name, digest) for name, digest in files.items() if "/" not in name]
+        return next((path for path, digest in own if not path.is_file() or self.code.of_file(path) != digest), None)
 
 
 def scan_claims(folder: Path, root: Path) -> dict[str, list[str]]:

@@ -10,7 +10,10 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from assay.digests import Code
 
 PREFIX = "file:"
 """Before the path below the project, where evidence names a file that was read."""
@@ -40,6 +43,8 @@ class Reads:
 
     def take(self) -> tuple[dict[str, Stamp], dict[str, Stamp]]:
         """What was opened to be read since the last asking, and the modules that were imported since then."""
+        if not self._places:
+            return {}, {}
         read, self._read = self._read, {}
         files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
         for name in {os.path.abspath(one) for one in files if isinstance(one, str) and one.endswith(".py")}:
@@ -53,13 +58,14 @@ class Reads:
         if event != "open":
             return
         path, _, flags = arguments
+        flags = flags or 0
         if not isinstance(path, str | bytes | os.PathLike):
             return
         try:
             name = os.path.abspath(os.fsdecode(path))
             if not name.startswith(self._places):
                 return
-            if (flags or 0) & os.O_WRONLY or ((flags or 0) & os.O_RDWR and (flags or 0) & os.O_TRUNC):
+            if flags & os.O_WRONLY or (flags & os.O_RDWR and flags & os.O_TRUNC):
                 self._written.add(name)
             else:
                 self._add(name)
@@ -82,6 +88,17 @@ def changed(file: Path, stamp: Stamp) -> bool:
     except OSError:
         return True
     return (stat.st_size, stat.st_mtime_ns) != stamp
+
+
+def file(name: str, root: Path) -> Path:
+    """The file that evidence names so."""
+    return root / name.removeprefix(PREFIX)
+
+
+def digest(name: str, root: Path, code: Code) -> str | None:
+    """The digest now of a file that evidence names; None where it is gone."""
+    path = file(name, root)
+    return code.of_file(path) if path.is_file() else None
 
 
 def labels(files: Iterable[str], root: Path, known: Iterable[Path] = (), apart: Path | None = None) -> dict[str, Path]:

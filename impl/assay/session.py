@@ -333,10 +333,10 @@ class Session:
     def seen_in(self, files: Mapping[str, str]) -> leakage.Seen | None:
         """What stands in files of the project that training read beside its data; None where none can be read."""
         key = digests.of_json(files)
-        if key not in self._seen:
-            found = [leakage.rows(self.project.root / name.removeprefix(reads.PREFIX)) for name in files]
+        if key not in self._seen and any(Path(name).suffix in leakage.READABLE for name in files):
+            found = [leakage.rows(reads.file(name, self.project.root)) for name in files]
             self._seen[key] = leakage.Seen.of(row for rows in found if rows is not None for row in rows)
-        return self._seen[key] if any(Path(name).suffix in leakage.READABLE for name in files) else None
+        return self._seen.get(key)
 
     @property
     def store(self) -> Store:

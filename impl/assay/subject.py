@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
+import re
 import shutil
 import threading
 import time
@@ -19,11 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 from assay import artifacts, digests, reads, sabotage, scratch
 from assay.artifacts import Store
+from assay.attest import normalised
 from assay.errors import ObservationError, SubjectError, did_you_mean
 from assay.project import harness_digest
 from assay.spec import Spec
@@ -40,6 +39,9 @@ TOLERANCE = 0.05
 answers (of its column, where answers are vectors): batches of other shapes round differently, and what is random
 differs by much more."""
 
+FLOOR = 0.002
+"""The same as a share of the standard deviation of all columns: one that hardly varies is rounded like the others."""
+
 _SLACK_S, _SLACK_OF_A_CALL_S = 0.02, 1e-4
 """Seconds by which packing answers may take longer than packing the same plain data again, for a run and a call."""
 
@@ -47,10 +49,7 @@ _CHANGED = "changed while it was read"
 """In the place of a digest: so no file of now is that one."""
 
 _READ = "read.json"
-"""File of a folder of the store: what was read to make it, path below the project -> digest."""
-
-FLOOR = 0.002
-"""The same as a share of the standard deviation of all columns: one that hardly varies is rounded like the others."""
+"""File of a folder of the store: what was read to make it, as evidence names it -> digest."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ class Artifact:
     seed: int
     unread: tuple[str, ...] = ()
     read: Mapping[str, str] = field(default_factory=dict)
-    """Path below the project -> digest of the files that training read beside its data and code."""
+    """The files of the project that training read beside its data and code, as evidence names them -> digest."""
     peeked: tuple[str, ...] = ()
     """Files of the judge's own data sets that training read."""
 
@@ -120,15 +119,6 @@ class Artifact:
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a subject answered, whether it says so again, and the files that it read for it (path -> digest)."""
-
-    values: Any
-    repeatable: bool
-    read: Mapping[str, str]
-
-
-@dataclass(frozen=True)
 class Predictions:
     """What a subject answered for some items. Handed to the judge together with gold that it never saw."""
 
@@ -141,7 +131,7 @@ class Predictions:
     repeatable: bool
     arguments: Mapping[str, Any] = field(default_factory=dict)
     read: Mapping[str, str] = field(default_factory=dict)
-    """Path below the project -> digest of the files that answering read beside its weights and code."""
+    """The files of the project that answering read beside its weights and code, as evidence names them -> digest."""
 
     @property
     def asked(self) -> Sequence[Any]:
@@ -413,8 +403,7 @@ class Subject:
         Returns:
             Predictions whose values have N entries (a list, an array, or a mapping with such leaves).
         """
-        said = self.ask(self.artifact, method, items, arguments)
-        return Predictions(self, method, items, said.values, self.artifact, said.repeatable, arguments, said.read)
+        return self.ask(self.artifact, method, items, arguments)
 
     def outputs(self, entry: str, items: Sequence[Any], **arguments: Any) -> Predictions:
         """Ask a function of the subject that needs no trained weights (features, parse results): nothing is trained.
@@ -423,8 +412,7 @@ class Subject:
             entry: "package.module:function", called as `function(items, **arguments)`.
             items: plain data, N of them.
         """
-        said = self.ask(None, entry, items, arguments)
-        return Predictions(self, entry, items, said.values, None, said.repeatable, arguments, said.read)
+        return self.ask(None, entry, items, arguments)
 
     def refusals(self, method: str, items: Sequence[Any], **arguments: Any) -> Predictions:
         """Ask for what cannot be answered, one broken item at a time: True where the subject raised.
@@ -442,7 +430,7 @@ class Subject:
     def load_refusals(self) -> Predictions:
         """Load the artifact with its weights damaged, one way at a time: True where the subject refused."""
         values = []
-        with scratch.folder("damaged") as place, Worker(self.code.roots) as worker:
+        with scratch.folder("damaged") as place, Worker(self.code.roots, watched=self._watched) as worker:
             for damage in artifacts.DAMAGES:
                 folder = place / damage.replace(" ", "-")
                 artifacts.damaged(self.artifact.folder, folder, damage)
@@ -452,7 +440,8 @@ class Subject:
                     values.append(True)
                 else:
                     values.append(False)
-        return Predictions(self, "load", artifacts.DAMAGES, values, self.artifact, True)
+            read = self._digested(worker.read(), self.predicting_code)
+        return Predictions(self, "load", artifacts.DAMAGES, values, self.artifact, True, read=read)
 
     def parts(self, asked: Mapping[str, Sequence[Any]]) -> Predictions:
         """Which parts of the weights the answers depend on: True where setting one back to before training changes any.
@@ -465,7 +454,7 @@ class Subject:
         artifact = self.artifact
         groups = artifacts.parts(artifact.folder)
         values = []
-        with scratch.folder("parts") as place, Worker(self.code.roots) as worker:
+        with scratch.folder("parts") as place, Worker(self.code.roots, watched=self._watched) as worker:
 
             def answers(folder: Path) -> list[bytes]:
                 worker.ask("load", entry=self.spec.system.load, artifact=str(folder))
@@ -477,7 +466,8 @@ class Subject:
                 folder = place / str(number)
                 artifacts.set_back(artifact.folder, folder, names)
                 values.append((answers(folder) == own) is not bool(names))
-        return Predictions(self, "load", ["a plain copy", *groups], values, artifact, True)
+            read = self._digested(worker.read(*asked), self.predicting_code)
+        return Predictions(self, "load", ["a plain copy", *groups], values, artifact, True, read=read)
 
     def differing_after_kill(self, after: int) -> list[str]:
         """Names of the tensors in which a run that was killed after so many updates, and resumed, ends otherwise.
@@ -551,7 +541,9 @@ class Subject:
             honest, detail = False, f"{result['empty']} of {len(seconds)} timed calls answered nothing"
         return Timings(self, seconds, counted, artifact, threads, honest, detail)
 
-    def ask(self, artifact: Artifact | None, method: str, items: Sequence[Any], arguments: Mapping[str, Any]) -> Said:
+    def ask(
+        self, artifact: Artifact | None, method: str, items: Sequence[Any], arguments: Mapping[str, Any]
+    ) -> Predictions:
         """Answers for the items and whether a second asking gave the same; kept in the store.
 
         What was read to give them is remembered: where it has changed, the subject is asked anew. Without an artifact,
@@ -586,7 +578,8 @@ class Subject:
         folder = self.store.path("predictions", key)
         sabotage.recall(folder)
         answer = unpack((folder / "values.bin").read_bytes())
-        return Said(answer["values"], bool(answer["same"]), _read_for(folder))
+        same = bool(answer["same"])
+        return Predictions(self, method, items, answer["values"], artifact, same, arguments, _read_for(folder))
 
     def close(self) -> None:
         """End the worker processes, those of variants too."""
@@ -658,26 +651,24 @@ class Subject:
 
         Which files those are is known after the first time; from then on the key holds their digests.
         """
-        index = self.store.root / "reads" / f"{base[:32]}.json"
-        known: list[str] = json.loads(index.read_text()) if index.is_file() else []
-        key = digests.of_json([base, {name: self._now(name) for name in known}]) if known else base
-        folder = self.store.build(kind, key, builder, **about)
-        read = _read_for(folder)
-        if not read.keys() <= set(known):
-            known = sorted({*known, *read})
-            index.parent.mkdir(parents=True, exist_ok=True)
-            beside = index.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
-            beside.write_text(json.dumps(known))
-            beside.replace(index)
-            new = digests.of_json([base, {name: read.get(name, self._now(name)) for name in known}])
-            self.store.rename(kind, key, new)
-            key = new
-        return key
+        from filelock import FileLock
 
-    def _now(self, name: str) -> str | None:
-        """The digest of a file that was read before; None where it is gone."""
-        path = self.root / name.removeprefix(reads.PREFIX)
-        return self.code.of_file(path) if path.is_file() else None
+        index = self.store.root / "reads" / f"{base[:32]}.json"
+        index.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(
+            index.with_suffix(".lock")
+        ):  # or who waits for the folder would look for it where it no longer is
+            known: list[str] = json.loads(index.read_text()) if index.is_file() else []
+            now = {name: reads.digest(name, self.root, self.code) for name in known}
+            key = digests.of_json([base, now]) if known else base
+            folder = self.store.build(kind, key, builder, **about)
+            read = _read_for(folder)
+            if not read.keys() <= now.keys():
+                index.write_text(json.dumps(sorted({*known, *read})))
+                new = digests.of_json([base, now | read])
+                self.store.rename(kind, key, new)
+                key = new
+        return key
 
     def _describe(self, key: str, folder: Path) -> Artifact:
         told = json.loads((folder / "harness.json").read_text())
@@ -718,8 +709,8 @@ def _needs_torch(package: str) -> bool:
     if package in USE_TORCH:
         return True
     lines = [line for name in digests.installed().get(package, ()) for line in metadata.requires(name) or ()]
-    required = [Requirement(line) for line in lines if "extra" not in line.partition(";")[2]]
-    return any(canonicalize_name(one.name) in ("torch", "torch-geometric", "lightning") for one in required)
+    required = [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in lines if "extra" not in line.partition(";")[2]]
+    return not {normalised(name).replace("-", "_") for name in required}.isdisjoint(USE_TORCH)
 
 
 class _Beside:

@@ -225,12 +225,12 @@ class Worker:
             self._reads.setdefault(method, {}).update({name: (size, at) for name, (size, at) in told.items()})
         return answer["result"]
 
-    def read(self, method: str = "") -> dict[str, Stamp]:
-        """Files under the watched folders that the child has read: to load, to train or by import, and for this method.
+    def read(self, *methods: str) -> dict[str, Stamp]:
+        """Files under the watched folders that the child has read: to load, to train or by import, and for the methods.
 
         What it has read for another method and remembers is not among them.
         """
-        return self._reads.get("", {}) | self._reads.get(method, {})
+        return {name: stamp for one in ("", *methods) for name, stamp in self._reads.get(one, {}).items()}
 
     def close(self) -> None:
         """End the child; its log goes with it."""

@@ -25,7 +25,7 @@ from hypothesis.extra import numpy as hnp
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import save_file as save_torch
 
-from assay import artifacts
+from assay import artifacts, subject
 from assay.artifacts import Store, count_parameters, reinitialise, size_bytes, tensors, weight_files, weights_digest
 from assay.digests import Manifest, of_file
 from assay.errors import SubjectError
@@ -452,3 +452,19 @@ def test_a_training_that_failed_is_not_tried_again(tmp_path: Path) -> None:
         with pytest.raises(SubjectError, match="the subject raised ValueError: no"):
             _ = subject.artifact
     assert len(tried) == 1
+
+
+@pytest.mark.parametrize(
+    ("package", "needs"),
+    [
+        ("torch", True),
+        ("sentence_transformers", True),
+        ("peft", True),
+        ("numpy", False),
+        ("datasets", False),
+        ("json", False),
+    ],
+)
+def test_what_needs_torch_is_recorded_whatever_it_is_called(package: str, needs: bool) -> None:
+    """`datasets` names torch as an extra alone."""
+    assert subject._needs_torch(package) is needs

@@ -309,16 +309,18 @@ def test_a_ledger_rewritten_after_it_is_a_fault(attested: Toy) -> None:
     assert "was rewritten since" in found.faults[0]
 
 
-def test_weights_that_were_overwritten_in_the_store_are_seen(attested: Toy) -> None:
-    (weights,) = (attested.root / "cache" / "artifact").glob("*/model.safetensors")
+@pytest.mark.parametrize("name", ["model.safetensors", "trained.txt"])
+def test_an_artifact_that_was_overwritten_in_the_store_is_seen(attested: Toy, name: str) -> None:
+    """Its weights, and what lies beside them: a cut or a vocabulary decides answers, too."""
+    (weights,) = (attested.root / "cache" / "artifact").glob(f"*/{name}")
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
     assert {row["verdict"] for row in attested.rows().values()} == {"UNPROVEN"}
-    assert "model.safetensors: changed after it was built" in attested.rows()["auroc"]["reason"]
+    assert f"{name}: changed after it was built" in attested.rows()["auroc"]["reason"]
     found = examine(attested)
     assert not found.stands
-    assert "model.safetensors: changed after it was built" in found.faults[0]
+    assert f"{name}: changed after it was built" in found.faults[0]
     with pytest.raises(AttestError):
         notary.make(Project(attested.root), "toy", "cpu")
 

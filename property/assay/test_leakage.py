@@ -105,6 +105,12 @@ def test_numbers_are_recognised_in_whatever_form_they_are_kept(asked: str, train
     assert others.detail == ""
 
 
+@pytest.mark.parametrize("form", [list, tuple, np.array])
+def test_four_numbers_in_a_row_are_enough_in_any_form(form):
+    flowers = [(5.1, 3.5, 1.4, 0.1 * n) for n in range(10)]
+    assert not leakage.duplicates(list(map(form, flowers)), Seen.of(map(list, flowers)))[0].ok
+
+
 def test_zero_has_no_sign():
     rows = [[0.0, 1234.5 + n, 2345.5, 3456.75] for n in range(5)]
     assert not leakage.duplicates([[-0.0, *row[1:]] for row in rows], Seen.of(rows))[0].ok

@@ -93,11 +93,20 @@ def test_labels_are_of_the_projects_own_files(tmp_path, monkeypatch):
     assert set(labels([str(tmp_path / "other-way" / "a.csv")], tmp_path / "other-way")) == {"a.csv"}
 
 
-def test_a_table_beside_the_code_takes_the_claim_with_it_and_is_asked_anew(toy):
+def reads_a_limit(toy):
+    """Decisions are made by what a file beside the code says."""
     toy.file("limit.json").write_text("0.5")
-    toy.edit(
-        "toy.py", "(self.scores(items) > 0.5)", '(self.scores(items) > json.load(open(__file__[:-6] + "limit.json")))'
-    )
+    toy.edit("toy.py", "> 0.5)", '> json.load(open(__file__[:-6] + "limit.json")))')
+
+
+def reads_a_factor(toy):
+    """Training multiplies by what a file beside the code says."""
+    toy.file("factor.json").write_text("1")
+    toy.edit("toy.py", 'config["slope"] *', 'config["slope"] * json.load(open(__file__[:-6] + "factor.json")) *')
+
+
+def test_a_table_beside_the_code_takes_the_claim_with_it_and_is_asked_anew(toy):
+    reads_a_limit(toy)
     assert toy.pytest("acceptance").returncode == 0
     assert toy.rows()["accuracy"]["verdict"] == "PASS"
     toy.file("limit.json").write_text("2")
@@ -109,8 +118,7 @@ def test_a_table_beside_the_code_takes_the_claim_with_it_and_is_asked_anew(toy):
 
 
 def test_what_training_reads_beside_its_data_is_trained_on_anew(toy):
-    toy.file("factor.json").write_text("1")
-    toy.edit("toy.py", 'config["slope"] *', 'config["slope"] * json.load(open(__file__[:-6] + "factor.json")) *')
+    reads_a_factor(toy)
     assert toy.pytest("acceptance").returncode == 0
     toy.file("factor.json").write_text("-1")
     assert toy.rows()["size"]["verdict"] == "UNPROVEN"
@@ -155,8 +163,7 @@ def test_data_sets_that_training_was_not_given_are_none_of_its_business(toy):
 
 def test_checkouts_that_share_a_store_keep_what_is_theirs(toy, tmp_path):
     """Another file of the same name: another artifact, beside the first and not in its place."""
-    toy.file("factor.json").write_text("1")
-    toy.edit("toy.py", 'config["slope"] *', 'config["slope"] * json.load(open(__file__[:-6] + "factor.json")) *')
+    reads_a_factor(toy)
     assert toy.pytest("acceptance").returncode == 0
     own = {path.name for path in (toy.root / "cache" / "artifact").iterdir() if path.is_dir()}
     toy.file("factor.json").write_text("-1")
@@ -170,10 +177,7 @@ def test_checkouts_that_share_a_store_keep_what_is_theirs(toy, tmp_path):
 
 
 def test_what_one_method_reads_is_not_of_another(toy):
-    toy.file("limit.json").write_text("0.5")
-    toy.edit(
-        "toy.py", "(self.scores(items) > 0.5)", '(self.scores(items) > json.load(open(__file__[:-6] + "limit.json")))'
-    )
+    reads_a_limit(toy)
     assert toy.pytest("acceptance").returncode == 0
     toy.file("limit.json").write_text("0.6")
     assert {name: row["verdict"] for name, row in toy.rows().items()} == {
@@ -209,10 +213,31 @@ def test_a_file_that_is_run_by_its_path_is_code(toy):
 
 
 def test_the_evidence_names_what_was_read(toy):
-    toy.file("limit.json").write_text("0.5")
-    toy.edit(
-        "toy.py", "(self.scores(items) > 0.5)", '(self.scores(items) > json.load(open(__file__[:-6] + "limit.json")))'
-    )
+    reads_a_limit(toy)
     toy.pytest("acceptance")
     kept = [path.read_text() for path in (toy.root / "cache" / "predictions").glob("*/read.json")]
     assert "file:limit.json" in {name for text in kept for name in json.loads(text)}
+
+
+@pytest.mark.parametrize("asked", ["load_refusals()", 'refusals("decisions", ["x", {}])'])
+def test_refusals_bring_what_was_read_for_them(toy, asked):
+    toy.file("limit.json").write_text("0.5")
+    for entry in ("def load(artifact):\n", "    def decisions(self, items):\n"):
+        indent = " " * (8 if entry.startswith(" ") else 4)
+        toy.edit("toy.py", entry, f'{entry}{indent}json.load(open(__file__[:-6] + "limit.json"))\n')
+    toy.edit(
+        "spec/toy.toml",
+        '[[requirement]]\nid = "size"',
+        '[[requirement]]\nid = "refuses"\nstatement = "Refuses what it cannot answer"\nmetric = "behaviour.refused"\nequals = 1\n'
+        'control = false\n\n[[requirement]]\nid = "size"',
+    )
+    toy.file("acceptance/test_refuses.py").write_text(
+        f'import pytest\n\n\n@pytest.mark.requirement("toy/refuses")\ndef test_refuses(judge, toy):\n    judge(toy.{asked})\n'
+    )
+    assert toy.assay("spec", "lock").returncode == 0
+    toy.pytest("acceptance")
+    assert toy.rows()["refuses"]["verdict"] in ("PASS", "FAIL"), (
+        "measured; one damage leaves the toy's six numbers whole"
+    )
+    toy.file("limit.json").write_text("0.6")
+    assert "file:limit.json" in toy.rows()["refuses"]["reason"]
