@@ -76,7 +76,8 @@ def test_the_guides_own_metric_is_one(toy):
     toy.edit(
         "spec/toy.toml",
         '[[requirement]]\nid = "size"',
-        '[[requirement]]\nid = "error"\nstatement = "Comes near the number"\nmetric = "regression.mae"\nat_most = 0.4\n'
+        '[[requirement]]\nid = "error"\nstatement = "Comes near the number"\nmetric = "forecast.pinball"\n'
+        "options = { quantile = 0.5 }\nat_most = 0.2\n"
         '\n[[requirement]]\nid = "size"',
     )
     toy.file("acceptance/test_error.py").write_text(
@@ -87,4 +88,4 @@ def test_the_guides_own_metric_is_one(toy):
     toy.pytest("acceptance/test_error.py")
     row = toy.rows()["error"]
     assert row["verdict"] == "PASS", row["reason"]
-    assert 0 < row["value"] < 0.4
+    assert 0 < row["value"] < 0.2

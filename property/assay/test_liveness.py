@@ -55,6 +55,9 @@ def binary(formula: Any, direction: Any = "higher", bounds: tuple[float, float] 
         ("ranking.hits_at_k", {"relevant": np.arange(60), "candidates": [1000] * 60}, Bound(at_least=0.78)),
         ("ranking.ndcg_at_k", np.eye(60) + 2 * np.eye(60, k=1), Bound(at_least=0.4)),
         ("ranking.recall_at_k", [{f"d{i}": 1} for i in range(60)], Bound(at_least=0.4)),
+        ("regression.mae", np.arange(60.0) ** 3, Bound(at_most=1e4)),
+        ("regression.rmse", np.exp(np.arange(60.0) / 4), Bound(at_most=1e5)),
+        ("regression.r2", {"value": np.arange(60.0) ** 3}, Bound(at_least=0.5)),
         ("text.token_f1", [f"tok{i} is {i * i}" for i in range(60)], Bound(at_least=0.6)),
         ("text.exact_match", [f"tok{i}" for i in range(60)], Bound(at_least=0.6)),
     ],
@@ -139,6 +142,9 @@ def test_a_ranking_without_distractors_is_dead() -> None:
         ("ranking.recall_at_k", {"relevant": [0] * 60, "candidates": [12] * 60}, Bound(at_least=0.8)),
         ("ranking.mrr", {"relevant": [1] * 60, "candidates": [2] * 60}, Bound(at_least=0.44)),
         ("calibration.brier", GOLD, Bound(at_most=0.25)),
+        ("regression.mae", np.arange(60.0), Bound(at_most=15.0)),
+        ("regression.rmse", np.arange(60.0), Bound(at_most=17.4)),
+        ("regression.r2", np.arange(60.0), Bound(at_least=0.0)),
     ],
 )
 def test_a_bound_that_a_cheap_policy_keeps_is_trivial(name: str, gold: Any, bound: Bound) -> None:

@@ -37,6 +37,9 @@ GOLD = {
     "ranking.mrr": np.eye(12)[np.arange(40) % 12],
     "ranking.ndcg_at_k": [{f"d{i}": 2, f"d{i + 1}": 1} for i in range(40)],
     "ranking.recall_at_k": {"gains": np.eye(30)[np.arange(40) % 30]},
+    "regression.mae": [0.0, 1.0] * 20,
+    "regression.r2": [0.0, 1.0] * 20,
+    "regression.rmse": [0.0, 1.0] * 20,
     "text.exact_match": [f"answer {i}" for i in range(40)],
     "text.token_f1": [f"answer {i}" for i in range(40)],
 }
@@ -191,11 +194,12 @@ def test_the_value_is_the_mean_of_the_items(name: str) -> None:
 
 @pytest.mark.parametrize("name", [n for n in JUDGED if metrics.get(n).chance_level(GOLD[n]) is not None])
 def test_chance_is_what_guessing_earns(name: str) -> None:
-    """Monte Carlo over 400 random policies (for labels: the strongest constant) meets the closed form."""
+    """Monte Carlo over 400 random policies (for labels and numbers: the strongest constant) meets the closed form."""
     metric, gold = metrics.get(name), GOLD[name]
     chance = metric.chance_level(gold)
     constant = metric.compute(policies(name)["constant"], gold)
-    if name in ("classification.accuracy", "classification.macro_accuracy", "classification.brier_skill"):
+    labels = ("classification.accuracy", "classification.macro_accuracy", "classification.brier_skill")
+    if name in labels or name.startswith("regression."):
         assert chance == pytest.approx(constant)
         return
     if name == "calibration.brier":

@@ -1,4 +1,4 @@
-"""Calibration, text, latency, features and artifact facts: worked examples and laws."""
+"""Calibration, regression, text, latency, features and artifact facts: worked examples and laws."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
 
 from assay import metrics, statistics
@@ -57,6 +58,74 @@ def test_a_constant_base_rate_is_calibrated_and_says_nothing() -> None:
 def test_bins_must_be_a_whole_number(bins: object) -> None:
     with pytest.raises(metrics.InvalidOptionError, match="bins"):
         compute("calibration.ece", [0.5], [1], bins=bins)
+
+
+# ------------------------------------------------------------------------------ regression
+
+NUMBERS = hnp.arrays(np.float64, 12, elements=st.integers(-50, 50).map(lambda n: n / 4))
+
+
+def test_errors_by_hand() -> None:
+    """Errors 1, -1 and 4 of gold 0, 2 and 4, whose squared deviations from their mean are 4, 0 and 4."""
+    predictions, gold = {"values": [1, 1, 8]}, {"value": [0, 2, 4]}
+    assert compute("regression.mae", predictions, gold) == 2
+    assert compute("regression.rmse", predictions, gold) == pytest.approx(math.sqrt(6))
+    assert compute("regression.r2", predictions, gold) == 1 - 18 / 8
+
+
+@given(NUMBERS, NUMBERS)
+def test_errors_agree_with_scikit_learn(predictions: np.ndarray, gold: np.ndarray) -> None:
+    assume(gold.min() < gold.max())
+    assert compute("regression.mae", predictions, gold) == pytest.approx(sk.mean_absolute_error(gold, predictions))
+    assert compute("regression.rmse", predictions, gold) == pytest.approx(sk.root_mean_squared_error(gold, predictions))
+    assert compute("regression.r2", predictions, gold) == pytest.approx(sk.r2_score(gold, predictions))
+
+
+@given(NUMBERS, NUMBERS, st.sampled_from([0.0, 1e9]))
+def test_what_is_left_without_a_group_is_computed_at_once(
+    predictions: np.ndarray, gold: np.ndarray, far: float
+) -> None:
+    """The same as without its items; numbers far from zero, such as dates in seconds, lose nothing."""
+    codes = np.arange(12) % 4
+    kept = [codes != code for code in range(4)]
+    assume(all(np.ptp(gold[one]) > 0 for one in kept))
+    predictions, gold = predictions + far, gold + far
+    for name in ("regression.rmse", "regression.r2"):
+        without = metrics.get(name).without
+        assert without is not None
+        expected = [compute(name, predictions[one], gold[one]) for one in kept]
+        assert without(predictions, gold, codes) == pytest.approx(expected, rel=1e-5, abs=1e-5)
+
+
+@pytest.mark.parametrize(("name", "chance", "constant"), [("mae", 1, 0), ("rmse", math.sqrt(3), 1), ("r2", 0, 1)])
+def test_chance_is_the_best_constant(name: str, chance: float, constant: float) -> None:
+    """Of 0, 0, 0 and 4 the median is 0, and the mean is 1."""
+    metric, gold = metrics.get(f"regression.{name}"), np.array([0.0, 0, 0, 4])
+    made = metric.policies(gold, np.random.default_rng(0))
+    assert metric.chance_level(gold) == pytest.approx(chance)
+    assert made["constant"].tolist() == [constant] * 4
+    assert metric.compute(made["constant"], gold) == pytest.approx(chance)
+    assert made["inverted"].tolist() == [4, 4, 4, 0]
+
+
+def test_gold_that_does_not_vary_has_no_r2() -> None:
+    with pytest.raises(metrics.UndefinedMetricError, match="all 3 gold numbers are the same"):
+        compute("regression.r2", [1.0, 2.0, 3.0], [0.1, 0.1, 0.1])
+    assert compute("regression.rmse", [1.0, 2.0, 3.0], [2.0, 2.0, 2.0]) == pytest.approx(math.sqrt(2 / 3))
+    without = metrics.get("regression.r2").without
+    assert without is not None
+    with pytest.raises(metrics.UndefinedMetricError, match="all 2 gold numbers are the same"):
+        without(np.zeros(3), np.array([0.1, 0.1, 0.7]), np.array([0, 1, 2]))
+
+
+@pytest.mark.parametrize("name", ["mae", "rmse", "r2"])
+def test_one_finite_number_an_item_is_asked_for(name: str) -> None:
+    with pytest.raises(metrics.InvalidPredictionsError, match=r"shape \(2, 2\)"):
+        compute(f"regression.{name}", np.zeros((2, 2)), [0.0, 1.0])
+    with pytest.raises(metrics.InvalidPredictionsError, match="1 of 2 are not finite"):
+        compute(f"regression.{name}", [math.inf, 1.0], [0.0, 1.0])
+    with pytest.raises(MetricError, match=r"gold numbers have shape \(2, 1\)"):
+        compute(f"regression.{name}", [0.0, 1.0], np.zeros((2, 1)))
 
 
 # ------------------------------------------------------------------------------ text

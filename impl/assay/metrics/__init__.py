@@ -17,6 +17,7 @@ from assay.metrics import (
     graph,
     latency,
     ranking,
+    regression,
     text,
     training,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "names",
     "ranking",
     "register",
+    "regression",
     "text",
     "training",
 ]
