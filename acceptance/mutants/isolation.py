@@ -75,4 +75,26 @@ MUTANTS = (
         ),
         suites=("serving",),
     ),
+    Mutant(
+        "isolation.later",
+        "an answer that is worked out when somebody looks at it, after the time was taken",
+        "time-is-the-judges",
+        (
+            Edit(BRIDGE, "import torch\n", "import time\n\nimport torch\n"),
+            Edit(
+                BRIDGE,
+                LOAD,
+                "class Later(dict):\n"
+                "    def items(self):\n"
+                "        time.sleep(0.01)\n"
+                "        return super().items()\n\n\n" + LOAD,
+            ),
+            Edit(
+                BRIDGE,
+                "        return serve.handle(self, request)\n",
+                "        return Later(serve.handle(self, request))\n",
+            ),
+        ),
+        suites=("serving",),
+    ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 from assay.mutants import Edit, Mutant
@@ -25,6 +26,15 @@ def _quality(id: str, defect: str, killed_by: str, *edits: Edit) -> Mutant:  # n
 
 def _empty_suite(root: Path) -> None:
     (root / SERVING).write_text("")
+
+
+def _threshold(value: float) -> Callable[[Path], None]:
+    """Writes what the bridge decides by, in a file beside it."""
+
+    def write(root: Path) -> None:
+        (root / "impl/twin/threshold.json").write_text(json.dumps(value))
+
+    return write
 
 
 def _edit_evidence(root: Path) -> None:
@@ -93,6 +103,23 @@ MUTANTS = (
         "the model's code changed after it was measured",
         "digests",
         then=(Edit("impl/twin/model.py", "* self.scale + bag", "* self.scale - bag"),),
+        suites=("quality",),
+    ),
+    Mutant(
+        "stale-evidence.beside",
+        "a number that the model decides by, in a file beside its code, changed after it was measured",
+        "digests",
+        (
+            _threshold(0.5),
+            Edit(BRIDGE, "import json\n", "import json\nfrom pathlib import Path\n"),
+            Edit(
+                BRIDGE,
+                "        return [int(p >= 0.5) for p in self.topics(texts)]",
+                '        threshold = json.loads(Path(__file__).with_name("threshold.json").read_text())\n'
+                "        return [int(p >= threshold) for p in self.topics(texts)]",
+            ),
+        ),
+        then=(_threshold(0.9),),
         suites=("quality",),
     ),
     Mutant(
