@@ -9,9 +9,11 @@ from __future__ import annotations
 import csv
 import heapq
 import json
+import math
 import re
 import zipfile
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -21,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from assay.evidence import CheckResult
+from assay.statistics import wilson
 
 EXACT = 0.02
 """Share of items that may occur in the training data word for word: what remains after an honest deduplication."""
@@ -37,8 +40,13 @@ LONGEST = 200
 READABLE = (".jsonl", ".json", ".csv", ".tsv", ".txt", ".npy", ".npz")
 """Kinds of files whose rows are looked at."""
 
-_VECTOR = 4  # numbers from which on an item that is a list of them is no accident
+_VECTOR = 4  # numbers from which on an item that is a list of them is looked for
+_ACCIDENT = 24.0  # bits of it below which it may have a double by accident
 _BESIDE = 8  # numbers that a row of training may hold beside those of an item, wherever they stand
+_COLUMNS = 64  # numbers of an item up to which its columns are looked for in another order
+_SAMPLE = 50  # items of which they are
+_FEW_VALUES = 10  # of gold, up to which a column on a line with it may be a threshold's own
+_LINE = 1 - 1e-9  # correlation from which on a column is gold in another unit
 _WORD = re.compile(r"\w+")
 _SHINGLE = 5
 _SKETCH = 4
@@ -90,6 +98,51 @@ class Seen:
             }
         return _bits(numbers) in self._windows[length]
 
+    def by_accident(self, items: Sequence[Sequence[float]]) -> float:
+        """The share of the items, lists of numbers, that would stand in the data even if those were other rows.
+
+        The probability that a further row is one of those that are there: 1 less the share of rows that are there once
+        (Good 1953), where rows are cut to the columns that most of the items are found in; three standard errors more,
+        and no more than doubles among the items themselves allow.
+        """
+        asked = Counter(map(_bits, items))
+        alone = sum(times == 1 for times in asked.values())
+        length, best, there = len(items[0]), 0, Counter[bytes]()
+        for beside in range(_BESIDE + 1):
+            rows = self.numbers.get(length + beside, ())
+            for start in range(beside + 1) if rows else ():
+                cut = Counter(_bits(row[start : start + length]) for row in rows)
+                if (found := sum(times for one, times in asked.items() if one in cut)) > best:
+                    best, there = found, cut
+        rows_there = sum(there.values())
+        if not rows_there:
+            return 0.0
+        from_rows = 1 - sum(times == 1 for times in there.values()) / rows_there
+        from_rows += 3 * math.sqrt(from_rows * (1 - from_rows) / len(items))
+        fewest_alone = wilson(alone, len(items), 0.997)[0]
+        return float(min(from_rows, 1 - fewest_alone ** (rows_there / len(items))))
+
+    def in_another_order(self, items: Sequence[Sequence[float]]) -> int:
+        """How many of the items, lists of numbers, stand in a row with their columns in another order.
+
+        A row may hold a few numbers more, wherever they stand.
+        """
+        wanted: dict[float, list[Counter[float]]] = {}
+        lengths: set[int] = set()
+        for item in items:
+            numbers = Counter(_halved(item))
+            telling = max(numbers, key=lambda one: (len(_written(one)), one))
+            wanted.setdefault(telling, []).append(numbers)
+            lengths |= {len(item) + beside for beside in range(_BESIDE + 1)}
+        found = 0
+        for row in (row for length in lengths for row in self.numbers.get(length, ())):
+            held = _halved(row)
+            for telling in wanted.keys() & set(held):
+                left = [one for one in wanted[telling] if not one <= Counter(held)]
+                found += len(wanted[telling]) - len(left)
+                wanted[telling] = left
+        return found
+
     def record(self, record: Mapping[str, str]) -> bool:
         """Whether a row has all these fields with these values."""
         names = tuple(sorted(record))
@@ -129,7 +182,7 @@ def rows(path: Path) -> list[Any] | None:
                     return [json.loads(line) for line in file if line.strip()]
             case ".json":
                 table = json.loads(path.read_text(encoding="utf-8"))
-                return table if isinstance(table, list) else [table]
+                return table if isinstance(table, list) else _by_row(table)
             case ".csv" | ".tsv":
                 with path.open(encoding="utf-8", newline="") as file:
                     return list(csv.DictReader(file, delimiter="," if path.suffix == ".csv" else "\t"))
@@ -146,6 +199,19 @@ def rows(path: Path) -> list[Any] | None:
     return None
 
 
+def _by_row(table: Any) -> list[Any]:
+    """A table that is kept by column, as rows; what is no column of the same length stays together, in a row more."""
+    columns = {name: one for name, one in table.items() if isinstance(one, list)} if isinstance(table, Mapping) else {}
+    lengths = Counter(map(len, columns.values()))
+    length, times = lengths.most_common(1)[0] if lengths else (0, 0)
+    if length < 2 or times < 2:
+        return [table]
+    columns = {name: one for name, one in columns.items() if len(one) == length}
+    rest = {name: one for name, one in table.items() if name not in columns}
+    rows = [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+    return [*rows, rest] if rest else rows
+
+
 def duplicates(items: Sequence[Any], seen: Seen) -> list[CheckResult]:
     """Items that stand in the training data: exact-duplicates (words, case and punctuation aside), near-duplicates."""
     texts = [max(_texts(item), key=len, default="") for item in items]
@@ -154,13 +220,26 @@ def duplicates(items: Sequence[Any], seen: Seen) -> list[CheckResult]:
         _digest(text, said) in seen.exact if text else seen.without_text(item)
         for item, text, said in zip(items, texts, words, strict=True)
     ]
+    short = [item for item, one in zip(items, found, strict=True) if one is not None and _is_short(item)]
+    doubles = sum(bool(one) and _is_short(item) for item, one in zip(items, found, strict=True))
+    if short and doubles / len(short) <= seen.by_accident(list(map(_plain, short))) + EXACT:
+        found = [None if one is not None and _is_short(item) else one for item, one in zip(items, found, strict=True)]
     exact = [item for item, one in zip(items, found, strict=True) if one]
     told = (
         f"{len(exact):,} of {len(items):,} items stand in the training data word for word, e.g. {str(exact[:1])[:80]}"
     )
+    ok = len(exact) <= EXACT * len(items)
     if not exact:
         told = _unexamined(sum(one is None for one in found), len(items), seen.unread)
-    checks = [CheckResult(name="exact-duplicates", ok=len(exact) <= EXACT * len(items), detail=told)]
+        tables = [_plain(item) for item, one in zip(items, found, strict=True) if one is False and _is_table(item)]
+        tables = tables[:: max(1, len(tables) // _SAMPLE)][:_SAMPLE]
+        moved = seen.in_another_order(tables) if tables else 0
+        if moved > EXACT * len(tables):
+            ok, told = (
+                False,
+                f"{moved} of {len(tables)} items stand in the training data, their columns in another order",
+            )
+    checks = [CheckResult(name="exact-duplicates", ok=ok, detail=told)]
     if any(texts):
         near = sum(bool(sketch) and sketch <= seen.near for sketch in map(_sketch, words))
         detail = f"{near:,} of {len(items):,} items are in the training data nearly word for word"
@@ -189,6 +268,54 @@ def shared_groups(groups: Sequence[Any], seen: Seen) -> CheckResult | None:
             detail = f'{len(shared)} of {len(own)} groups are in the training data (field "{name}"): split by group'
             return CheckResult(name="group-leakage", ok=False, detail=detail)
     return CheckResult(name="group-leakage", ok=True)
+
+
+def handed_over(items: Sequence[Any], gold: Any) -> CheckResult | None:
+    """Whether a field or column of the items that the subject was given is the gold, or a line through it.
+
+    None where gold is no single value for each item, or items have no fields that could be compared with it.
+    """
+    truth = _one_each(gold)
+    if truth is None or len(truth) != len(items) or len(set(truth)) < 2:
+        return None
+    for name, column in _columns(items):
+        if all(a == b for a, b in zip(column, truth, strict=True)):
+            return CheckResult(name="gold-in-items", ok=False, detail=f"{name} of every item is its gold")
+        if len(set(truth)) > _FEW_VALUES and _on_a_line(column, truth):
+            told = f"{name} of the items and gold lie on one line: it is the gold in another unit"
+            return CheckResult(name="gold-in-items", ok=False, detail=told)
+    return CheckResult(name="gold-in-items", ok=True)
+
+
+def _one_each(gold: Any) -> list[Any] | None:
+    """The one value that gold has for each item, a number or a text; None for gold of another form."""
+    given = (
+        next((gold[n] for n in ("label", "value", "relevant") if n in gold), None)
+        if isinstance(gold, Mapping)
+        else gold
+    )
+    values = _plain(given)
+    simple = isinstance(values, list | tuple) and all(isinstance(one, str | int | float) for one in map(_plain, values))
+    return [_plain(one) for one in values] if simple else None
+
+
+def _columns(items: Sequence[Any]) -> Iterator[tuple[str, list[Any]]]:
+    """Name and values of what every item holds at the same place: a field, or a place in a list."""
+    plain = [_plain(item) for item in items]
+    if all(isinstance(item, Mapping) for item in plain):
+        shared = set.intersection(*(set(item) for item in plain))
+        yield from ((f'the field "{name}"', [_plain(item[name]) for item in plain]) for name in sorted(shared, key=str))
+    elif all(isinstance(item, list | tuple) for item in plain) and len({len(item) for item in plain}) == 1:
+        yield from ((f"column {place}", [_plain(item[place]) for item in plain]) for place in range(len(plain[0])))
+
+
+def _on_a_line(column: Sequence[Any], truth: Sequence[Any]) -> bool:
+    numbers = [_number(one) for one in column]
+    others = [_number(one) for one in truth]
+    if any(one is None or not math.isfinite(one) for one in [*numbers, *others]) or len(set(numbers)) < 2:
+        return False
+    with np.errstate(invalid="ignore", over="ignore"):
+        return bool(abs(np.corrcoef(np.array(numbers, float), np.array(others, float))[0, 1]) >= _LINE)
 
 
 def giveaway(queries: Sequence[str], positives: Sequence[str], limit: float = 0.1) -> CheckResult:
@@ -280,6 +407,41 @@ def _written(number: float) -> str:
 def _tells(numbers: Iterable[float]) -> bool:
     """Whether numbers are no accident together: each counts once, so that zeros of a mask count as one."""
     return sum(len(_written(number)) for number in set(numbers)) >= SHORTEST
+
+
+def _is_short(item: Any) -> bool:
+    """Whether an item is a list of numbers that could have a double by accident: a few small ones."""
+    item = _plain(item)
+    if not isinstance(item, list | tuple):
+        return False
+    numbers = [_number(_plain(one)) for one in item]
+    return all(one is not None for one in numbers) and _information([one or 0.0 for one in numbers]) < _ACCIDENT
+
+
+def _is_table(item: Any) -> bool:
+    """Whether an item is a row of a table, of numbers that are no accident together."""
+    item = _plain(item)
+    flat = (
+        isinstance(item, list | tuple)
+        and len(item) <= _COLUMNS
+        and all(_number(_plain(one)) is not None for one in item)
+    )
+    return flat and _tells([float(_number(_plain(one)) or 0.0) for one in item])
+
+
+def _halved(numbers: Sequence[float]) -> list[float]:
+    """The numbers as floats of half the size, which a table in text or on disk may keep of them."""
+    with np.errstate(over="ignore"):
+        found: list[float] = np.asarray(numbers, dtype=np.float32).astype(np.float64).tolist()
+    return found
+
+
+def _information(numbers: Sequence[float]) -> float:
+    """Bits of a list of numbers: how they vary among themselves, and the further digits of each different one."""
+    count = Counter(map(_written, numbers))
+    varied = sum(times * math.log2(len(numbers) / times) for times in count.values())
+    digits = sum(max(0, sum(one.isdigit() for one in text.strip("-0.")) - 1) for text in count)
+    return varied + digits * math.log2(10)
 
 
 def _bits(numbers: Sequence[float]) -> bytes:

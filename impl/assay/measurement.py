@@ -111,6 +111,20 @@ class Judge:
                 f"the test measured on {', '.join(sorted(known)) or 'no data set'}; pass datasets=[...]"
             )
 
+    def _check_groups(self, groups: Sequence[Any] | None, clusters: Sequence[Any] | None = None) -> None:
+        """Groups that the specification counts must be given, and be equal to themselves."""
+        if groups is None and self.requirement.minimum_groups > 1:
+            raise ObservationError(
+                f"{self.name}: the specification says minimum_groups = {self.requirement.minimum_groups}; "
+                "pass groups=[...]"
+            )
+        for what, column in (("groups", groups), ("clusters", clusters)):
+            holes = sum(one != one for one in column) if column is not None else 0  # NaN alone is not itself
+            if holes:
+                raise ObservationError(
+                    f"{self.name}: {what}: {holes} of {len(column or ())} are NaN, each a group of its own"
+                )
+
     def _measure(
         self,
         observed: Predictions | Flight | Timings | Artifact,
@@ -158,6 +172,7 @@ class Judge:
         self._expects("predictions", "outputs")
         if self.session.smoke:
             variants = variants[:1]
+        self._check_groups(groups)
         observed = [ask(variant) for variant in variants]
         first = observed[0]
         units = list(range(len(first.items))) if groups is None else list(groups)
@@ -166,7 +181,7 @@ class Judge:
         if len(distinct) < len(observed):
             detail = f"{len(observed)} seeds gave {len(distinct)} different weights: the seed has no effect"
             checks.append(CheckResult(name="seeds-differ", ok=False, detail=detail))
-        found = {
+        found: dict[str, Any] = {
             "value": None,
             "n": len(first.items),
             "groups": len(set(units)),
@@ -175,6 +190,9 @@ class Judge:
             "details": {"weights": sorted(distinct), **(details or {})},
         }
         controls = {name: [control(variant) for variant in variants] for name, control in baselines.items()}
+        checks += _one_for_all(controls)
+        found["checks"] = tuple(checks)
+        found["details"] |= {"arms": {name: _differing(observed, several) for name, several in controls.items()}}
         asked = [*observed, *(one for several in controls.values() for one in several)]
         if all(check.ok for check in checks if check.name in ("length", "finite")):
             try:
@@ -256,6 +274,7 @@ class Judge:
         for what, column in [("groups", groups), ("clusters", clusters), *slices.items()]:
             if column is not None and len(column) != n:
                 raise ObservationError(f"{self.name}: {what} has {len(column)} entries for {n} items")
+        self._check_groups(groups, clusters)
         options = requirement.options
         checks = self._doubts(observed, gold, groups)
         if any(not c.ok for c in checks if c.name in ("length", "finite")):
@@ -269,7 +288,8 @@ class Judge:
             if not isinstance(error, MetricError) or all(check.ok for check in checks):
                 raise  # else the metric itself is in doubt: the checks say why there is no number
             return {"value": None, "n": n, "groups": len(set(units)), "checks": tuple(checks)}
-        interval = statistics.interval(metric, observed.values, gold, units, options=options)
+        found = statistics.estimate(metric, observed.values, gold, units, options=options)
+        interval = found.interval
         compared = {
             name: self._compare(observed.values, other, gold, units, self._margins(name))
             for name, other in baselines.items()
@@ -283,7 +303,7 @@ class Judge:
         return {
             "value": value,
             "interval": _pair(interval),
-            "method": note + (interval.method if interval else "too few groups for an interval"),
+            "method": note + (interval.method if interval else found.reason),
             "n": n,
             "groups": len(set(groups if groups is not None else units)),
             "chance": metric.chance_level(gold, options),
@@ -307,6 +327,7 @@ class Judge:
         return [
             *(CheckResult(name=one.name, ok=bool(one.ok), detail=one.detail) for one in doubts),
             CheckResult(name="repeatable", ok=observed.repeatable, detail=repeated),
+            *filter(None, [leakage.handed_over(observed.asked, gold) if self.metric.policy_form else None]),
             *(self._training_doubts(observed, observed.artifact, groups) if observed.artifact else ()),
         ]
 
@@ -322,7 +343,7 @@ class Judge:
         if self.requirement.split != "transductive" and self.metric.consumes == "predictions":
             seen = self.session.seen_by(subject)
             doubts += leakage.duplicates(observed.asked, seen)
-            beside = self.session.seen_in(artifact.read)
+            beside = self.session.seen_in(observed.all_read())
             doubts += [] if beside is None else [c for c in leakage.duplicates(observed.asked, beside) if not c.ok]
             shared = None if groups is None else leakage.shared_groups(groups, seen)
             doubts += [] if shared is None else [shared]
@@ -341,7 +362,9 @@ class Judge:
             CheckResult(
                 name="cheap-baseline",
                 ok=not reached,
-                detail=f"{told} keeps to {bound}: name it under beats" if told else "",
+                detail=f"{told} keeps to {bound}: name it under beats, or under not_worse with a margin"
+                if told
+                else "",
             ),
             CheckResult(name="gameable", ok=not beyond, detail=f"{above} scores above gold itself" if above else ""),
         ]
@@ -468,6 +491,7 @@ class Judge:
                 **{name: digest for one in entry.split() for name, digest in _closure(subject, one).items()},
                 **self._test_code(),
                 **_tables(subject, profile, datasets),
+                **subject.files,
                 **(artifact.read if artifact else {}),
                 **(files or {}),
             },
@@ -518,6 +542,24 @@ class Judge:
             if digest:
                 result[name] = digest
         return result
+
+
+def _one_for_all(controls: Mapping[str, Sequence[Predictions]]) -> list[CheckResult]:
+    """Trained controls that are one and the same for all seeds: how training varies would be counted once."""
+    checks = []
+    for name, several in controls.items():
+        weights = [one.artifact.weights for one in several if one.artifact is not None]
+        if len(set(weights)) < len(weights):
+            detail = f"{name}: {len(weights)} seeds have {len(set(weights))} control{'s'[: len(set(weights)) - 1]}"
+            checks.append(CheckResult(name="seeds-differ", ok=False, detail=detail))
+    return checks
+
+
+def _differing(observed: Sequence[Predictions], controls: Sequence[Predictions]) -> str:
+    """The profile keys by which a control was trained otherwise, with their values; seeds aside."""
+    mine, theirs = observed[0].subject.profile, controls[0].subject.profile
+    changed = {name: value for name, value in theirs.items() if name != "seed" and mine.get(name) != value}
+    return ", ".join(f"{name} = {value} for {mine.get(name)}" for name, value in changed.items()) or "the same profile"
 
 
 def _once(checks: Iterable[CheckResult]) -> list[CheckResult]:

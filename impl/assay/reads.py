@@ -1,7 +1,8 @@
 """Which files of a project a subject's process has read: what no import tells of, such as a table beside the code.
 
 Python's own audit events say so (PEP 578), and what has been imported in the end. What a library opens without Python,
-and what a process of the subject's own opens, is not seen. A file that the process writes, too, is an output of it.
+and what a process of the subject's own opens, is not seen; the files that its command line names are. A file that the
+process writes, too, is an output of it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ Stamp = tuple[int, int]
 
 _HARNESS = Path(__file__).resolve().parent
 _NOT_OWN = ("site-packages", ".egg-info", ".dist-info", "__pycache__")
+_OF_TOOLS = frozenset({
+    ".assay", ".cache", ".eggs", ".git", ".hg", ".hypothesis", ".idea", ".ipynb_checkpoints", ".mypy_cache", ".nox",
+    ".pytest_cache", ".ruff_cache", ".svn", ".tox", ".venv", ".vscode",
+})  # fmt: skip
 _OF_AN_ENVIRONMENT = frozenset({"lib", "lib64", "bin", "include", "share", "Lib", "Scripts", "Include"})
 
 
@@ -55,9 +60,12 @@ class Reads:
         return {name: stamp for name, stamp in read.items() if name not in self._written}, imported
 
     def _note(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if event != "open":
+        if event == "subprocess.Popen":
+            self._named(arguments)
             return
-        path, _, flags = arguments
+        if event not in ("open", "sqlite3.connect"):
+            return
+        path, _, flags = arguments if event == "open" else (*arguments, None, os.O_RDONLY)
         flags = flags or 0
         if not isinstance(path, str | bytes | os.PathLike):
             return
@@ -71,6 +79,16 @@ class Reads:
                 self._add(name)
         except (TypeError, ValueError, OSError):
             return  # a hook that raises would stop whoever opens
+
+    def _named(self, arguments: tuple[Any, ...]) -> None:
+        """Files that the command line of another process names: it reads them where nobody listens."""
+        _, command, folder, _ = arguments
+        parts = command if isinstance(command, list | tuple) else [command]
+        for part in parts:
+            if isinstance(part, str | bytes | os.PathLike):
+                name = os.path.abspath(os.path.join(os.fsdecode(folder or ""), os.fsdecode(part)))
+                if os.path.isfile(name):
+                    self._add(name)
 
     def _add(self, name: str) -> None:
         if name not in self._read and name.startswith(self._places):
@@ -104,8 +122,8 @@ def digest(name: str, root: Path, code: Code) -> str | None:
 def labels(files: Iterable[str], root: Path, known: Iterable[Path] = (), apart: Path | None = None) -> dict[str, Path]:
     """Path below the root -> file, of those that are the project's own.
 
-    A link counts where it lies. Left out are hidden folders, installed libraries, the harness, the folder `apart` (the
-    store, which may lie there), and the `known` files, which are digested otherwise.
+    A link counts where it lies. Left out are folders of tools, installed libraries, the harness, the folder `apart`
+    (the store, which may lie there), and the `known` files, which are digested otherwise.
     """
     roots = {Path(os.path.abspath(root)), root.resolve()}
     skipped = {path.resolve() for path in known}
@@ -116,7 +134,7 @@ def labels(files: Iterable[str], root: Path, known: Iterable[Path] = (), apart: 
         if base is None or not path.is_file():
             continue
         inside, real = path.relative_to(base), path.resolve()
-        if any(part.startswith(".") or part.endswith(_NOT_OWN) for part in inside.parts):
+        if any(part in _OF_TOOLS or part.endswith(_NOT_OWN) for part in inside.parts):
             continue
         if real in skipped or real.is_relative_to(_HARNESS) or (apart and real.is_relative_to(apart.resolve())):
             continue

@@ -141,7 +141,13 @@ def estimate(
     except MetricError as error:
         return Estimate(value, None, f"the value hangs on single groups: {error}")
     found = _jackknife(value, replicates, study, study.range, level)
-    return Estimate(value, found, "" if found else "no group differs and the metric has no bounds")
+    return Estimate(
+        value,
+        found,
+        ""
+        if found
+        else "no group differs, and nothing bounds the metric there (a share of right answers has an interval)",
+    )
 
 
 def paired_difference(
@@ -158,9 +164,9 @@ def paired_difference(
 ) -> Estimate:
     """How much better the predictions are than a baseline's on the same items, beyond what is demanded.
 
-    The difference is signed so that positive is better: model - baseline x (1 + relative) - margin, and for metrics
-    of which less is better baseline x (1 - relative) - model - margin. Jackknife as in `estimate`, on the difference
-    itself: groups that are hard for both cancel.
+    The difference is signed so that positive is better: model - baseline - |baseline| x relative - margin, and for
+    metrics of which less is better baseline - model - |baseline| x relative - margin. Jackknife as in `estimate`, on
+    the difference itself: groups that are hard for both cancel.
 
     Args:
         relative: demanded share of the baseline's value.
@@ -186,7 +192,13 @@ def paired_difference(
         return Estimate(value, None, f"the value hangs on single groups: {error}")
     bounds = (float(ends[0]), float(ends[1])) if np.isfinite(ends).all() else (-math.inf, math.inf)
     found = _jackknife(value, replicates, ours, bounds, level, linear=True)
-    return Estimate(value, found, "" if found else "no group differs and the metric has no bounds")
+    return Estimate(
+        value,
+        found,
+        ""
+        if found
+        else "no group differs, and nothing bounds the metric there (a share of right answers has an interval)",
+    )
 
 
 def seeded(
@@ -265,7 +277,8 @@ def seeded(
 
 def _lead(a: Any, b: Any, less: bool, relative: float, margin: float) -> Any:
     """How much better `a` is than `b`, beyond what is demanded; positive is better."""
-    return b * (1 - relative) - a - margin if less else a - b * (1 + relative) - margin
+    demanded = abs(b) * relative + margin  # a share of a negative value would ask for less than the value itself
+    return b - a - demanded if less else a - b - demanded
 
 
 class _Study:

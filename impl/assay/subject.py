@@ -45,6 +45,9 @@ FLOOR = 0.002
 _SLACK_S, _SLACK_OF_A_CALL_S = 0.02, 1e-4
 """Seconds by which packing answers may take longer than packing the same plain data again, for a run and a call."""
 
+_VARIED = 100
+"""Timed calls with different items from which on one and the same answer to all of them is no answer."""
+
 _CHANGED = "changed while it was read"
 """In the place of a digest: so no file of now is that one."""
 
@@ -293,6 +296,12 @@ class Subject:
         return {name: digests.of_file(path) for name, path in self.data.items()}
 
     @cached_property
+    def files(self) -> dict[str, str]:
+        """The training files that lie in the project, outside of any data set, as evidence names them -> digest."""
+        found = reads.labels(map(str, self.data.values()), self.root, apart=self.store.root)
+        return {f"{reads.PREFIX}{label}": self.code.of_file(path) for label, path in found.items()}
+
+    @cached_property
     def key(self) -> str:
         """Training closure + recorder + profile + training data: the artifact's key, less what training will read."""
         recorder = harness_digest("assay.recorder")
@@ -537,6 +546,8 @@ class Subject:
         repeated = len(items) - len({digests.of_json(item) for item in items})
         if repeated:
             honest, detail = False, f"{repeated} of {len(items)} timed items are repeats: a cache would answer them"
+        if result["alike"] and len(seconds) >= _VARIED:
+            honest, detail = False, f"all {len(seconds):,} timed calls gave the same answer: nothing was worked out"
         if result["empty"]:
             honest, detail = False, f"{result['empty']} of {len(seconds)} timed calls answered nothing"
         return Timings(self, seconds, counted, artifact, threads, honest, detail)
@@ -569,6 +580,8 @@ class Subject:
                 values = worker.ask("call", items=list(items), **request)
                 chosen = _some(len(items), seed=int(key[:8], 16))
                 again = worker.ask("call", items=[items[i] for i in chosen], **request)
+            for entry in (self.spec.system.load,) if artifact else (self.spec.system.load, method):
+                self._unchanged(code, entry, "answered")
             same = _same(values, again, chosen, len(items))
             (folder / "values.bin").write_bytes(pack({"values": values, "same": same}))
             (folder / _READ).write_text(json.dumps(self._digested(worker.read(method), code)))
@@ -623,10 +636,18 @@ class Subject:
                 record=self.recorded,
                 stop_after=stop_after,
             )
+        self._unchanged(self.training_code, self.spec.system.train, "trained")
         artifacts.weight_files(folder)
         peeked = sorted(reads.labels(worker.read(), self.store.root / "data"))
         (folder / "harness.json").write_text(json.dumps({"unread": answer["unread"], "peeked": peeked}))
         (folder / _READ).write_text(json.dumps(self._digested(worker.read(), self.training_code)))
+
+    def _unchanged(self, before: Mapping[str, str], entry: str, what: str) -> None:
+        """SubjectError when code was edited meanwhile: what it made would be kept under the key of the old code."""
+        now = self.code.closure(entry.partition(":")[0]) if entry else {}
+        edited = sorted(name for name, digest in now.items() if before.get(name) != digest)
+        if edited:
+            raise SubjectError(f"{self.name}: {', '.join(edited[:3])} was edited while it {what}; run it again")
 
     @property
     def root(self) -> Path:

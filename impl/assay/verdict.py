@@ -14,6 +14,9 @@ from assay.spec import REHEARSALS, Frozen, Requirement
 
 Kind = Literal["PASS", "FAIL", "UNPROVEN", "VOID"]
 
+LEAST_IN_SLICE = 20
+"""Items below which a slice that has a bound decides nothing: it is judged by its value alone."""
+
 _WORDS = re.compile(r"\d+(?:[.,]\d+)*|\w+")
 
 
@@ -221,6 +224,15 @@ def _scarce(requirement: Requirement, evidence: Evidence) -> str:
     ]
     if blank:
         return f"slice {', '.join(blank)} has a bound in the spec and no value could be measured"
+    tiny = [
+        f"{rule.by} {name} ({part.n})"
+        for rule in requirement.slices
+        if rule.bound is not None
+        for name, part in evidence.slices[rule.by].items()
+        if part.n < LEAST_IN_SLICE
+    ]
+    if tiny:
+        return f"slice {', '.join(tiny)} has a bound in the spec and fewer than {LEAST_IN_SLICE} items"
     return ""
 
 

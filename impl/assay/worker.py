@@ -29,6 +29,8 @@ from assay.errors import ObservationError, SubjectError
 from assay.nursery import Child
 from assay.reads import Reads, Stamp
 
+_HARNESS = Path(__file__).parent
+_STANDARD = Path(os.__file__).parent
 _clock = time.perf_counter  # bound before a subject is imported: replacing time.perf_counter gains nothing
 _LENGTH = struct.Struct("<Q")
 KILLED = 137
@@ -282,6 +284,19 @@ def resolve(entry: str) -> Callable[..., Any]:
     return target  # type: ignore[no-any-return]
 
 
+def _where(error: BaseException) -> str:
+    """Where the subject's own code met an error: the last place that is neither the harness's nor a library's."""
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not Path(frame.filename).is_relative_to(_HARNESS)
+        and not frame.filename.startswith("<")
+        and not {"site-packages", "dist-packages"} & set(Path(frame.filename).parts)
+        and not Path(frame.filename).is_relative_to(_STANDARD)
+    ]
+    return f" ({Path(own[-1].filename).name}:{own[-1].lineno}, in {own[-1].name})" if own else ""
+
+
 class _Child:
     """The child's side: holds the loaded subject between requests."""
 
@@ -310,7 +325,7 @@ class _Child:
             except KeyboardInterrupt:
                 return
             except BaseException as error:
-                said = f"the subject raised {type(error).__name__}: {error}"
+                said = f"the subject raised {type(error).__name__}: {error}{_where(error)}"
                 answer = pack({"error": said, "traceback": traceback.format_exc()})
             _send(self.sink, answer)
 
@@ -380,6 +395,7 @@ class _Child:
         function = self._method(artifact, method)
         seconds = np.empty(len(items) - warm_up)
         empty = 0
+        alike, before = True, b""
         late = packing = 0.0
         first = _clock()
         for item in items[:warm_up]:
@@ -399,11 +415,14 @@ class _Child:
             pack(plain)
             end = _clock()
             late += (once - packed) - (end - again)
+            alike = alike and said == (before or said)
+            before = said
             packing += end - packed
         end = _clock()
         return {
             "seconds": seconds,
             "empty": empty,
+            "alike": alike,
             "late": late,
             "total": end - begin - packing,
             "whole": end - first - packing,

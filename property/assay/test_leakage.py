@@ -111,6 +111,36 @@ def test_four_numbers_in_a_row_are_enough_in_any_form(form):
     assert not leakage.duplicates(list(map(form, flowers)), Seen.of(map(list, flowers)))[0].ok
 
 
+def small(count, seed):
+    """Rows of five small whole numbers: 3,125 different ones."""
+    return [[int(n) for n in row] for row in np.random.default_rng(seed).integers(0, 5, (count, 5))]
+
+
+def test_rows_that_repeat_among_themselves_may_repeat_in_training():
+    """Of 400 rows of five digits most stand among 4,000 others by accident; that all do is a copy."""
+    items, training = small(400, 0), small(4000, 1)
+    by_accident = sum(item in training for item in items)
+    assert by_accident > 200
+    assert leakage.duplicates(items, Seen.of(training))[0].ok
+    other = [[*item[:4], item[4] + 5] for item in items]  # few repeat, so few are expected
+    assert not leakage.duplicates(small(40, 0), Seen.of([*other, *small(40, 0)]))[0].ok
+
+
+@pytest.mark.parametrize("beside", [0, 3])
+def test_columns_in_another_order_are_the_same_items(beside):
+    rng = np.random.default_rng(0)
+    rows = [[round(float(n), 3) for n in row] for row in rng.normal(size=(200, 5))]
+    order = [3, 0, 4, 2, 1]
+    moved = [[row[place] for place in order] + [1.5] * beside for row in rows]
+    moved = [[*row[2:], *row[:2]] for row in moved]
+    (copies,) = leakage.duplicates(rows[:100], Seen.of(moved))
+    assert not copies.ok
+    assert "50 of 50 items" in copies.detail
+    assert "another order" in copies.detail
+    (others,) = leakage.duplicates(rows[:100], Seen.of(moved[100:]))
+    assert others.ok
+
+
 def test_zero_has_no_sign():
     rows = [[0.0, 1234.5 + n, 2345.5, 3456.75] for n in range(5)]
     assert not leakage.duplicates([[-0.0, *row[1:]] for row in rows], Seen.of(rows))[0].ok
@@ -235,3 +265,69 @@ def test_files_are_read_by_their_kind_and_others_left_alone(tmp_path):
     assert leakage.rows(tmp_path / "a.txt") == ["one", "two"]
     for kind in ("npy", "npz"):
         assert [row.tolist() for row in leakage.rows(tmp_path / f"a.{kind}")] == [[1, 0], [0, 1]]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_table_by_column_is_read_row_by_row(tmp_path, whole):
+    """With a text beside its columns, too; the tutorial keeps its data so."""
+    path = tmp_path / "train.json"
+    table = {"features": [[1.5, 2.5], [3.5, 4.5]], "site": ["north", "south"]}
+    path.write_text(json.dumps(table if whole else {**table, "about": "two sites"}))
+    found = leakage.rows(path)
+    assert found is not None
+    assert found[:2] == [{"features": [1.5, 2.5], "site": "north"}, {"features": [3.5, 4.5], "site": "south"}]
+    assert found[2:] == ([] if whole else [{"about": "two sites"}])
+    shared = leakage.shared_groups(["north", "south", "north"], Seen.of(found))
+    assert shared is not None
+    assert not shared.ok
+
+
+def test_one_row_in_a_file_of_its_own_is_no_table(tmp_path):
+    path = tmp_path / "one.json"
+    for row in ({"features": [1, 2, 3], "site": "north"}, {"a": [1], "b": [2]}, {}):
+        path.write_text(json.dumps(row))
+        assert leakage.rows(path) == [row]
+
+
+GOLD = [float(n * n % 37) for n in range(40)]
+
+
+@pytest.mark.parametrize(
+    ("items", "gold", "named"),
+    [
+        ([[n % 3, gold] for n, gold in enumerate(GOLD)], GOLD, "column 1 of every item is its gold"),
+        (np.array([[1.0, gold] for gold in GOLD]), {"value": np.array(GOLD)}, "column 1"),
+        ([{"x": n, "rent": 1.19 * gold + 3} for n, gold in enumerate(GOLD)], GOLD, 'the field "rent"'),
+        ([{"text": "a", "gold": n % 7} for n in range(40)], {"relevant": [n % 7 for n in range(40)]}, '"gold"'),
+        ([{"name": f"n{n}", "is": f"a{n % 5}"} for n in range(40)], [f"a{n % 5}" for n in range(40)], '"is"'),
+    ],
+)
+def test_gold_in_the_items_is_seen(items, gold, named):
+    check = leakage.handed_over(items, gold)
+    assert check is not None
+    assert not check.ok
+    assert named in check.detail
+
+
+@pytest.mark.parametrize(
+    ("items", "gold"),
+    [
+        ([[n, gold + 0.01 * (n % 2)] for n, gold in enumerate(GOLD)], GOLD),  # a good feature, and no copy
+        ([[3.0 * (n % 2)] for n in range(40)], [n % 2 for n in range(40)]),  # two values lie on one line, always
+        ([{"x": n} for n in range(40)], [1] * 40),
+        ([{"x": 1}] * 40, GOLD),
+    ],
+)
+def test_features_that_merely_tell_a_lot_are_no_gold(items, gold):
+    check = leakage.handed_over(items, gold)
+    assert check is None or check.ok
+
+
+@pytest.mark.parametrize(
+    ("items", "gold"),
+    [(GOLD, GOLD), (["a", "b"], ["a", "b"]), ([[1], [1, 2]], [1, 2]), ([{"x": 1}], [[1]]), ([{"x": 1}, {"x": 2}], [1])],
+)
+def test_items_without_fields_and_gold_of_other_forms_are_not_compared(items, gold):
+    """A task may be to give back what it was given; what would be a column of it is asked."""
+    check = leakage.handed_over(items, gold)
+    assert check is None or check.ok

@@ -565,6 +565,29 @@ def test_gold_that_was_forgotten_is_missed_by_name(toy):
     assert "classification.accuracy was given no gold" in toy.rows()["accuracy"]["reason"]
 
 
+def test_groups_that_are_counted_must_be_given(toy):
+    toy.edit("spec/toy.toml", 'id = "accuracy"', 'id = "accuracy"\nminimum_groups = 5')
+    assert toy.assay("spec", "lock").returncode == 0
+    toy.pytest("acceptance")
+    assert "minimum_groups = 5; pass groups=[...]" in toy.rows()["accuracy"]["reason"]
+    toy.edit("acceptance/test_accuracy.py", 'gold=held["y"]', 'gold=held["y"], groups=[float("nan")] * 400')
+    toy.pytest("acceptance")
+    assert "groups: 400 of 400 are NaN" in toy.rows()["accuracy"]["reason"]
+
+
+def test_an_error_names_its_kind_and_its_place(toy):
+    """In a fixture, and in the subject."""
+    toy.edit("acceptance/conftest.py", "    rng = np.random.default_rng(0)", "    rng = np.random.default_rng(zero)")
+    toy.pytest("acceptance")
+    assert toy.rows()["size"]["reason"].startswith(
+        "error: NameError: name 'zero' is not defined (acceptance/conftest.py:"
+    )
+    toy.edit("acceptance/conftest.py", "default_rng(zero)", "default_rng(0)")
+    toy.edit("toy.py", '    weight = config["slope"]', '    1 / 0\n    weight = config["slope"]')
+    toy.pytest("acceptance")
+    assert "the subject raised ZeroDivisionError: division by zero (toy.py:" in toy.rows()["size"]["reason"]
+
+
 def test_a_model_card_is_printed(judged):
     done = judged.assay("report", "--card")
     assert done.returncode == 0, done.stderr
@@ -601,9 +624,15 @@ def test_an_honest_answer_is_timed(toy):
 def test_a_large_answer_is_the_subjects_own_affair(toy):
     """Packing takes longer than answering, and nothing of it was still to be computed."""
     row = timed(
-        toy, "    def answer(self, item):\n        return {str(n): {'a': n, 'b': [n] * 9} for n in range(60)}\n"
+        toy, "    def answer(self, item):\n        return {str(n): {'a': n, 'b': [item] * 9} for n in range(60)}\n"
     )
     assert row["verdict"] == "PASS", row["reason"]
+
+
+def test_one_answer_to_everything_is_no_timing(toy):
+    row = timed(toy, "    def answer(self, item):\n        return 0.5\n")
+    assert row["verdict"] == "VOID"
+    assert "gave the same answer" in row["reason"]
 
 
 LATE = """    def answer(self, item):
@@ -674,7 +703,7 @@ def test_way(judge, toy, held):
         groups=[f"group {number % 10}" for number in range(400)],
         baselines={
             "noise": lambda variant: variant.predictions("noise", held["x"]),
-            "second": lambda variant: variant.predictions("SECOND", held["x"]),
+            "second": lambda variant: CONTROL.predictions("SECOND", held["x"]),
         },
     )
 """
@@ -683,11 +712,11 @@ NOISE = """    def noise(self, items):
 """
 
 
-def seeded(toy, second="noise"):
+def seeded(toy, second="noise", control="variant"):
     """The row of a claim over seeds, with a second control that the specification does not name."""
     toy.edit("spec/toy.toml", '[[requirement]]\nid = "size"', SEEDED + '\n[[requirement]]\nid = "size"')
     assert toy.assay("spec", "lock").returncode == 0
-    toy.file("acceptance/test_way.py").write_text(SEEDED_TEST.replace("SECOND", second))
+    toy.file("acceptance/test_way.py").write_text(SEEDED_TEST.replace("SECOND", second).replace("CONTROL", control))
     toy.edit("toy.py", "    def decisions(", NOISE + "\n    def decisions(")
     done = toy.pytest("acceptance/test_way.py", "--assay-full")
     row = toy.rows()["way"]
@@ -712,6 +741,16 @@ def test_a_claim_over_seeds_that_an_unnamed_control_makes_as_well_is_void(toy):
     row = seeded(toy, second="scores")
     assert row["verdict"] == "VOID"
     assert "cheap-baseline: second" in row["reason"]
+
+
+def test_a_claim_over_seeds_has_a_control_for_each_seed_and_says_in_what_it_differs(toy):
+    row = seeded(toy, control="toy.variant(seed=7, slope=1.0)")
+    assert row["verdict"] == "VOID"
+    assert "seeds-differ: second: 3 seeds have 1 control" in row["reason"]
+    assert toy.assay("report").returncode == 0
+    page = toy.file("report.html").read_text()
+    assert "the same profile" in page
+    assert "slope = 1.0 for 2.0" in page
 
 
 def test_groups_on_both_sides_void_a_claim_over_seeds(toy):

@@ -44,6 +44,10 @@ def watched(tmp_path):
         ("Path('watched/table.json').read_text(); Path('watched/table.json').write_text('[]')", False),
         ("Path('other.json').read_text()", False),
         ("os.path.exists('watched/table.json'); open(os.dup(0)).close()", False),
+        ("import sqlite3; sqlite3.connect('watched/table.json').close()", True),
+        ("import subprocess; subprocess.run(['cat', 'watched/table.json'], stdout=subprocess.DEVNULL)", True),
+        ("import subprocess; subprocess.run(['cat', 'table.json'], cwd='watched', stdout=subprocess.DEVNULL)", True),
+        ("import subprocess; subprocess.run(['true', 'watched', 'table.json'])", False),
     ],
 )
 def test_what_is_read_is_told_and_what_is_written_too_is_not(tmp_path, watched, script, read):
@@ -76,7 +80,16 @@ def test_a_file_that_changed_while_it_was_read_is_told_so(tmp_path):
 
 
 def test_labels_are_of_the_projects_own_files(tmp_path, monkeypatch):
-    names = ("a.csv", "pk/b.json", ".venv/x.py", "lib/site-packages/c.py", "m.egg-info/PKG-INFO", "store/d", "known.py")
+    names = (
+        "a.csv",
+        ".data/b.csv",
+        "pk/b.json",
+        ".venv/x.py",
+        "lib/site-packages/c.py",
+        "m.egg-info/PKG-INFO",
+        "store/d",
+        "known.py",
+    )
     for name in (*names, "__pycache__/e.pyc", "elsewhere/real.json"):
         (tmp_path / "root" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "root" / name).write_text("x")
@@ -86,7 +99,7 @@ def test_labels_are_of_the_projects_own_files(tmp_path, monkeypatch):
     names = (*names, "__pycache__/e.pyc", "link.json")
     files = [*(str(root / name) for name in names), str(root / "gone.csv"), __file__]
     found = labels(files, root, known=[root / "known.py"], apart=root / "store")
-    assert found == {name: root / name for name in ("a.csv", "link.json", "pk/b.json")}
+    assert found == {name: root / name for name in (".data/b.csv", "a.csv", "link.json", "pk/b.json")}
     monkeypatch.setattr(sys, "prefix", str(root))
     assert labels([str(root / "a.csv"), str(root / "lib/x.csv")], root) == {"a.csv": root / "a.csv"}
     (tmp_path / "other-way").symlink_to(root)
@@ -115,6 +128,55 @@ def test_a_table_beside_the_code_takes_the_claim_with_it_and_is_asked_anew(toy):
     assert "limit.json" in row["reason"]
     assert toy.pytest("acceptance", "-k", "accuracy").returncode == 1
     assert toy.rows()["accuracy"]["value"] < 0.7, "not the answers of before"
+
+
+def test_items_in_a_file_that_answering_finds_by_itself_are_a_leak(toy):
+    toy.file("all.json").write_text("[]")
+    toy.edit("acceptance/conftest.py", '    return json.loads(points.path("test.json").read_text())', KEPT)
+    toy.edit(
+        "toy.py", "def load(artifact):\n", 'def load(artifact):\n    json.load(open(__file__[:-6] + "all.json"))\n'
+    )
+    assert toy.pytest("acceptance", "-k", "auroc").returncode == 1
+    row = toy.rows()["auroc"]
+    assert row["verdict"] == "VOID"
+    assert "exact-duplicates" in row["reason"]
+
+
+KEPT = """    found = json.loads(points.path("test.json").read_text())
+    import pathlib
+    (pathlib.Path(__file__).parent.parent / "all.json").write_text(json.dumps(found["x"]))
+    return found"""
+
+
+def test_a_training_file_in_the_project_takes_the_claim_with_it(toy):
+    """One that no data set was built from."""
+    toy.pytest("acceptance")
+    (built,) = toy.file("cache/data").glob("*/train.json")
+    toy.file("train.json").write_text(built.read_text())
+    toy.edit(
+        "acceptance/conftest.py", 'points.path("train.json")', '__import__("pathlib").Path("train.json").absolute()'
+    )
+    assert toy.pytest("acceptance").returncode == 0
+    assert {row["verdict"] for row in toy.rows().values()} == {"PASS"}
+    toy.file("train.json").write_text(built.read_text() + " ")
+    row = toy.rows()["size"]
+    assert row["verdict"] == "UNPROVEN"
+    assert "train.json" in row["reason"]
+
+
+@pytest.mark.parametrize("during", ["train", "load"])
+def test_code_that_is_edited_meanwhile_makes_nothing(toy, during):
+    """What it made would be kept under the key of the code before; the next run finds nothing, and makes it anew."""
+    toy.file("scale.py").write_text("SCALE = 1.0\n")
+    late = '    import pathlib, time\n    pathlib.Path(__file__).with_name("scale.py").write_text("SCALE = -1.0\\n")\n    import scale\n'
+    head = {"train": "def train(config, data, out):\n", "load": "def load(artifact):\n"}[during]
+    toy.edit("toy.py", head, f"{head}{late}")
+    assert toy.pytest("acceptance", "-k", "auroc").returncode == 1
+    row = toy.rows()["auroc"]
+    assert row["verdict"] == "UNPROVEN"
+    assert "scale was edited while it" in row["reason"]
+    toy.pytest("acceptance", "-k", "auroc")
+    assert toy.rows()["auroc"]["verdict"] == "PASS", "nothing changes any more"
 
 
 def test_what_training_reads_beside_its_data_is_trained_on_anew(toy):

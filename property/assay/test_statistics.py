@@ -244,6 +244,18 @@ def test_the_difference_is_signed_and_the_demand_taken_off() -> None:
     assert less.estimate == pytest.approx(0.25 * 0.9 - 0.01 - 0.03)
 
 
+def test_a_share_of_a_negative_baseline_asks_for_more_and_not_for_less() -> None:
+    """R squared -3 against -2: worse, and no share of -2 makes it better."""
+    r2, gold = metrics.get("regression.r2"), np.array([0.0, 1, 0, 1] * 5)
+    far, near = gold * 3 - 1, np.full(20, 0.5 + math.sqrt(0.5))  # squared errors of 20 and 10 for a spread of 5
+    assert r2.compute(far, gold) == pytest.approx(-3)
+    assert r2.compute(near, gold) == pytest.approx(-2)
+    lead = statistics.paired_difference(r2, far, near, gold, None, relative=0.5)
+    assert lead.estimate == pytest.approx(-3 + 2 - 0.5 * 2)
+    lead = statistics.paired_difference(r2, near, far, gold, None, relative=0.5)
+    assert lead.estimate == pytest.approx(-2 + 3 - 0.5 * 3)
+
+
 def test_what_is_hard_for_both_cancels() -> None:
     """Group difficulty moves both models: the paired interval is far narrower than either one's."""
     rng = np.random.default_rng(4)
