@@ -35,6 +35,17 @@ MUTANTS = (
         Edit(METRICS, NDCG, "return np.ones(len(gold))"),
     ),
     _quality(
+        "gold-handed-over",
+        "rows are handed over whole, with their label, and the model reads it",
+        "gold-apart-from-items",
+        Edit(
+            QUALITY,
+            'twin.predictions("decisions", texts),\n        gold=[row["label"] for row in heldout],\n        groups',
+            'twin.predictions("decisions", heldout),\n        gold=[row["label"] for row in heldout],\n        groups',
+        ),
+        Edit(BRIDGE, "return [int(p >= 0.5) for p in self.topics(texts)]", 'return [row["label"] for row in texts]'),
+    ),
+    _quality(
         "untrained-evaluated",
         "a checkpoint that does not fit is swallowed: random weights are evaluated",
         "weights-digest",
@@ -214,6 +225,13 @@ MUTANTS = (
         "one request is timed again and again",
         "latency-through-the-public-entry",
         (Edit(SERVING, '" ".join(rng.sample(words, 10))', '" ".join(words[:10])'),),
+        suites=("serving",),
+    ),
+    Mutant(
+        "latency-model-only.constant",
+        "what is timed answers the same to everything",
+        "latency-through-the-public-entry",
+        (Edit(BRIDGE, "        return serve.handle(self, request)\n", '        return {"praise": 0.5}\n'),),
         suites=("serving",),
     ),
     Mutant(

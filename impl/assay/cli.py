@@ -236,11 +236,15 @@ def spec_schema(
 
 
 @spec_app.command("metrics")
-def spec_metrics() -> None:
+def spec_metrics(
+    name: Annotated[
+        str | None, typer.Argument(help="Tell of this one what it takes: predictions, gold, options.")
+    ] = None,
+) -> None:
     """The metrics that a requirement can name, with direction, range, options and source, as a Markdown table."""
-    from assay.metrics import catalogue
+    from assay.metrics import catalogue, registry
 
-    print(catalogue(), end="")
+    print(catalogue() if name is None else registry.about(name), end="")
 
 
 @app.command()

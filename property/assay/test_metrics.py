@@ -281,3 +281,18 @@ def test_numbers_become_arrays_and_nothing_else_does() -> None:
     assert made["b"] == ["x"]
     assert made["c"] == [[1], [2, 3]]
     assert made["d"] == []
+
+
+@pytest.mark.parametrize("name", metrics.names())
+def test_every_metric_says_what_it_takes(name: str) -> None:
+    """Its own documentation, and the formats of its family where that has them."""
+    said = registry_module.about(name)
+    assert said.startswith(f"{name}: ")
+    assert len(said.splitlines()) > 2
+    assert "It is not documented" not in said
+    assert ("optimistic" in said) == name.startswith("ranking.")
+
+
+def test_an_unknown_metric_says_nothing() -> None:
+    with pytest.raises(metrics.UnknownMetricError, match="did you mean"):
+        registry_module.about("ranking.mmr")

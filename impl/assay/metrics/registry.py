@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
+
 from assay.errors import MetricError, did_you_mean
 from assay.metrics.metric import Metric, UnknownMetricError
 
@@ -57,3 +60,17 @@ def catalogue() -> str:
             f"| `{name}` | {metric.direction} | [{low:g}, {high:g}] | {metric.consumes} | {options} | {metric.source} |"
         )
     return "\n".join(rows) + "\n"
+
+
+def about(name: str) -> str:
+    """What a metric is, and what it takes: the documentation of its formula, with the formats of its family.
+
+    UnknownMetricError as for `get`.
+    """
+    metric = get(name)
+    low, high = metric.range
+    better = "no side" if metric.direction == "none" else metric.direction
+    lines = [f"{name}: {better} is better, in [{low:g}, {high:g}]; {metric.source}", ""]
+    lines.append(inspect.getdoc(metric.formula or metric.per_item) or "It is not documented.")
+    formats = getattr(sys.modules.get(metric.module), "FORMATS", "")
+    return "\n".join([*lines, *(["", formats.strip()] if formats else [])]) + "\n"

@@ -25,29 +25,31 @@ from assay.metrics.metric import (
 )
 from assay.metrics.registry import register
 
+FORMATS = """Formats of predictions and gold (N items)
+
+predictions                              gold
+(N,) numbers, or {"values": (N,)}        (N,) numbers, or {"value": (N,)}
+"""
+
 _ROUNDING = 1e-12  # of all spread: what is left of a sum from which as much was taken away
 
 
 def mae(predictions: Any, gold: Any) -> Floats:
     """(N,) absolute errors, of which the metric is the mean.
 
-    Args:
-        predictions: (N,) numbers; or {"values": (N,)}.
-        gold: (N,) numbers; or {"value": (N,)}.
-
-    Returns:
-        In the unit of gold, 0 is best. InvalidPredictionsError where a prediction is not one finite number.
+    In the unit of gold, 0 is best. InvalidPredictionsError where a prediction is not one finite number. Formats: see
+    `FORMATS`.
     """
     return np.abs(_errors(predictions, gold))
 
 
 def rmse(predictions: Any, gold: Any) -> float:
-    """Root of the mean squared error, in the unit of gold. Arguments as for `mae`."""
+    """Root of the mean squared error, in the unit of gold. Formats: see `FORMATS`."""
     return math.sqrt(float(np.mean(_errors(predictions, gold) ** 2)))
 
 
 def r2(predictions: Any, gold: Any) -> float:
-    """1 - squared errors / squared deviations of gold from its own mean. Arguments as for `mae`.
+    """1 - squared errors / squared deviations of gold from its own mean. Formats: see `FORMATS`.
 
     In (-inf, 1]; 0 is the best constant. UndefinedMetricError where gold does not vary.
     """

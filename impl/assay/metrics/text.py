@@ -16,6 +16,12 @@ import numpy as np
 from assay.metrics.metric import Floats, InvalidPredictionsError, Metric, Policies, reshuffled
 from assay.metrics.registry import register
 
+FORMATS = """Formats of predictions and gold (N items)
+
+predictions        gold
+N texts            N texts, or N sequences of acceptable texts
+"""
+
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
@@ -37,7 +43,7 @@ def token_f1(predictions: Any, gold: Any, *, normalise: bool = True) -> Floats:
 
 
 def exact_match(predictions: Any, gold: Any, *, normalise: bool = True) -> Floats:
-    """(N,) 1.0 where the answer equals a reference, else 0.0. Arguments as for `token_f1`."""
+    """(N,) 1.0 where the answer equals a reference, else 0.0. Formats: see `FORMATS`."""
     return _best(lambda a, b: float(a == b), predictions, gold, normalise)
 
 
