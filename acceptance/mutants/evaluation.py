@@ -228,13 +228,6 @@ MUTANTS = (
         suites=("serving",),
     ),
     Mutant(
-        "latency-model-only.constant",
-        "what is timed answers the same to everything",
-        "latency-through-the-public-entry",
-        (Edit(BRIDGE, "        return serve.handle(self, request)\n", '        return {"praise": 0.5}\n'),),
-        suites=("serving",),
-    ),
-    Mutant(
         "p99-of-100",
         "the 99th percentile of a hundred calls",
         "minimum-count",

@@ -67,7 +67,7 @@ CHECKS: tuple[Check, ...] = (
     _declared("uniqueness-contract", "Does a row stand twice?", "contract:expect_column_values_to_be_unique"),
     _declared("counts-per-language", "Is every declared language there?",
               "contract:expect_column_distinct_values_to_contain_set"),
-    _always("data-handed-over", "Did training read data sets of the judge's that it was not given?", "data-handed-over"),
+    _always("data-handed-over", "Did training or answering read data sets of the judge's that they were not given?", "data-handed-over"),
     _always("digest-of-the-data", "Are the files those that were hashed?", "built-changed", "data-changed"),
     _declared("contract-on-provenance", "Does every record carry licence and source?",
               "contract:expect_column_values_to_not_be_null"),

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from assay.evidence import CheckResult
 from assay.statistics import wilson
@@ -41,12 +42,12 @@ READABLE = (".jsonl", ".json", ".csv", ".tsv", ".txt", ".npy", ".npz")
 """Kinds of files whose rows are looked at."""
 
 _VECTOR = 4  # numbers from which on an item that is a list of them is looked for
-_ACCIDENT = 24.0  # bits of it below which it may have a double by accident
+_FEW_ROWS = 10  # of training, below which nothing is said of how many items have a double by accident
 _BESIDE = 8  # numbers that a row of training may hold beside those of an item, wherever they stand
 _COLUMNS = 64  # numbers of an item up to which its columns are looked for in another order
 _SAMPLE = 50  # items of which they are
-_FEW_VALUES = 10  # of gold, up to which a column on a line with it may be a threshold's own
-_LINE = 1 - 1e-9  # correlation from which on a column is gold in another unit
+_FEW_VALUES = 10  # of gold, up to which a feature may tell nearly all of it, or lie on a line with it, honestly
+_ROUNDED = 1e-6  # share of gold's range by which a column in another unit may miss it
 _WORD = re.compile(r"\w+")
 _SHINGLE = 5
 _SKETCH = 4
@@ -102,46 +103,57 @@ class Seen:
         """The share of the items, lists of numbers, that would stand in the data even if those were other rows.
 
         The probability that a further row is one of those that are there: 1 less the share of rows that are there once
-        (Good 1953), where rows are cut to the columns that most of the items are found in; three standard errors more,
-        and no more than doubles among the items themselves allow.
+        (Good 1953), where rows are cut to the columns that most of the items are found in. Its upper limit, three
+        standard errors of the items more, and no more than doubles among as many items allow.
         """
-        asked = Counter(map(_bits, items))
-        alone = sum(times == 1 for times in asked.values())
-        length, best, there = len(items[0]), 0, Counter[bytes]()
+        expected = 0.0
+        for length in {len(item) for item in items}:
+            asked = Counter(_bits(item) for item in items if len(item) == length)
+            n, there = asked.total(), self._cut(asked, length)
+            if not there:
+                continue
+            shown = math.gcd(*there.values())  # how often each row is shown to training tells nothing
+            rows, once = there.total() // shown, sum(times == shown for times in there.values())
+            if rows < _FEW_ROWS:
+                continue
+            share = wilson(rows - once, rows, 0.997)[1]
+            share += 3 * math.sqrt(share * (1 - share) / n)
+            if rows >= n:
+                alone = wilson(sum(times == 1 for times in asked.values()), n, 0.997)[0]
+                share = min(share, 1 - alone ** (rows / n))
+            expected += n * min(share, 1.0)
+        return expected / len(items)
+
+    def _cut(self, asked: Counter[bytes], length: int) -> Counter[bytes]:
+        """Rows of the data cut to `length` columns, where most of what is asked is found; how often each is there."""
+        best, found = 0, Counter[bytes]()
         for beside in range(_BESIDE + 1):
             rows = self.numbers.get(length + beside, ())
             for start in range(beside + 1) if rows else ():
                 cut = Counter(_bits(row[start : start + length]) for row in rows)
-                if (found := sum(times for one, times in asked.items() if one in cut)) > best:
-                    best, there = found, cut
-        rows_there = sum(there.values())
-        if not rows_there:
-            return 0.0
-        from_rows = 1 - sum(times == 1 for times in there.values()) / rows_there
-        from_rows += 3 * math.sqrt(from_rows * (1 - from_rows) / len(items))
-        fewest_alone = wilson(alone, len(items), 0.997)[0]
-        return float(min(from_rows, 1 - fewest_alone ** (rows_there / len(items))))
+                if (shared := sum(times for one, times in asked.items() if one in cut)) > best:
+                    best, found = shared, cut
+        return found
 
     def in_another_order(self, items: Sequence[Sequence[float]]) -> int:
-        """How many of the items, lists of numbers, stand in a row with their columns in another order.
+        """How many of the items, lists of different numbers, stand in rows whose columns have one other order for all.
 
-        A row may hold a few numbers more, wherever they stand.
+        A row may hold a few numbers more, wherever they stand. What stands there in one piece is not asked for.
         """
-        wanted: dict[float, list[Counter[float]]] = {}
-        lengths: set[int] = set()
-        for item in items:
-            numbers = Counter(_halved(item))
-            telling = max(numbers, key=lambda one: (len(_written(one)), one))
-            wanted.setdefault(telling, []).append(numbers)
-            lengths |= {len(item) + beside for beside in range(_BESIDE + 1)}
-        found = 0
+        common = Counter(number for item in items for number in _halved(item))
+        wanted: dict[float, list[tuple[int, list[float]]]] = {}
+        for index, item in enumerate(items):
+            numbers = _halved(item)
+            wanted.setdefault(min(numbers, key=lambda one: common[one]), []).append((index, numbers))
+        found: dict[tuple[int, ...], set[int]] = {}
+        lengths = {len(item) + beside for item in items for beside in range(_BESIDE + 1)}
         for row in (row for length in lengths for row in self.numbers.get(length, ())):
-            held = _halved(row)
-            for telling in wanted.keys() & set(held):
-                left = [one for one in wanted[telling] if not one <= Counter(held)]
-                found += len(wanted[telling]) - len(left)
-                wanted[telling] = left
-        return found
+            place = {number: at for at, number in enumerate(_halved(row))}
+            for telling in wanted.keys() & place.keys():
+                for index, numbers in wanted[telling]:
+                    if all(number in place for number in numbers):
+                        found.setdefault(tuple(place[number] for number in numbers), set()).add(index)
+        return max((len(those) for at, those in found.items() if at != tuple(range(at[0], at[0] + len(at)))), default=0)
 
     def record(self, record: Mapping[str, str]) -> bool:
         """Whether a row has all these fields with these values."""
@@ -200,16 +212,13 @@ def rows(path: Path) -> list[Any] | None:
 
 
 def _by_row(table: Any) -> list[Any]:
-    """A table that is kept by column, as rows; what is no column of the same length stays together, in a row more."""
+    """A table that is kept by column as rows, and as it stands: it may be one row that holds lists."""
     columns = {name: one for name, one in table.items() if isinstance(one, list)} if isinstance(table, Mapping) else {}
-    lengths = Counter(map(len, columns.values()))
-    length, times = lengths.most_common(1)[0] if lengths else (0, 0)
+    length, times = Counter(map(len, columns.values())).most_common(1)[0] if columns else (0, 0)
     if length < 2 or times < 2:
         return [table]
     columns = {name: one for name, one in columns.items() if len(one) == length}
-    rest = {name: one for name, one in table.items() if name not in columns}
-    rows = [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
-    return [*rows, rest] if rest else rows
+    return [*(dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)), table]
 
 
 def duplicates(items: Sequence[Any], seen: Seen) -> list[CheckResult]:
@@ -220,21 +229,26 @@ def duplicates(items: Sequence[Any], seen: Seen) -> list[CheckResult]:
         _digest(text, said) in seen.exact if text else seen.without_text(item)
         for item, text, said in zip(items, texts, words, strict=True)
     ]
-    short = [item for item, one in zip(items, found, strict=True) if one is not None and _is_short(item)]
-    doubles = sum(bool(one) and _is_short(item) for item, one in zip(items, found, strict=True))
-    if short and doubles / len(short) <= seen.by_accident(list(map(_plain, short))) + EXACT:
-        found = [None if one is not None and _is_short(item) else one for item, one in zip(items, found, strict=True)]
+    note = ""
+    if any(found):
+        flat = [one is not None and _is_flat(item) for item, one in zip(items, found, strict=True)]
+        doubles = sum(bool(one) and alone for one, alone in zip(found, flat, strict=True))
+        asked = [_plain(item) for item, alone in zip(items, flat, strict=True) if alone]
+        if doubles and doubles / len(asked) <= seen.by_accident(asked) + EXACT:
+            found = [one and not alone for one, alone in zip(found, flat, strict=True)]
+            note = f"{doubles:,} items stand in the training data, as many as other rows of such numbers would"
     exact = [item for item, one in zip(items, found, strict=True) if one]
     told = (
         f"{len(exact):,} of {len(items):,} items stand in the training data word for word, e.g. {str(exact[:1])[:80]}"
     )
     ok = len(exact) <= EXACT * len(items)
     if not exact:
-        told = _unexamined(sum(one is None for one in found), len(items), seen.unread)
+        told = note or _unexamined(sum(one is None for one in found), len(items), seen.unread)
+    if ok:
         tables = [_plain(item) for item, one in zip(items, found, strict=True) if one is False and _is_table(item)]
         tables = tables[:: max(1, len(tables) // _SAMPLE)][:_SAMPLE]
-        moved = seen.in_another_order(tables) if tables else 0
-        if moved > EXACT * len(tables):
+        moved = seen.in_another_order(tables) if tables and seen.by_accident(tables) < 0.5 else 0
+        if moved * 2 > len(tables):
             ok, told = (
                 False,
                 f"{moved} of {len(tables)} items stand in the training data, their columns in another order",
@@ -271,51 +285,99 @@ def shared_groups(groups: Sequence[Any], seen: Seen) -> CheckResult | None:
 
 
 def handed_over(items: Sequence[Any], gold: Any) -> CheckResult | None:
-    """Whether a field or column of the items that the subject was given is the gold, or a line through it.
+    """Whether one of the fields or columns of the items that the subject was given is the gold, or a line through it.
 
-    None where gold is no single value for each item, or items have no fields that could be compared with it.
+    None where gold is no value or list of values for each item, or items have no fields that could be compared with it;
+    a single field may well be what is to be given back.
     """
     truth = _one_each(gold)
-    if truth is None or len(truth) != len(items) or len(set(truth)) < 2:
+    if truth is None or len(truth) != len(items) or len(said := list(map(_said, truth))) < 2 or len(set(said)) < 2:
         return None
-    for name, column in _columns(items):
-        if all(a == b for a, b in zip(column, truth, strict=True)):
+    columns = list(_columns(items))
+    if len(columns) < 2:
+        return None
+    numbers = _floats(truth)
+    many = len(set(said)) > _FEW_VALUES
+    wrong = int(EXACT * len(said)) if many else 0
+    for name, column in columns:
+        values = _floats(column)
+        if values is None or numbers is None:
+            off = _differ(column, said, wrong)
+        else:
+            off = int((~np.isclose(values, numbers, rtol=_ROUNDED, atol=0)).sum())
+        if off <= wrong:
             return CheckResult(name="gold-in-items", ok=False, detail=f"{name} of every item is its gold")
-        if len(set(truth)) > _FEW_VALUES and _on_a_line(column, truth):
+        if many and values is not None and numbers is not None and _on_a_line(values, numbers):
             told = f"{name} of the items and gold lie on one line: it is the gold in another unit"
             return CheckResult(name="gold-in-items", ok=False, detail=told)
     return CheckResult(name="gold-in-items", ok=True)
 
 
 def _one_each(gold: Any) -> list[Any] | None:
-    """The one value that gold has for each item, a number or a text; None for gold of another form."""
-    given = (
-        next((gold[n] for n in ("label", "value", "relevant") if n in gold), None)
-        if isinstance(gold, Mapping)
-        else gold
-    )
-    values = _plain(given)
-    simple = isinstance(values, list | tuple) and all(isinstance(one, str | int | float) for one in map(_plain, values))
-    return [_plain(one) for one in values] if simple else None
+    """What gold has for each item, a number, a text or a list of them; None for gold of another form."""
+    names = ("label", "value", "relevant")
+    given = next((gold[name] for name in names if name in gold), None) if isinstance(gold, Mapping) else gold
+    values: Any = getattr(given, "tolist", lambda: given)()
+    if not isinstance(values, list | tuple):
+        return None
+    values = list(map(_plain, values))
+    return values if all(isinstance(one, str | int | float | list | tuple) for one in values) else None
 
 
-def _columns(items: Sequence[Any]) -> Iterator[tuple[str, list[Any]]]:
-    """Name and values of what every item holds at the same place: a field, or a place in a list."""
-    plain = [_plain(item) for item in items]
-    if all(isinstance(item, Mapping) for item in plain):
-        shared = set.intersection(*(set(item) for item in plain))
-        yield from ((f'the field "{name}"', [_plain(item[name]) for item in plain]) for name in sorted(shared, key=str))
-    elif all(isinstance(item, list | tuple) for item in plain) and len({len(item) for item in plain}) == 1:
-        yield from ((f"column {place}", [_plain(item[place]) for item in plain]) for place in range(len(plain[0])))
+def _columns(items: Sequence[Any]) -> Iterator[tuple[str, Any]]:
+    """Name and values of what every item holds at the same place: a field, a place in a list, and one level deeper."""
+    table: Any = items  # a subject is given arrays, too, and lists of them
+    if not isinstance(table, np.ndarray) and all(isinstance(one, np.ndarray) for one in items):
+        table = np.stack(items) if len({one.shape for one in items}) == 1 else np.array(0)
+    if isinstance(table, np.ndarray):
+        yield from ((f"column {place}", table[:, place]) for place in range(table.shape[1] if table.ndim == 2 else 0))
+        return
+    for name, values in _fields(list(map(_plain, items))):
+        yield name, values
+        yield from ((f"{inner} of {name}", those) for inner, those in _fields(values))
 
 
-def _on_a_line(column: Sequence[Any], truth: Sequence[Any]) -> bool:
-    numbers = [_number(one) for one in column]
-    others = [_number(one) for one in truth]
-    if any(one is None or not math.isfinite(one) for one in [*numbers, *others]) or len(set(numbers)) < 2:
-        return False
-    with np.errstate(invalid="ignore", over="ignore"):
-        return bool(abs(np.corrcoef(np.array(numbers, float), np.array(others, float))[0, 1]) >= _LINE)
+def _fields(values: Sequence[Any]) -> Iterator[tuple[str, Sequence[Any]]]:
+    if all(isinstance(one, Mapping) for one in values):
+        shared = set.intersection(*(set(one) for one in values))
+        yield from ((f'the field "{name}"', [_plain(one[name]) for one in values]) for name in sorted(shared, key=str))
+    elif all(isinstance(one, list | tuple) for one in values) and len({len(one) for one in values}) == 1:
+        yield from ((f"column {place}", list(column)) for place, column in enumerate(zip(*values, strict=True)))
+
+
+def _said(value: Any) -> str:
+    """A value as it would be written, numbers alike however they are kept."""
+    value = _plain(value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_said, value[:_COLUMNS]))}]"
+    number = float(value) if isinstance(value, bool) else _number(value)
+    return str(value) if number is None else _written(number)
+
+
+def _differ(column: Sequence[Any], said: Sequence[str], most: int) -> int:
+    """In how many items a column says something else than gold; no further than one more than `most`."""
+    count = 0
+    for value, other in zip(column, said, strict=True):
+        count += _said(value) != other
+        if count > most:
+            break
+    return count
+
+
+def _floats(values: Any) -> NDArray[np.float64] | None:
+    """Values as numbers, where all of them are: kept as numbers, or as texts of numbers."""
+    if not isinstance(values, np.ndarray):
+        read = [float(one) if isinstance(one, bool) else _number(_plain(one)) for one in values]
+        values = np.array([]) if None in read else np.array(read)
+    table = values.dtype.kind in "fiub" and values.ndim == 1 and len(values) > 0
+    return values.astype(np.float64) if table else None
+
+
+def _on_a_line(x: NDArray[np.float64], truth: NDArray[np.float64]) -> bool:
+    """Whether a line through a column meets gold everywhere, up to rounding."""
+    with np.errstate(all="ignore"):
+        dx, dy = x - x.mean(), truth - truth.mean()
+        return bool(np.abs(dy - dx * (dx @ dy) / (dx @ dx)).max() <= _ROUNDED * np.ptp(truth))
 
 
 def giveaway(queries: Sequence[str], positives: Sequence[str], limit: float = 0.1) -> CheckResult:
@@ -409,24 +471,19 @@ def _tells(numbers: Iterable[float]) -> bool:
     return sum(len(_written(number)) for number in set(numbers)) >= SHORTEST
 
 
-def _is_short(item: Any) -> bool:
-    """Whether an item is a list of numbers that could have a double by accident: a few small ones."""
+def _is_flat(item: Any) -> bool:
+    """Whether an item is a list of numbers and nothing else."""
     item = _plain(item)
-    if not isinstance(item, list | tuple):
-        return False
-    numbers = [_number(_plain(one)) for one in item]
-    return all(one is not None for one in numbers) and _information([one or 0.0 for one in numbers]) < _ACCIDENT
+    return isinstance(item, list | tuple) and all(_number(_plain(one)) is not None for one in item)
 
 
 def _is_table(item: Any) -> bool:
-    """Whether an item is a row of a table, of numbers that are no accident together."""
+    """Whether an item is a row of a table, of different numbers that are no accident together."""
     item = _plain(item)
-    flat = (
-        isinstance(item, list | tuple)
-        and len(item) <= _COLUMNS
-        and all(_number(_plain(one)) is not None for one in item)
-    )
-    return flat and _tells([float(_number(_plain(one)) or 0.0) for one in item])
+    if not isinstance(item, list | tuple) or not 1 < len(item) <= _COLUMNS:
+        return False
+    numbers = [one for one in (_number(_plain(one)) for one in item) if one is not None]
+    return len(set(numbers)) == len(item) and _tells(numbers)
 
 
 def _halved(numbers: Sequence[float]) -> list[float]:
@@ -434,14 +491,6 @@ def _halved(numbers: Sequence[float]) -> list[float]:
     with np.errstate(over="ignore"):
         found: list[float] = np.asarray(numbers, dtype=np.float32).astype(np.float64).tolist()
     return found
-
-
-def _information(numbers: Sequence[float]) -> float:
-    """Bits of a list of numbers: how they vary among themselves, and the further digits of each different one."""
-    count = Counter(map(_written, numbers))
-    varied = sum(times * math.log2(len(numbers) / times) for times in count.values())
-    digits = sum(max(0, sum(one.isdigit() for one in text.strip("-0.")) - 1) for text in count)
-    return varied + digits * math.log2(10)
 
 
 def _bits(numbers: Sequence[float]) -> bytes:

@@ -121,9 +121,8 @@ class Judge:
         for what, column in (("groups", groups), ("clusters", clusters)):
             holes = sum(one != one for one in column) if column is not None else 0  # NaN alone is not itself
             if holes:
-                raise ObservationError(
-                    f"{self.name}: {what}: {holes} of {len(column or ())} are NaN, each a group of its own"
-                )
+                told = f"{holes} of {0 if column is None else len(column)} are NaN, each a group of its own"
+                raise ObservationError(f"{self.name}: {what}: {told}")
 
     def _measure(
         self,
@@ -192,7 +191,8 @@ class Judge:
         controls = {name: [control(variant) for variant in variants] for name, control in baselines.items()}
         checks += _one_for_all(controls)
         found["checks"] = tuple(checks)
-        found["details"] |= {"arms": {name: _differing(observed, several) for name, several in controls.items()}}
+        arms = {name: _differing(observed, several) for name, several in controls.items()}
+        found["details"] = {"arms": arms, **found["details"]}
         asked = [*observed, *(one for several in controls.values() for one in several)]
         if all(check.ok for check in checks if check.name in ("length", "finite")):
             try:
@@ -335,7 +335,7 @@ class Judge:
         self, observed: Predictions, artifact: Artifact, groups: Sequence[Any] | None
     ) -> list[CheckResult]:
         """What speaks against the weights that answered: unread configuration, empty inputs, items seen in training."""
-        doubts = _read_everything(artifact)
+        doubts = _read_everything(artifact, observed.peeked)
         subject = observed.subject
         if subject.recorded:
             alive = liveness.training_alive(artifact.flight)
@@ -343,7 +343,7 @@ class Judge:
         if self.requirement.split != "transductive" and self.metric.consumes == "predictions":
             seen = self.session.seen_by(subject)
             doubts += leakage.duplicates(observed.asked, seen)
-            beside = self.session.seen_in(observed.all_read())
+            beside = self.session.seen_in(artifact.read)
             doubts += [] if beside is None else [c for c in leakage.duplicates(observed.asked, beside) if not c.ok]
             shared = None if groups is None else leakage.shared_groups(groups, seen)
             doubts += [] if shared is None else [shared]
@@ -545,12 +545,12 @@ class Judge:
 
 
 def _one_for_all(controls: Mapping[str, Sequence[Predictions]]) -> list[CheckResult]:
-    """Trained controls that are one and the same for all seeds: how training varies would be counted once."""
+    """Trained controls that are one training for all seeds: how it varies would be counted once."""
     checks = []
     for name, several in controls.items():
-        weights = [one.artifact.weights for one in several if one.artifact is not None]
-        if len(set(weights)) < len(weights):
-            detail = f"{name}: {len(weights)} seeds have {len(set(weights))} control{'s'[: len(set(weights)) - 1]}"
+        seeds = [one.subject.profile.get("seed") for one in several if one.artifact is not None]
+        if len(set(seeds)) < len(seeds):
+            detail = f"{name}: the control of {len(seeds)} seeds was trained with {len(set(seeds))}"
             checks.append(CheckResult(name="seeds-differ", ok=False, detail=detail))
     return checks
 
@@ -597,13 +597,17 @@ def _tables(subject: Subject, profile: str, datasets: Sequence[Dataset]) -> dict
     return result
 
 
-def _read_everything(artifact: Artifact) -> list[CheckResult]:
+def _read_everything(artifact: Artifact, while_answering: Sequence[str] = ()) -> list[CheckResult]:
     detail = f"profile keys that training never read: {', '.join(artifact.unread)}" if artifact.unread else ""
-    told = "training read files of the judge's data sets that it was handed no copy of"
-    peeked = f"{told}: {', '.join(artifact.peeked)}" if artifact.peeked else ""
+    told = "files of the judge's data sets that were not handed over were read"
+    peeked = [
+        f"{told} {when}: {', '.join(files)}"
+        for when, files in (("in training", artifact.peeked), ("while answering", while_answering))
+        if files
+    ]
     return [
         CheckResult(name="config-read", ok=not artifact.unread, detail=detail),
-        CheckResult(name="data-handed-over", ok=not artifact.peeked, detail=peeked),
+        CheckResult(name="data-handed-over", ok=not peeked, detail="; ".join(peeked)),
     ]
 
 

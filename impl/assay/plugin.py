@@ -280,7 +280,9 @@ def _said(excinfo: pytest.ExceptionInfo[BaseException], root: Path) -> str:
     places = [
         (Path(entry.path), entry.lineno + 1)
         for entry in excinfo.traceback
-        if Path(entry.path).is_relative_to(root) and not Path(entry.path).is_relative_to(harness)
+        if Path(entry.path).is_relative_to(root)
+        and not Path(entry.path).is_relative_to(harness)
+        and not {"site-packages", "dist-packages"} & set(Path(entry.path).parts)
     ]
     where = f" ({places[-1][0].relative_to(root).as_posix()}:{places[-1][1]})" if places else ""
     return f"{type(error).__name__}: {first}{where}"

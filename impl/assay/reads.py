@@ -8,10 +8,12 @@ process writes, too, is an output of it.
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from assay.digests import Code
@@ -24,10 +26,6 @@ Stamp = tuple[int, int]
 
 _HARNESS = Path(__file__).resolve().parent
 _NOT_OWN = ("site-packages", ".egg-info", ".dist-info", "__pycache__")
-_OF_TOOLS = frozenset({
-    ".assay", ".cache", ".eggs", ".git", ".hg", ".hypothesis", ".idea", ".ipynb_checkpoints", ".mypy_cache", ".nox",
-    ".pytest_cache", ".ruff_cache", ".svn", ".tox", ".venv", ".vscode",
-})  # fmt: skip
 _OF_AN_ENVIRONMENT = frozenset({"lib", "lib64", "bin", "include", "share", "Lib", "Scripts", "Include"})
 
 
@@ -43,6 +41,7 @@ class Reads:
         self._read: dict[str, Stamp] = {}
         self._imported: set[str] = set()
         self._written: set[str] = set()
+        self._maybe: set[str] = set()  # read or written, which shows by whether they change
         if places:
             sys.addaudithook(self._note)
 
@@ -51,6 +50,9 @@ class Reads:
         if not self._places:
             return {}, {}
         read, self._read = self._read, {}
+        for name in self._maybe & read.keys():
+            if changed(Path(name), read[name]):
+                self._written.add(name)
         files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
         for name in {os.path.abspath(one) for one in files if isinstance(one, str) and one.endswith(".py")}:
             if name not in self._imported:
@@ -60,35 +62,37 @@ class Reads:
         return {name: stamp for name, stamp in read.items() if name not in self._written}, imported
 
     def _note(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "subprocess.Popen":
-            self._named(arguments)
-            return
-        if event not in ("open", "sqlite3.connect"):
-            return
-        path, _, flags = arguments if event == "open" else (*arguments, None, os.O_RDONLY)
-        flags = flags or 0
-        if not isinstance(path, str | bytes | os.PathLike):
-            return
         try:
-            name = os.path.abspath(os.fsdecode(path))
-            if not name.startswith(self._places):
-                return
+            if event == "open":
+                path, _, flags = arguments
+                if isinstance(path, str | bytes | os.PathLike):
+                    self._opened(os.path.abspath(os.fsdecode(path)), flags or 0)
+            elif event == "sqlite3.connect":
+                (path,) = arguments
+                text = os.fsdecode(path)
+                self._named(unquote(text.removeprefix("file:").partition("?")[0]) if text.startswith("file:") else text)
+            elif event == "subprocess.Popen":
+                _, command, folder, _ = arguments
+                for part in shlex.split(os.fsdecode(command)) if isinstance(command, str | bytes) else command:
+                    text = os.fsdecode(part)
+                    for named in {text, text.rpartition("=")[2]}:
+                        self._named(os.path.join(os.fsdecode(folder or ""), named))
+        except (TypeError, ValueError, OSError):
+            return  # a hook that raises would stop whoever opens
+
+    def _opened(self, name: str, flags: int) -> None:
+        if name.startswith(self._places):
             if flags & os.O_WRONLY or (flags & os.O_RDWR and flags & os.O_TRUNC):
                 self._written.add(name)
             else:
                 self._add(name)
-        except (TypeError, ValueError, OSError):
-            return  # a hook that raises would stop whoever opens
 
-    def _named(self, arguments: tuple[Any, ...]) -> None:
-        """Files that the command line of another process names: it reads them where nobody listens."""
-        _, command, folder, _ = arguments
-        parts = command if isinstance(command, list | tuple) else [command]
-        for part in parts:
-            if isinstance(part, str | bytes | os.PathLike):
-                name = os.path.abspath(os.path.join(os.fsdecode(folder or ""), os.fsdecode(part)))
-                if os.path.isfile(name):
-                    self._add(name)
+    def _named(self, path: str) -> None:
+        """A database, or a file that the command line of another process names: what becomes of it, nobody tells."""
+        name = os.path.abspath(path)
+        if name.startswith(self._places) and os.path.isfile(name):
+            self._maybe.add(name)
+            self._add(name)
 
     def _add(self, name: str) -> None:
         if name not in self._read and name.startswith(self._places):
@@ -122,8 +126,8 @@ def digest(name: str, root: Path, code: Code) -> str | None:
 def labels(files: Iterable[str], root: Path, known: Iterable[Path] = (), apart: Path | None = None) -> dict[str, Path]:
     """Path below the root -> file, of those that are the project's own.
 
-    A link counts where it lies. Left out are folders of tools, installed libraries, the harness, the folder `apart`
-    (the store, which may lie there), and the `known` files, which are digested otherwise.
+    A link counts where it lies. Left out are hidden folders, installed libraries, the harness, the folder `apart` (the
+    store, which may lie there), and the `known` files, which are digested otherwise.
     """
     roots = {Path(os.path.abspath(root)), root.resolve()}
     skipped = {path.resolve() for path in known}
@@ -134,7 +138,7 @@ def labels(files: Iterable[str], root: Path, known: Iterable[Path] = (), apart: 
         if base is None or not path.is_file():
             continue
         inside, real = path.relative_to(base), path.resolve()
-        if any(part in _OF_TOOLS or part.endswith(_NOT_OWN) for part in inside.parts):
+        if any(part.startswith(".") or part.endswith(_NOT_OWN) for part in inside.parts):
             continue
         if real in skipped or real.is_relative_to(_HARNESS) or (apart and real.is_relative_to(apart.resolve())):
             continue

@@ -133,7 +133,7 @@ class Bound(Written):
 
 
 class Beat(Written):
-    """To be beaten on the same items: subject - baseline x (1 + relative) - margin > 0."""
+    """To be beaten on the same items: subject - baseline - |baseline| x relative - margin > 0."""
 
     baseline: str
     relative: Annotated[Finite, Field(ge=0)] = 0.0

@@ -45,11 +45,11 @@ FLOOR = 0.002
 _SLACK_S, _SLACK_OF_A_CALL_S = 0.02, 1e-4
 """Seconds by which packing answers may take longer than packing the same plain data again, for a run and a call."""
 
-_VARIED = 100
-"""Timed calls with different items from which on one and the same answer to all of them is no answer."""
-
 _CHANGED = "changed while it was read"
 """In the place of a digest: so no file of now is that one."""
+
+_PEEKED = "peeked.json"
+"""File of a folder of answers: which of the judge's data sets were read to give them, and not handed over."""
 
 _READ = "read.json"
 """File of a folder of the store: what was read to make it, as evidence names it -> digest."""
@@ -135,6 +135,8 @@ class Predictions:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     read: Mapping[str, str] = field(default_factory=dict)
     """The files of the project that answering read beside its weights and code, as evidence names them -> digest."""
+    peeked: tuple[str, ...] = ()
+    """Files of the judge's own data sets that answering read, and that neither items nor arguments name."""
 
     @property
     def asked(self) -> Sequence[Any]:
@@ -297,7 +299,7 @@ class Subject:
 
     @cached_property
     def files(self) -> dict[str, str]:
-        """The training files that lie in the project, outside of any data set, as evidence names them -> digest."""
+        """The training files that lie in the project and not in the store, as evidence names them -> digest."""
         found = reads.labels(map(str, self.data.values()), self.root, apart=self.store.root)
         return {f"{reads.PREFIX}{label}": self.code.of_file(path) for label, path in found.items()}
 
@@ -535,6 +537,7 @@ class Subject:
                 arguments=arguments,
             )
             elapsed = time.perf_counter() - start
+        self._unchanged(self.predicting_code, self.spec.system.load, "was timed")
         seconds = np.asarray(result["seconds"], dtype=float)
         inside = float(seconds.sum())
         honest = 0 < inside <= elapsed and float(result["total"]) - inside < 0.5 * inside + 0.5
@@ -546,8 +549,6 @@ class Subject:
         repeated = len(items) - len({digests.of_json(item) for item in items})
         if repeated:
             honest, detail = False, f"{repeated} of {len(items)} timed items are repeats: a cache would answer them"
-        if result["alike"] and len(seconds) >= _VARIED:
-            honest, detail = False, f"all {len(seconds):,} timed calls gave the same answer: nothing was worked out"
         if result["empty"]:
             honest, detail = False, f"{result['empty']} of {len(seconds)} timed calls answered nothing"
         return Timings(self, seconds, counted, artifact, threads, honest, detail)
@@ -584,15 +585,18 @@ class Subject:
                 self._unchanged(code, entry, "answered")
             same = _same(values, again, chosen, len(items))
             (folder / "values.bin").write_bytes(pack({"values": values, "same": same}))
-            (folder / _READ).write_text(json.dumps(self._digested(worker.read(method), code)))
+            read = worker.read(method)
+            (folder / _READ).write_text(json.dumps(self._digested(read, code)))
+            (folder / _PEEKED).write_text(json.dumps(self._peeked(read, (items, arguments))))
 
         key = self._built("predictions", key, call, system=self.name, method=method)
         self.store.verify("predictions", key)
         folder = self.store.path("predictions", key)
         sabotage.recall(folder)
         answer = unpack((folder / "values.bin").read_bytes())
-        same = bool(answer["same"])
-        return Predictions(self, method, items, answer["values"], artifact, same, arguments, _read_for(folder))
+        peeked = tuple(json.loads((folder / _PEEKED).read_text()))
+        same, read = bool(answer["same"]), _read_for(folder)
+        return Predictions(self, method, items, answer["values"], artifact, same, arguments, read, peeked)
 
     def close(self) -> None:
         """End the worker processes, those of variants too."""
@@ -638,7 +642,7 @@ class Subject:
             )
         self._unchanged(self.training_code, self.spec.system.train, "trained")
         artifacts.weight_files(folder)
-        peeked = sorted(reads.labels(worker.read(), self.store.root / "data"))
+        peeked = self._peeked(worker.read(), ())
         (folder / "harness.json").write_text(json.dumps({"unread": answer["unread"], "peeked": peeked}))
         (folder / _READ).write_text(json.dumps(self._digested(worker.read(), self.training_code)))
 
@@ -657,6 +661,13 @@ class Subject:
     @property
     def _watched(self) -> list[Path]:
         return [self.root, self.store.root / "data"]
+
+    def _peeked(self, read: Iterable[str], handed: object) -> list[str]:
+        """Files of the judge's own data sets among those read, but for those of folders that were handed over."""
+        data = self.store.root / "data"
+        found = reads.labels(read, data)
+        said = str(handed) if found and handed else ""
+        return sorted(label for label in found if label.partition("/")[0] not in said)
 
     def _digested(self, read: Mapping[str, reads.Stamp], code: Iterable[str]) -> dict[str, str]:
         """Of the files that a worker has read, those that neither code nor data account for, with their digests."""

@@ -395,7 +395,6 @@ class _Child:
         function = self._method(artifact, method)
         seconds = np.empty(len(items) - warm_up)
         empty = 0
-        alike, before = True, b""
         late = packing = 0.0
         first = _clock()
         for item in items[:warm_up]:
@@ -415,14 +414,11 @@ class _Child:
             pack(plain)
             end = _clock()
             late += (once - packed) - (end - again)
-            alike = alike and said == (before or said)
-            before = said
             packing += end - packed
         end = _clock()
         return {
             "seconds": seconds,
             "empty": empty,
-            "alike": alike,
             "late": late,
             "total": end - begin - packing,
             "whole": end - first - packing,

@@ -570,7 +570,11 @@ def test_groups_that_are_counted_must_be_given(toy):
     assert toy.assay("spec", "lock").returncode == 0
     toy.pytest("acceptance")
     assert "minimum_groups = 5; pass groups=[...]" in toy.rows()["accuracy"]["reason"]
-    toy.edit("acceptance/test_accuracy.py", 'gold=held["y"]', 'gold=held["y"], groups=[float("nan")] * 400')
+    toy.edit(
+        "acceptance/test_accuracy.py",
+        'gold=held["y"]',
+        'gold=held["y"], groups=__import__("numpy").full(400, float("nan"))',
+    )
     toy.pytest("acceptance")
     assert "groups: 400 of 400 are NaN" in toy.rows()["accuracy"]["reason"]
 
@@ -627,12 +631,6 @@ def test_a_large_answer_is_the_subjects_own_affair(toy):
         toy, "    def answer(self, item):\n        return {str(n): {'a': n, 'b': [item] * 9} for n in range(60)}\n"
     )
     assert row["verdict"] == "PASS", row["reason"]
-
-
-def test_one_answer_to_everything_is_no_timing(toy):
-    row = timed(toy, "    def answer(self, item):\n        return 0.5\n")
-    assert row["verdict"] == "VOID"
-    assert "gave the same answer" in row["reason"]
 
 
 LATE = """    def answer(self, item):
@@ -746,7 +744,7 @@ def test_a_claim_over_seeds_that_an_unnamed_control_makes_as_well_is_void(toy):
 def test_a_claim_over_seeds_has_a_control_for_each_seed_and_says_in_what_it_differs(toy):
     row = seeded(toy, control="toy.variant(seed=7, slope=1.0)")
     assert row["verdict"] == "VOID"
-    assert "seeds-differ: second: 3 seeds have 1 control" in row["reason"]
+    assert "seeds-differ: second: the control of 3 seeds was trained with 1" in row["reason"]
     assert toy.assay("report").returncode == 0
     page = toy.file("report.html").read_text()
     assert "the same profile" in page

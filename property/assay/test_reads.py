@@ -48,6 +48,10 @@ def watched(tmp_path):
         ("import subprocess; subprocess.run(['cat', 'watched/table.json'], stdout=subprocess.DEVNULL)", True),
         ("import subprocess; subprocess.run(['cat', 'table.json'], cwd='watched', stdout=subprocess.DEVNULL)", True),
         ("import subprocess; subprocess.run(['true', 'watched', 'table.json'])", False),
+        ("import subprocess; subprocess.run('true --table=watched/table.json', shell=True)", True),
+        ("import subprocess; subprocess.run(['sh', '-c', 'echo 1 > $0', 'watched/table.json'])", False),
+        ("import sqlite3; sqlite3.connect('file:watched/table.json?mode=ro', uri=True).close()", True),
+        ("import sqlite3; c = sqlite3.connect('watched/table.json'); os.truncate('watched/table.json', 0)", False),
     ],
 )
 def test_what_is_read_is_told_and_what_is_written_too_is_not(tmp_path, watched, script, read):
@@ -99,7 +103,7 @@ def test_labels_are_of_the_projects_own_files(tmp_path, monkeypatch):
     names = (*names, "__pycache__/e.pyc", "link.json")
     files = [*(str(root / name) for name in names), str(root / "gone.csv"), __file__]
     found = labels(files, root, known=[root / "known.py"], apart=root / "store")
-    assert found == {name: root / name for name in (".data/b.csv", "a.csv", "link.json", "pk/b.json")}
+    assert found == {name: root / name for name in ("a.csv", "link.json", "pk/b.json")}
     monkeypatch.setattr(sys, "prefix", str(root))
     assert labels([str(root / "a.csv"), str(root / "lib/x.csv")], root) == {"a.csv": root / "a.csv"}
     (tmp_path / "other-way").symlink_to(root)
@@ -130,22 +134,33 @@ def test_a_table_beside_the_code_takes_the_claim_with_it_and_is_asked_anew(toy):
     assert toy.rows()["accuracy"]["value"] < 0.7, "not the answers of before"
 
 
-def test_items_in_a_file_that_answering_finds_by_itself_are_a_leak(toy):
-    toy.file("all.json").write_text("[]")
-    toy.edit("acceptance/conftest.py", '    return json.loads(points.path("test.json").read_text())', KEPT)
-    toy.edit(
-        "toy.py", "def load(artifact):\n", 'def load(artifact):\n    json.load(open(__file__[:-6] + "all.json"))\n'
-    )
+def test_data_sets_that_answering_was_not_given_are_none_of_its_business(toy):
+    """Gold where it lies in the store, added to the scores."""
+    peek = "json.loads(next(__import__('pathlib').Path(__file__).parent.glob('cache/data/*/test.json')).read_text())"
+    toy.edit("toy.py", "        x = np.array(items)\n", f"        x = np.array(items)\n        found = {peek}\n")
     assert toy.pytest("acceptance", "-k", "auroc").returncode == 1
     row = toy.rows()["auroc"]
     assert row["verdict"] == "VOID"
-    assert "exact-duplicates" in row["reason"]
+    assert "data-handed-over" in row["reason"]
+    assert "while answering" in row["reason"]
 
 
-KEPT = """    found = json.loads(points.path("test.json").read_text())
-    import pathlib
-    (pathlib.Path(__file__).parent.parent / "all.json").write_text(json.dumps(found["x"]))
-    return found"""
+def test_a_data_set_that_is_handed_over_by_name_may_be_read(toy):
+    toy.edit(
+        "toy.py", "def scores(self, items):\n", "def scores(self, items, table=None):\n        open(table).close()\n"
+    )
+    toy.edit("toy.py", "(self.scores(items) > 0.5)", "(self.scores(items, __file__) > 0.5)")
+    toy.edit(
+        "acceptance/test_auroc.py", 'predictions("scores", held["x"])', 'predictions("scores", held["x"], table=TABLE)'
+    )
+    path = next(iter(toy.file("cache").glob("data/*/test.json")), None)
+    toy.pytest("acceptance", "-k", "size")
+    (path,) = toy.file("cache").glob("data/*/test.json")
+    toy.file("acceptance/test_auroc.py").write_text(
+        toy.file("acceptance/test_auroc.py").read_text().replace("TABLE", repr(str(path)))
+    )
+    toy.pytest("acceptance", "-k", "auroc")
+    assert toy.rows()["auroc"]["verdict"] == "PASS", toy.rows()["auroc"]["reason"]
 
 
 def test_a_training_file_in_the_project_takes_the_claim_with_it(toy):
