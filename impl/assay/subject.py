@@ -245,6 +245,7 @@ class Subject:
         self._loaded: set[tuple[int | None, str]] = set()
         self._variants: list[Subject] = []
         self._failure: SubjectError | None = None
+        self._handed: set[str] = set()  # data sets that items or arguments named: a worker may read them on
         self.profiles = {profile}
         """Names of the profile tables that what is measured depends on; a subject and its variants share them."""
 
@@ -667,7 +668,8 @@ class Subject:
         data = self.store.root / "data"
         found = reads.labels(read, data)
         said = str(handed) if found and handed else ""
-        return sorted(label for label in found if label.partition("/")[0] not in said)
+        self._handed |= {folder for label in found if (folder := label.partition("/")[0]) in said}
+        return sorted(label for label in found if label.partition("/")[0] not in self._handed)
 
     def _digested(self, read: Mapping[str, reads.Stamp], code: Iterable[str]) -> dict[str, str]:
         """Of the files that a worker has read, those that neither code nor data account for, with their digests."""
