@@ -327,16 +327,19 @@ class Judge:
         return [
             *(CheckResult(name=one.name, ok=bool(one.ok), detail=one.detail) for one in doubts),
             CheckResult(name="repeatable", ok=observed.repeatable, detail=repeated),
-            *filter(None, [leakage.handed_over(observed.asked, gold) if self.metric.policy_form else None]),
-            *(self._training_doubts(observed, observed.artifact, groups) if observed.artifact else ()),
+            *(self._training_doubts(observed, observed.artifact, gold, groups) if observed.artifact else ()),
         ]
 
     def _training_doubts(
-        self, observed: Predictions, artifact: Artifact, groups: Sequence[Any] | None
+        self, observed: Predictions, artifact: Artifact, gold: Any, groups: Sequence[Any] | None
     ) -> list[CheckResult]:
         """What speaks against the weights that answered: unread configuration, empty inputs, items seen in training."""
         doubts = _read_everything(artifact, observed.peeked)
         subject = observed.subject
+        handed = leakage.handed_over(observed.asked, gold) if self.metric.policy_form else None
+        doubts += (
+            [] if handed is None else [handed]
+        )  # a reader of files, without weights, is asked for what stands there
         if subject.recorded:
             alive = liveness.training_alive(artifact.flight)
             doubts += [CheckResult(name=one.name, ok=one.ok, detail=one.detail) for one in alive]

@@ -565,6 +565,37 @@ def test_gold_that_was_forgotten_is_missed_by_name(toy):
     assert "classification.accuracy was given no gold" in toy.rows()["accuracy"]["reason"]
 
 
+LABELS = """
+import pytest
+
+
+@pytest.mark.requirement("toy/labels")
+def test_labels(judge, toy, held):
+    rows = [{"x": x, "y": int(y)} for x, y in zip(held["x"], held["y"])]
+    judge(ASKED, gold=held["y"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "verdict"), [('toy.outputs("toy:labels", rows)', "PASS"), ('toy.predictions("labels", rows)', "VOID")]
+)
+def test_a_reader_of_labels_is_given_them_and_a_model_is_not(toy, asked, verdict):
+    toy.edit(
+        "spec/toy.toml",
+        '[[requirement]]\nid = "size"',
+        '[[requirement]]\nid = "labels"\nstatement = "Labels are read"\nmetric = "classification.accuracy"\n'
+        'at_least = 0.9\ncontrol = false\n\n[[requirement]]\nid = "size"',
+    )
+    assert toy.assay("spec", "lock").returncode == 0
+    reader = 'def labels(rows):\n    return [row["y"] for row in rows]\n\n\n'
+    toy.edit("toy.py", "class Plane:\n", f"{reader}class Plane:\n    labels = staticmethod(labels)\n\n")
+    toy.file("acceptance/test_labels.py").write_text(LABELS.replace("ASKED", asked))
+    toy.pytest("acceptance/test_labels.py")
+    row = toy.rows()["labels"]
+    assert row["verdict"] == verdict, row["reason"]
+    assert ("gold-in-items" in row["reason"]) == (verdict == "VOID")
+
+
 def test_groups_that_are_counted_must_be_given(toy):
     toy.edit("spec/toy.toml", 'id = "accuracy"', 'id = "accuracy"\nminimum_groups = 5')
     assert toy.assay("spec", "lock").returncode == 0
