@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import os
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class AssayError(Exception):
@@ -59,6 +62,21 @@ class NotDoneError(AssayError):
 
 class LintError(AssayError):
     """The linter was asked something that it cannot answer."""
+
+
+def place(error: BaseException, root: Path) -> str:
+    """` (file:line)` of the last code of a project that an error passed; empty where there was none.
+
+    Neither the harness nor a library: of a file below `root` its path, of any other its name.
+    """
+    others = (Path(__file__).parent, Path(os.__file__).parent)
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        file = Path(frame.filename)
+        if not file.is_file() or {"site-packages", "dist-packages"} & set(file.parts):
+            continue
+        if not any(file.is_relative_to(one) for one in others):
+            return f" ({file.relative_to(root).as_posix() if file.is_relative_to(root) else file.name}:{frame.lineno})"
+    return ""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -47,7 +47,7 @@ _BESIDE = 8  # numbers that a row of training may hold beside those of an item, 
 _COLUMNS = 64  # numbers of an item up to which its columns are looked for in another order
 _SAMPLE = 50  # items of which they are
 _FEW_VALUES = 10  # of gold, up to which a feature may tell nearly all of it, or lie on a line with it, honestly
-_ROUNDED = 1e-6  # share of gold's range by which a column in another unit may miss it
+_ROUNDED = 1e-6  # share of gold's range by which a column, in another unit or not, may miss it
 _WORD = re.compile(r"\w+")
 _SHINGLE = 5
 _SKETCH = 4
@@ -103,8 +103,8 @@ class Seen:
         """The share of the items, lists of numbers, that would stand in the data even if those were other rows.
 
         The probability that a further row is one of those that are there: 1 less the share of rows that are there once
-        (Good 1953), where rows are cut to the columns that most of the items are found in. Its upper limit, three
-        standard errors of the items more, and no more than doubles among as many items allow.
+        (Good 1953), where rows are cut to the columns that most of the items are found in. Its upper limit, and three
+        standard errors of the items more. How often all rows are shown to training tells nothing.
         """
         expected = 0.0
         for length in {len(item) for item in items}:
@@ -112,15 +112,12 @@ class Seen:
             n, there = asked.total(), self._cut(asked, length)
             if not there:
                 continue
-            shown = math.gcd(*there.values())  # how often each row is shown to training tells nothing
+            shown = math.gcd(*there.values())
             rows, once = there.total() // shown, sum(times == shown for times in there.values())
             if rows < _FEW_ROWS:
                 continue
             share = wilson(rows - once, rows, 0.997)[1]
             share += 3 * math.sqrt(share * (1 - share) / n)
-            if rows >= n:
-                alone = wilson(sum(times == 1 for times in asked.values()), n, 0.997)[0]
-                share = min(share, 1 - alone ** (rows / n))
             expected += n * min(share, 1.0)
         return expected / len(items)
 
@@ -136,9 +133,9 @@ class Seen:
         return found
 
     def in_another_order(self, items: Sequence[Sequence[float]]) -> int:
-        """How many of the items, lists of different numbers, stand in rows whose columns have one other order for all.
+        """How many of the items, lists of different numbers, stand in rows whose columns have one order for all.
 
-        A row may hold a few numbers more, wherever they stand. What stands there in one piece is not asked for.
+        A row may hold a few numbers more, wherever they stand. To be asked of items that stand nowhere in one piece.
         """
         common = Counter(number for item in items for number in _halved(item))
         wanted: dict[float, list[tuple[int, list[float]]]] = {}
@@ -153,7 +150,7 @@ class Seen:
                 for index, numbers in wanted[telling]:
                     if all(number in place for number in numbers):
                         found.setdefault(tuple(place[number] for number in numbers), set()).add(index)
-        return max((len(those) for at, those in found.items() if at != tuple(range(at[0], at[0] + len(at)))), default=0)
+        return max(map(len, found.values()), default=0)
 
     def record(self, record: Mapping[str, str]) -> bool:
         """Whether a row has all these fields with these values."""
@@ -229,12 +226,13 @@ def duplicates(items: Sequence[Any], seen: Seen) -> list[CheckResult]:
         _digest(text, said) in seen.exact if text else seen.without_text(item)
         for item, text, said in zip(items, texts, words, strict=True)
     ]
-    note = ""
+    note, accident = "", 0.0
     if any(found):
         flat = [one is not None and _is_flat(item) for item, one in zip(items, found, strict=True)]
         doubles = sum(bool(one) and alone for one, alone in zip(found, flat, strict=True))
         asked = [_plain(item) for item, alone in zip(items, flat, strict=True) if alone]
-        if doubles and doubles / len(asked) <= seen.by_accident(asked) + EXACT:
+        accident = seen.by_accident(asked) if doubles else 0.0
+        if doubles and doubles / len(asked) <= accident + EXACT:
             found = [one and not alone for one, alone in zip(found, flat, strict=True)]
             note = f"{doubles:,} items stand in the training data, as many as other rows of such numbers would"
     exact = [item for item, one in zip(items, found, strict=True) if one]
@@ -244,15 +242,13 @@ def duplicates(items: Sequence[Any], seen: Seen) -> list[CheckResult]:
     ok = len(exact) <= EXACT * len(items)
     if not exact:
         told = note or _unexamined(sum(one is None for one in found), len(items), seen.unread)
-    if ok:
+    if ok and accident < 0.5:  # else most rows would be there in any order
         tables = [_plain(item) for item, one in zip(items, found, strict=True) if one is False and _is_table(item)]
         tables = tables[:: max(1, len(tables) // _SAMPLE)][:_SAMPLE]
-        moved = seen.in_another_order(tables) if tables and seen.by_accident(tables) < 0.5 else 0
+        moved = seen.in_another_order(tables)
         if moved * 2 > len(tables):
-            ok, told = (
-                False,
-                f"{moved} of {len(tables)} items stand in the training data, their columns in another order",
-            )
+            ok = False
+            told = f"{moved} of {len(tables)} items stand in the training data, their columns in another order"
     checks = [CheckResult(name="exact-duplicates", ok=ok, detail=told)]
     if any(texts):
         near = sum(bool(sketch) and sketch <= seen.near for sketch in map(_sketch, words))
@@ -291,20 +287,21 @@ def handed_over(items: Sequence[Any], gold: Any) -> CheckResult | None:
     a single field may well be what is to be given back.
     """
     truth = _one_each(gold)
-    if truth is None or len(truth) != len(items) or len(said := list(map(_said, truth))) < 2 or len(set(said)) < 2:
+    if truth is None or len(truth) != len(items):
         return None
-    columns = list(_columns(items))
-    if len(columns) < 2:
+    said, columns = list(map(_said, truth)), list(_columns(items))
+    different = len(set(said))
+    if different < 2 or len(columns) < 2:
         return None
     numbers = _floats(truth)
-    many = len(set(said)) > _FEW_VALUES
+    many = different > _FEW_VALUES
     wrong = int(EXACT * len(said)) if many else 0
     for name, column in columns:
         values = _floats(column)
         if values is None or numbers is None:
             off = _differ(column, said, wrong)
         else:
-            off = int((~np.isclose(values, numbers, rtol=_ROUNDED, atol=0)).sum())
+            off = int((~(np.abs(values - numbers) <= _ROUNDED * np.ptp(numbers))).sum())
         if off <= wrong:
             return CheckResult(name="gold-in-items", ok=False, detail=f"{name} of every item is its gold")
         if many and values is not None and numbers is not None and _on_a_line(values, numbers):
@@ -349,7 +346,7 @@ def _said(value: Any) -> str:
     """A value as it would be written, numbers alike however they are kept."""
     value = _plain(value)
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_said, value[:_COLUMNS]))}]"
+        return f"[{', '.join(map(_said, value))}]"
     number = float(value) if isinstance(value, bool) else _number(value)
     return str(value) if number is None else _written(number)
 

@@ -336,10 +336,9 @@ class Judge:
         """What speaks against the weights that answered: unread configuration, empty inputs, items seen in training."""
         doubts = _read_everything(artifact, observed.peeked)
         subject = observed.subject
+        # asked of weights alone: a reader of files is given what stands there
         handed = leakage.handed_over(observed.asked, gold) if self.metric.policy_form else None
-        doubts += (
-            [] if handed is None else [handed]
-        )  # a reader of files, without weights, is asked for what stands there
+        doubts += [] if handed is None else [handed]
         if subject.recorded:
             alive = liveness.training_alive(artifact.flight)
             doubts += [CheckResult(name=one.name, ok=one.ok, detail=one.detail) for one in alive]

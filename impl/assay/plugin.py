@@ -160,7 +160,7 @@ def pytest_runtest_makereport(
         session.unmeasured(name, "skipped", reason.removeprefix("Skipped: "))
     elif report.failed and (not judged or session.passed(name)):
         # Also a test that fails after a PASS: the guard beside a claim belongs to the claim.
-        first = _said(call.excinfo, item.config.rootpath) if call.excinfo else "the test failed before it judged"
+        first = _said(call.excinfo.value, item.config.rootpath) if call.excinfo else "the test failed before it judged"
         session.unmeasured(name, "error", first, getattr(call.excinfo.value, "check", "") if call.excinfo else "")
     elif report.when == "call" and report.passed and not judged:
         reason = "the test ended without calling judge(...); nothing was measured"
@@ -268,24 +268,14 @@ def assay_session(request: pytest.FixtureRequest) -> Session:
     return _required_session(request)
 
 
-def _said(excinfo: pytest.ExceptionInfo[BaseException], root: Path) -> str:
+def _said(error: BaseException, root: Path) -> str:
     """The first line of an error; of one that is not Assay's, its kind and the line of the project that met it, too."""
-    from assay.errors import AssayError
+    from assay.errors import AssayError, place
 
-    error = excinfo.value
     first = (str(error).splitlines() or [""])[0][:500]
     if isinstance(error, AssayError | pytest.fail.Exception):
         return first or "the test failed before it judged"
-    harness = Path(__file__).parent
-    places = [
-        (Path(entry.path), entry.lineno + 1)
-        for entry in excinfo.traceback
-        if Path(entry.path).is_relative_to(root)
-        and not Path(entry.path).is_relative_to(harness)
-        and not {"site-packages", "dist-packages"} & set(Path(entry.path).parts)
-    ]
-    where = f" ({places[-1][0].relative_to(root).as_posix()}:{places[-1][1]})" if places else ""
-    return f"{type(error).__name__}: {first}{where}"
+    return f"{type(error).__name__}: {first}{place(error, root)}"
 
 
 def _claims(item: Any) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ POWER = 0.85
 """Aimed at where 0.8 is promised: the error and the truth behind a stated number are themselves estimates."""
 _TOO_MANY = 50
 """Times the present data: beyond it collecting more is no advice."""
+_UNBOUNDED = "no group differs, and nothing bounds the metric there (a share of right answers has an interval)"
 
 Formula = Callable[[Any, Any], float]
 
@@ -141,13 +142,7 @@ def estimate(
     except MetricError as error:
         return Estimate(value, None, f"the value hangs on single groups: {error}")
     found = _jackknife(value, replicates, study, study.range, level)
-    return Estimate(
-        value,
-        found,
-        ""
-        if found
-        else "no group differs, and nothing bounds the metric there (a share of right answers has an interval)",
-    )
+    return Estimate(value, found, "" if found else _UNBOUNDED)
 
 
 def paired_difference(
@@ -192,13 +187,7 @@ def paired_difference(
         return Estimate(value, None, f"the value hangs on single groups: {error}")
     bounds = (float(ends[0]), float(ends[1])) if np.isfinite(ends).all() else (-math.inf, math.inf)
     found = _jackknife(value, replicates, ours, bounds, level, linear=True)
-    return Estimate(
-        value,
-        found,
-        ""
-        if found
-        else "no group differs, and nothing bounds the metric there (a share of right answers has an interval)",
-    )
+    return Estimate(value, found, "" if found else _UNBOUNDED)
 
 
 def seeded(

@@ -25,12 +25,10 @@ from typing import IO, Any
 import numpy as np
 
 from assay import nursery, sabotage
-from assay.errors import ObservationError, SubjectError
+from assay.errors import ObservationError, SubjectError, place
 from assay.nursery import Child
 from assay.reads import Reads, Stamp
 
-_HARNESS = Path(__file__).parent
-_STANDARD = Path(os.__file__).parent
 _clock = time.perf_counter  # bound before a subject is imported: replacing time.perf_counter gains nothing
 _LENGTH = struct.Struct("<Q")
 KILLED = 137
@@ -284,19 +282,6 @@ def resolve(entry: str) -> Callable[..., Any]:
     return target  # type: ignore[no-any-return]
 
 
-def _where(error: BaseException) -> str:
-    """Where the subject's own code met an error: the last place that is neither the harness's nor a library's."""
-    own = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not Path(frame.filename).is_relative_to(_HARNESS)
-        and not frame.filename.startswith("<")
-        and not {"site-packages", "dist-packages"} & set(Path(frame.filename).parts)
-        and not Path(frame.filename).is_relative_to(_STANDARD)
-    ]
-    return f" ({Path(own[-1].filename).name}:{own[-1].lineno}, in {own[-1].name})" if own else ""
-
-
 class _Child:
     """The child's side: holds the loaded subject between requests."""
 
@@ -325,7 +310,7 @@ class _Child:
             except KeyboardInterrupt:
                 return
             except BaseException as error:
-                said = f"the subject raised {type(error).__name__}: {error}{_where(error)}"
+                said = f"the subject raised {type(error).__name__}: {error}{place(error, Path.cwd())}"
                 answer = pack({"error": said, "traceback": traceback.format_exc()})
             _send(self.sink, answer)
 

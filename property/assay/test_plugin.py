@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from assay import errors
+
 
 def test_honest_subject_passes_and_is_done(judged):
     rows = judged.rows()
@@ -568,6 +570,8 @@ def test_gold_that_was_forgotten_is_missed_by_name(toy):
 LABELS = """
 import pytest
 
+from assay import errors
+
 
 @pytest.mark.requirement("toy/labels")
 def test_labels(judge, toy, held):
@@ -623,6 +627,24 @@ def test_an_error_names_its_kind_and_its_place(toy):
     assert "the subject raised ZeroDivisionError: division by zero (toy.py:" in toy.rows()["size"]["reason"]
 
 
+def test_the_place_of_an_error_is_in_the_projects_own_code(tmp_path, monkeypatch):
+    """Not in a library that lies in the project, nor in the standard library."""
+    library = tmp_path / "lib" / "site-packages"
+    library.mkdir(parents=True)
+    (library / "helped_by.py").write_text("import json\n\n\ndef read(text):\n    return json.loads(text)\n")
+    (tmp_path / "own_code.py").write_text("import helped_by\n\n\ndef run():\n    helped_by.read('{')\n")
+    monkeypatch.syspath_prepend(str(library))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import own_code
+
+    with pytest.raises(ValueError, match="Expecting") as met:
+        own_code.run()
+    met.value.__traceback__ = met.value.__traceback__.tb_next  # from the code of the project on
+    assert errors.place(met.value, tmp_path) == " (own_code.py:5)"
+    assert errors.place(met.value, tmp_path / "elsewhere") == " (own_code.py:5)"
+    assert errors.place(ValueError("never raised"), tmp_path) == ""
+
+
 def test_a_model_card_is_printed(judged):
     done = judged.assay("report", "--card")
     assert done.returncode == 0, done.stderr
@@ -644,6 +666,8 @@ def timed(toy, answer):
 FAST = """
 import pytest
 
+from assay import errors
+
 
 @pytest.mark.requirement("toy/fast")
 def test_fast(judge, toy, held):
@@ -662,6 +686,20 @@ def test_a_large_answer_is_the_subjects_own_affair(toy):
         toy, "    def answer(self, item):\n        return {str(n): {'a': n, 'b': [item] * 9} for n in range(60)}\n"
     )
     assert row["verdict"] == "PASS", row["reason"]
+
+
+def test_code_that_is_edited_meanwhile_is_no_timing(toy):
+    toy.file("scale.py").write_text("SCALE = 1.0\n")
+    row = timed(
+        toy,
+        "    def answer(self, item):\n"
+        "        import pathlib\n"
+        '        pathlib.Path(__file__).with_name("scale.py").write_text("SCALE = 2.0\\n")\n'
+        "        import scale\n"
+        "        return float(self.scores([item])[0]) * scale.SCALE\n",
+    )
+    assert row["verdict"] == "UNPROVEN"
+    assert "scale was edited while it was timed" in row["reason"]
 
 
 LATE = """    def answer(self, item):
@@ -721,6 +759,8 @@ minimum_groups = 8
 """
 SEEDED_TEST = """
 import pytest
+
+from assay import errors
 
 
 @pytest.mark.requirement("toy/way")
@@ -841,6 +881,8 @@ at_least = 0.9
     "tool.py": "def shout(items):\n    return [item.upper() for item in items]\n",
     "acceptance/test_tool.py": """
 import pytest
+
+from assay import errors
 
 
 @pytest.mark.requirement("tool/exact")

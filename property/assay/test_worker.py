@@ -272,7 +272,7 @@ def test_a_subject_that_reads_standard_input_reads_nothing(shared: Worker) -> No
 @pytest.mark.parametrize(
     ("method", "named"),
     [
-        ("raises", r"the subject raised ValueError: no such item: é \(toy\.py:\d+, in raises\)\n"),
+        ("raises", r"the subject raised ValueError: no such item: é \(toy\.py:\d+\)\n"),
         ("leaves", "the subject raised SystemExit: 0"),
         ("recurses", "no plain data"),
         ("absent", "Model has no method 'absent'"),
