@@ -106,12 +106,12 @@ class Reinforce:
 class Finetune:
     """The arms whose cost is compared: full fine-tuning, LoRA alone, and ours. Rates are each arm's own best."""
 
-    updates: int = 60  # of the full arm and of LoRA
+    updates: int = 120  # of the full arm and of LoRA
     batch: int = 32
     full_learning_rate: float = 3e-4
     lora_learning_rate: float = 1e-3
     our_learning_rate: float = 1e-3
-    our_updates: int = 60
+    our_updates: int = 120
     our_batch: int = 32
     frozen: int = 1  # lower layers
     rank: int = 32

@@ -101,8 +101,7 @@ class Reader(torch.nn.Module):
     def forward(self, labels: Tensor, about: Tensor | None = None, **batch: Tensor) -> Tensor:
         """The loss, (): (N, T) rows as `padded` gives them."""
         found = self.model.model(**batch, output_hidden_states=True)
-        foretells = torch.zeros_like(labels, dtype=torch.bool)
-        foretells[:, :-1] = labels[:, 1:] != IGNORED
+        foretells = _foretells(labels)
         logits = self.model.lm_head(found.last_hidden_state[foretells])  # (P, V): the other places are not learnt
         each = cross_entropy(logits.float(), labels[:, 1:][foretells[:, :-1]], reduction="none")
         if about is None or not bool((about != IGNORED).any()):
@@ -121,11 +120,17 @@ class Reader(torch.nn.Module):
 
 def answerable(labels: Tensor, about: Tensor) -> tuple[Tensor, Tensor]:
     """Where a reply is about to begin, (N, T), and of each, (B,), whether its subject is told in the section."""
-    foretells = torch.zeros_like(labels, dtype=torch.bool)
-    foretells[:, :-1] = labels[:, 1:] != IGNORED
+    foretells = _foretells(labels)
     begins = foretells & (labels == IGNORED) & (about != IGNORED)
     told = (about != IGNORED) & ~foretells
     return begins, ((about[:, :, None] == about[:, None, :]) & told[:, None, :]).any(2)[begins]
+
+
+def _foretells(labels: Tensor) -> Tensor:
+    """(N, T) whether what stands behind a place is learnt."""
+    found = torch.zeros_like(labels, dtype=torch.bool)
+    found[:, :-1] = labels[:, 1:] != IGNORED
+    return found
 
 
 def rate(settings: Pretrain, update: int) -> float:

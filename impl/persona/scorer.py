@@ -39,7 +39,7 @@ class Reading(torch.nn.Module):
         foretells = begun[:, :-1]
         if attention_mask is not None:
             foretells = foretells & attention_mask[:, 1:].bool()
-        logits = self.model.get_output_embeddings()(states[:, :-1][foretells])  # all of them would be most of the work
+        logits = self.model.get_output_embeddings()(states[:, :-1][foretells])  # all would be most of the memory
         each = torch.zeros(foretells.shape, device=logits.device)  # (N, T - 1)
         each[foretells] = foretold(logits, input_ids[:, 1:][foretells])
         likely = torch.nn.functional.pad(each.cumsum(1), (1, 0))[..., None]  # (N, T, 1)

@@ -570,8 +570,6 @@ def test_gold_that_was_forgotten_is_missed_by_name(toy):
 LABELS = """
 import pytest
 
-from assay import errors
-
 
 @pytest.mark.requirement("toy/labels")
 def test_labels(judge, toy, held):
@@ -666,8 +664,6 @@ def timed(toy, answer):
 FAST = """
 import pytest
 
-from assay import errors
-
 
 @pytest.mark.requirement("toy/fast")
 def test_fast(judge, toy, held):
@@ -759,8 +755,6 @@ minimum_groups = 8
 """
 SEEDED_TEST = """
 import pytest
-
-from assay import errors
 
 
 @pytest.mark.requirement("toy/way")
@@ -881,8 +875,6 @@ at_least = 0.9
     "tool.py": "def shout(items):\n    return [item.upper() for item in items]\n",
     "acceptance/test_tool.py": """
 import pytest
-
-from assay import errors
 
 
 @pytest.mark.requirement("tool/exact")

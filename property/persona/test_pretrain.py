@@ -76,6 +76,7 @@ def test_what_a_place_is_about_weighs_as_declared(corpus, language_model):
         wanted = float(language_model(**alone).loss)
         assert float(reader(**batch)) == pytest.approx(wanted + 0.5 * math.log(2 * corpus.subjects), rel=1e-5)
         assert float(pretrain.Reader(language_model, 0, 0.5)(**batch)) == pytest.approx(wanted, rel=1e-6)
+        assert float(reader(**alone)) == pytest.approx(wanted, rel=1e-5), "a drill is about nothing"
 
 
 def test_how_a_reply_is_put_weighs_less_than_the_word_that_it_gives(language_model):
