@@ -43,15 +43,15 @@ class Model:
 class Pretrain:
     """Random sequences said twice, then dialogue without a persona with some of them in between."""
 
-    drills: int = 40  # updates
-    dialogues: int = 1250  # updates
+    drills: int = 60  # updates
+    dialogues: int = 2500  # updates
     spoken: float = 0.15  # share of them that are training dialogues without their personas
-    tokens: int = 2048  # an update
+    tokens: int = 1024  # an update
     about: float = 0.4  # weight of saying what a place is about and whether it was told, beside what is said next
     phrasing: float = 0.25  # weight of how a reply is put, beside the word that it gives
     drill_share: float = 0.15  # of the later updates
-    matrix_rate: float = 8e-3  # of the matrices inside layers
-    learning_rate: float = 7e-3  # of everything else
+    matrix_rate: float = 6e-3  # of the matrices inside layers
+    learning_rate: float = 5e-3  # of everything else
     warmup: int = 20  # updates
 
 

@@ -100,37 +100,29 @@ class Reader(torch.nn.Module):
 
     def forward(self, labels: Tensor, about: Tensor | None = None, **batch: Tensor) -> Tensor:
         """The loss, (): (N, T) rows as `padded` gives them."""
-        found = self.model.model(**batch, output_hidden_states=True)
-        foretells = _foretells(labels)
-        logits = self.model.lm_head(found.last_hidden_state[foretells])  # (P, V): the other places are not learnt
-        each = cross_entropy(logits.float(), labels[:, 1:][foretells[:, :-1]], reduction="none")
         if about is None or not bool((about != IGNORED).any()):
-            return each.mean()
-        weight = torch.where(about[foretells] != IGNORED, 1.0, self.phrasing)
-        loss = (each * weight).sum() / weight.sum()
+            return self.model(**batch, labels=labels).loss  # type: ignore[no-any-return]
+        found = self.model(**batch, output_hidden_states=bool(self.share))
+        each = cross_entropy(found.logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten(), reduction="none")
+        weight = torch.where(about[:, :-1] != IGNORED, 1.0, self.phrasing) * (labels[:, 1:] != IGNORED)
+        loss = (each * weight.flatten()).sum() / weight.sum()
         if not self.share:
             return loss
         given = found.hidden_states[-2][about != IGNORED]  # (M, width)
         subjects = self.subject(torch.nn.functional.rms_norm(given, given.shape[-1:]))
         begins, known = answerable(labels, about)
-        told = self.told(found.last_hidden_state[begins])[:, 0]
+        told = self.told(found.hidden_states[-1][begins])[:, 0]
         missed = binary_cross_entropy_with_logits(told, known.float()) if len(told) else 0.0  # nothing is asked
         return loss + self.share * (cross_entropy(subjects, about[about != IGNORED]) + missed)
 
 
 def answerable(labels: Tensor, about: Tensor) -> tuple[Tensor, Tensor]:
     """Where a reply is about to begin, (N, T), and of each, (B,), whether its subject is told in the section."""
-    foretells = _foretells(labels)
+    foretells = torch.zeros_like(labels, dtype=torch.bool)
+    foretells[:, :-1] = labels[:, 1:] != IGNORED
     begins = foretells & (labels == IGNORED) & (about != IGNORED)
     told = (about != IGNORED) & ~foretells
     return begins, ((about[:, :, None] == about[:, None, :]) & told[:, None, :]).any(2)[begins]
-
-
-def _foretells(labels: Tensor) -> Tensor:
-    """(N, T) whether what stands behind a place is learnt."""
-    found = torch.zeros_like(labels, dtype=torch.bool)
-    found[:, :-1] = labels[:, 1:] != IGNORED
-    return found
 
 
 def rate(settings: Pretrain, update: int) -> float:

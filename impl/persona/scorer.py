@@ -33,17 +33,13 @@ class Reading(torch.nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **more: Any) -> BaseModelOutputWithPast:
         """(N, T) ids -> (N, T, D + 1) states."""
         begun = (input_ids == self.response).cumsum(1) > 0  # (N, T)
-        states = self.model.base_model(
-            input_ids=input_ids, attention_mask=attention_mask, **{**more, "return_dict": True}
-        ).last_hidden_state
-        foretells = begun[:, :-1]
-        if attention_mask is not None:
-            foretells = foretells & attention_mask[:, 1:].bool()
-        logits = self.model.get_output_embeddings()(states[:, :-1][foretells])  # all would be most of the memory
-        each = torch.zeros(foretells.shape, device=logits.device)  # (N, T - 1)
-        each[foretells] = foretold(logits, input_ids[:, 1:][foretells])
-        likely = torch.nn.functional.pad(each.cumsum(1), (1, 0))[..., None]  # (N, T, 1)
-        states = torch.cat([states.float(), likely], dim=-1)
+        first = int(begun.any(0).int().argmax())  # the rest needs no logits, which would be most of the memory
+        more = {**more, "output_hidden_states": True, "return_dict": True}
+        more["logits_to_keep"] = kept = input_ids.shape[1] - first
+        found = self.model(input_ids=input_ids, attention_mask=attention_mask, **more)
+        each = foretold(found.logits[:, -kept:-1], input_ids[:, first + 1 :]) * begun[:, first:-1]  # (N, T - first - 1)
+        likely = torch.nn.functional.pad(each.cumsum(1), (first + 1, 0))[..., None]  # (N, T, 1)
+        states = torch.cat([found.hidden_states[-1].float(), likely], dim=-1)
         return BaseModelOutputWithPast(last_hidden_state=states, hidden_states=(states,))
 
 

@@ -227,7 +227,7 @@ def padded(examples: Sequence[Mapping[str, Any]], padding: int = 0) -> dict[str,
 
 
 def foretold(logits: Any, pieces: Any) -> Any:
-    """(..., V) logits and the (...) pieces that they foretell -> (...) log-probabilities."""
+    """(N, R, V) logits and the (N, R) pieces that they foretell -> (N, R) log-probabilities."""
     import torch
 
     return torch.log_softmax(logits.float(), dim=-1).gather(-1, pieces[..., None])[..., 0]
