@@ -1,6 +1,7 @@
 """What fine-tuning costs: full against ours, one base, one data set, slices in turns, by the judge's own clock.
 
-The target is the least dev loss that the full arm reached; each arm's time is what its slices took until it was there.
+In between, the arm that was just timed tells its dev loss. The target is the least that the full arm reached; each
+arm's time is what its slices took until it was there.
 An arm that never gets there saves nothing. LoRA alone runs beside them.
 """
 
@@ -64,16 +65,25 @@ def pair(persona: Subject, world_data) -> Callable[[int], Pair]:
     found: dict[int, Pair] = {}
 
     def measure(seed: int) -> Pair:
-        prepared = [{"arm": name, "slice": -1, "seed": seed} for name in ARMS]
-        timed = [{"arm": name, "slice": number, "seed": seed} for number in range(slices) for name in ARMS]
-        clock = persona.timings("finetune", [*prepared, *timed], threads=None, warm_up=len(ARMS), **files)
-        answers = persona.predictions("finetuned", timed, **files).values
-        usage = persona.predictions("usage", prepared, **files).values
-        losses = [sum(one["nll"]) / sum(one["tokens"]) for one in answers]
-        arms = {
-            name: Arm(clock.seconds[place :: len(ARMS)].tolist(), losses[place :: len(ARMS)], dict(usage[place]))
-            for place, name in enumerate(ARMS)
-        }
+        def step(name: str, number: int, what: str) -> dict[str, Any]:
+            return {"arm": name, "slice": number, "seed": seed, "step": what}
+
+        prepared = [step(name, -1, "prepare") for name in ARMS]
+        turns = [step(name, number, what) for number in range(slices) for name in ARMS for what in ("train", "dev")]
+        turns += [step(name, slices, "usage") for name in ARMS]
+        clock = persona.timings("finetune", [*prepared, *turns], threads=None, warm_up=len(ARMS), answers=True, **files)
+        took: dict[str, list[float]] = {name: [] for name in ARMS}
+        losses: dict[str, list[float]] = {name: [] for name in ARMS}
+        usage: dict[str, dict[str, int]] = {}
+        for turn, seconds, answer in zip(turns, clock.seconds.tolist(), clock.answers, strict=True):
+            match turn["step"]:
+                case "train":
+                    took[turn["arm"]].append(seconds)
+                case "dev":
+                    losses[turn["arm"]].append(sum(answer["nll"]) / sum(answer["tokens"]))
+                case "usage":
+                    usage[turn["arm"]] = dict(answer)
+        arms = {name: Arm(took[name], losses[name], usage[name]) for name in ARMS}
         return Pair(arms, clock.honest, clock.detail)
 
     def once(seed: int) -> Pair:

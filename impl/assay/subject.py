@@ -192,6 +192,8 @@ class Timings:
     """False when the parent's own clock disagrees with the sum of the worker's."""
     detail: str
     method: str = ""
+    answers: Sequence[Any] = ()
+    """(calls,) what the timed calls answered, where that was asked for."""
 
 
 @dataclass(frozen=True)
@@ -510,11 +512,13 @@ class Subject:
         threads: int | None = 1,
         warm_up: int = 20,
         sizes: Sequence[int] | None = None,
+        answers: bool = False,
         **arguments: Any,
     ) -> Timings:
         """Time one call of `method(item)` per item, after `warm_up` untimed ones, serially.
 
-        `sizes` says how many answers each call gives where an item is a batch (default one).
+        `sizes` says how many answers each call gives where an item is a batch (default one). With `answers`, what the
+        timed calls answered comes along, for a judge who asks of one call how long it took and what it achieved.
 
         Raises:
             ObservationError: when no item is left to be timed.
@@ -536,8 +540,10 @@ class Subject:
                 items=list(items),
                 warm_up=warm_up,
                 arguments=arguments,
+                keep=answers,
             )
             elapsed = time.perf_counter() - start
+            told = worker.ask("told") if answers else ()
         self._unchanged(self.predicting_code, self.spec.system.load, "was timed")
         seconds = np.asarray(result["seconds"], dtype=float)
         inside = float(seconds.sum())
@@ -552,7 +558,7 @@ class Subject:
             honest, detail = False, f"{repeated} of {len(items)} timed items are repeats: a cache would answer them"
         if result["empty"]:
             honest, detail = False, f"{result['empty']} of {len(seconds)} timed calls answered nothing"
-        return Timings(self, seconds, counted, artifact, threads, honest, detail)
+        return Timings(self, seconds, counted, artifact, threads, honest, detail, answers=told)
 
     def ask(
         self, artifact: Artifact | None, method: str, items: Sequence[Any], arguments: Mapping[str, Any]

@@ -289,6 +289,7 @@ class _Child:
         self.source, self.sink = source, sink
         self.reads = Reads(map(Path, filter(None, os.environ.get("ASSAY_WORKER_WATCHED", "").split(os.pathsep))))
         self.subjects: dict[str, Any] = {}
+        self.said: list[bytes] = []  # answers of the calls timed last, packed
         self.kept = contextlib.ExitStack()
 
     def serve(self) -> None:
@@ -374,10 +375,11 @@ class _Child:
         return refused
 
     def do_time(
-        self, artifact: str, method: str, items: list[Any], warm_up: int, arguments: dict[str, Any]
+        self, artifact: str, method: str, items: list[Any], warm_up: int, arguments: dict[str, Any], keep: bool
     ) -> dict[str, Any]:
-        """Time one call per item, with a clock that the subject cannot have replaced."""
+        """Time one call per item, with a clock that the subject cannot have replaced; `keep` its answer for `told`."""
         function = self._method(artifact, method)
+        self.said = []
         seconds = np.empty(len(items) - warm_up)
         empty = 0
         late = packing = 0.0
@@ -398,6 +400,8 @@ class _Child:
             again = _clock()
             pack(plain)
             end = _clock()
+            if keep:
+                self.said.append(said)
             late += (once - packed) - (end - again)
             packing += end - packed
         end = _clock()
@@ -409,6 +413,10 @@ class _Child:
             "whole": end - first - packing,
             "packing": packing,
         }
+
+    def do_told(self) -> list[Any]:
+        """The answers of the timed calls, apart from them: carrying them over is none of the subject's time."""
+        return [unpack(said)["result"] for said in self.said]
 
     def _method(self, artifact: str, method: str) -> Callable[..., Any]:
         subject = self.subjects[artifact]

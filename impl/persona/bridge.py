@@ -77,28 +77,27 @@ class Bridge:
         asked = [(item["persona"], item["dialogue"], item["response"]) for item in items]
         return [{"score": score} for score in reward.scores(self._scorer, self.folder.tokenizer, asked)]
 
-    def finetune(self, item: Item, train: str, dev: str) -> dict[str, int]:
-        """Fine-tune the base once more, one slice of one arm: {"updates" made so far}. For a clock outside.
+    def finetune(self, item: Item, train: str, dev: str) -> dict[str, Any]:
+        """Fine-tune the base once more, step by step, for a clock outside.
 
-        The item is {"arm", "slice", "seed"}; slice -1 only prepares. `train` and `dev` are files of rows.
+        The item is {"arm", "seed", "step"}: "prepare" builds the arm; "train" makes the slice of its updates that the
+        item's "slice" names, the next one, and gives {"updates"} made so far; "dev" gives {"nll", "tokens"} of each
+        dev row by the arm as it is; "usage" its numbers and bytes, see `finetune.Arm.usage`. `train` and `dev` are
+        files of rows. PersonaError for another step or slice.
         """
-        comparison = self._comparison(train, dev, item["seed"])
-        if item["slice"] < 0:
-            comparison.prepare(item["arm"])
-            return {"updates": 0}
-        return {"updates": comparison.run(item["arm"], item["slice"])}
-
-    def finetuned(self, items: Sequence[Item], train: str, dev: str) -> list[dict[str, Any]]:
-        """{"nll", "tokens"}: of each dev row after the slice of the arm that the item names."""
-        found = []
-        for item in items:
-            rows = self._comparison(train, dev, item["seed"]).nll(item["arm"], item["slice"])
-            found.append({"nll": [nll for nll, _ in rows], "tokens": [float(count) for _, count in rows]})
-        return found
-
-    def usage(self, items: Sequence[Item], train: str, dev: str) -> list[dict[str, int]]:
-        """Trained numbers and bytes of each item's arm, see `finetune.Arm.usage`."""
-        return [self._comparison(train, dev, item["seed"]).usage(item["arm"]) for item in items]
+        comparison, name = self._comparison(train, dev, item["seed"]), item["arm"]
+        match item["step"]:
+            case "prepare":
+                return {"updates": comparison.prepare(name).done}
+            case "train":
+                return {"updates": comparison.run(name, item["slice"])}
+            case "dev":
+                rows = comparison.nll(name)
+                return {"nll": [nll for nll, _ in rows], "tokens": [float(count) for _, count in rows]}
+            case "usage":
+                return comparison.prepare(name).usage()
+            case other:
+                raise PersonaError(f'step "{other}" is unknown; there are prepare, train, dev, usage')
 
     def _comparison(self, train: str, dev: str, seed: int) -> Comparison:
         key = (train, dev, seed)

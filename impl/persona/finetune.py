@@ -270,15 +270,14 @@ def last_layer(layer: Any, hidden: Tensor, places: Tensor, embedded: tuple[Tenso
 
 
 class Comparison:
-    """The arms on one base and one data set, slice by slice; the weights after each are kept to be asked later."""
+    """The arms on one base and one data set; whoever asks says whose turn it is."""
 
     def __init__(self, base: Callable[[], Any], rows: Examples, dev: Examples, settings: Finetune, seed: int) -> None:
         self.base, self.rows, self.dev, self.settings, self.seed = base, rows, dev, settings, seed
         self.arms: dict[str, Arm] = {}
-        self.after: dict[tuple[str, int], list[Tensor]] = {}
 
-    def prepare(self, name: str) -> None:
-        """Build an arm, so that the clock starts with its first update."""
+    def prepare(self, name: str) -> Arm:
+        """The arm of that name, built when it is first asked for: before a clock starts with its first update."""
         options = self.settings
         plans = {
             "full": Plan(options.updates, options.batch, options.full_learning_rate, seed=self.seed),
@@ -294,32 +293,17 @@ class Comparison:
         }
         if name not in self.arms:
             self.arms[name] = arm(name, self.base(), self.rows, plans.get(name, plans["full"]))
+        return self.arms[name]
 
     def run(self, name: str, number: int) -> int:
-        """Train slice `number` (from 0) of an arm, and those before it that were not; updates made so far."""
-        self.prepare(name)
-        one, slices = self.arms[name], self.settings.slices
-        for place in range(number + 1):
-            if (name, place) not in self.after:
-                one.train(one.plan.updates * (place + 1) // slices - one.done)
-                self.after[name, place] = [p.detach().clone() for p in one.trainable]
+        """Train slice `number` (from 0) of an arm; updates made so far. PersonaError where it is not the next one."""
+        one, slices = self.prepare(name), self.settings.slices
+        begin, end = (one.plan.updates * place // slices for place in (number, number + 1))
+        if not 0 <= number < slices or one.done != begin:
+            raise PersonaError(f'arm "{name}" made {one.done} updates: slice {number} of {slices} is not its next')
+        one.train(end - begin)
         return one.done
 
-    def nll(self, name: str, number: int) -> list[tuple[float, int]]:
-        """Negative log-likelihood and pieces of each dev row after a slice."""
-        self.run(name, number)
-        one = self.arms[name]
-        latest = max(place for arm_name, place in self.after if arm_name == name)
-        self._set(one, self.after[name, number])
-        found = one.nll(self.dev)
-        self._set(one, self.after[name, latest])
-        return found
-
-    def _set(self, one: Arm, weights: Sequence[Tensor]) -> None:
-        for parameter, value in zip(one.trainable, weights, strict=True):
-            parameter.data.copy_(value)
-
-    def usage(self, name: str) -> dict[str, int]:
-        """What an arm holds and leaves, see Arm.usage."""
-        self.run(name, 0)
-        return self.arms[name].usage()
+    def nll(self, name: str) -> list[tuple[float, int]]:
+        """Negative log-likelihood and pieces of each dev row, by the arm as it is."""
+        return self.prepare(name).nll(self.dev)

@@ -651,11 +651,11 @@ def test_a_model_card_is_printed(judged):
     assert not judged.file("report.html").exists()
 
 
-def timed(toy, answer):
+def timed(toy, answer, test=None):
     """The row of a latency claim on a subject with this method `answer`."""
     toy.edit("spec/toy.toml", '[[requirement]]\nid = "size"', LATENCY + '\n[[requirement]]\nid = "size"')
     assert toy.assay("spec", "lock").returncode == 0
-    toy.file("acceptance/test_fast.py").write_text(FAST)
+    toy.file("acceptance/test_fast.py").write_text(test or FAST)
     toy.edit("toy.py", "    def decisions(", answer + "\n    def decisions(")
     toy.pytest("acceptance")
     return toy.rows()["fast"]
@@ -682,6 +682,28 @@ def test_a_large_answer_is_the_subjects_own_affair(toy):
         toy, "    def answer(self, item):\n        return {str(n): {'a': n, 'b': [item] * 9} for n in range(60)}\n"
     )
     assert row["verdict"] == "PASS", row["reason"]
+
+
+def test_timed_calls_tell_what_they_answered_where_that_is_asked_for(toy):
+    """The answers of the timed calls alone, in their order, and large ones make no slow clock of it."""
+    row = timed(toy, "    def answer(self, item):\n        return {'sum': sum(item), 'more': [item] * 500}\n", TOLD)
+    assert row["verdict"] == "PASS", row["reason"]
+
+
+TOLD = """
+import math
+import pytest
+
+
+@pytest.mark.requirement("toy/fast")
+def test_fast(judge, toy, held):
+    clock = toy.timings("answer", held["x"], warm_up=30, answers=True)
+    assert len(clock.answers) == len(clock.seconds) == len(held["x"]) - 30
+    for item, answer in zip(held["x"][30:], clock.answers):
+        assert math.isclose(answer["sum"], sum(item)) and len(answer["more"]) == 500
+    assert toy.timings("answer", held["x"][:40]).answers == ()
+    judge(clock)
+"""
 
 
 def test_code_that_is_edited_meanwhile_is_no_timing(toy):

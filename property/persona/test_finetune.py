@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from persona import tokens
+from persona.config import Finetune
 from persona.errors import PersonaError
-from persona.finetune import ARMS, Arm, Plan, arm, learnt_places
+from persona.finetune import ARMS, Arm, Comparison, Plan, arm, learnt_places
 from persona.model import Shape, build
 from persona.tokens import IGNORED
 
@@ -102,3 +103,36 @@ def test_a_wrong_arm_or_depth_is_named(model, examples):
         arm("best", model, examples, PLAN)
     with pytest.raises(PersonaError, match="3 layers can freeze 1 to 2"):
         arm("ours", model, examples, Plan(4, 4, 1e-3, frozen=3))
+
+
+def test_arms_take_turns_without_a_trace_of_each_other(model, examples):
+    """Slices of other arms and dev losses in between leave the weights as they would be without them."""
+    settings = Finetune(updates=4, our_updates=4, slices=2, batch=4, our_batch=4, frozen=1, rank=2)
+
+    def comparison():
+        return Comparison(lambda: copy.deepcopy(model), examples, examples[:6], settings, seed=1)
+
+    mixed, losses = comparison(), {name: [] for name in ARMS}
+    for name in ARMS:
+        mixed.prepare(name)
+    for number in range(2):
+        for name in ARMS:
+            assert mixed.run(name, number) == 2 * (number + 1)
+            losses[name].append(sum(nll for nll, _ in mixed.nll(name)))
+    for name in ARMS:
+        alone = comparison()
+        alone.run(name, 0)
+        alone.run(name, 1)
+        assert all(map(torch.equal, alone.arms[name].trainable, mixed.arms[name].trainable))
+        assert losses[name][1] != losses[name][0]
+
+
+def test_a_slice_out_of_turn_is_refused(model, examples):
+    settings = Finetune(updates=4, slices=2, batch=4)
+    comparison = Comparison(lambda: copy.deepcopy(model), examples, examples[:6], settings, seed=1)
+    with pytest.raises(PersonaError, match='arm "full" made 0 updates: slice 1 of 2'):
+        comparison.run("full", 1)
+    comparison.run("full", 0)
+    for number in (0, 2, -1):
+        with pytest.raises(PersonaError, match="is not its next"):
+            comparison.run("full", number)
