@@ -139,7 +139,7 @@ def status(
     as_json: JsonOption = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Every baseline and slice.")] = False,
 ) -> None:
-    """The board as it stands, without measuring anything."""
+    """The board as it stands, without measuring anything; exits with 0, done or not: `verify` is the gate."""
     board = _project().board(systems or [], _known(hardware))
     if as_json:
         print(json.dumps(board.as_json(), indent=1))

@@ -18,6 +18,8 @@ from assay.errors import MetricError
 from assay.metrics.metric import InvalidPredictionsError, Metric, has_nan, size
 
 UNINFORMED = ("shuffled", "constant", "random")
+GUESSES = ("place",)
+"""Policies that know of gold what tells nothing about an item, where a metric has such."""
 LEAST_RECORDS = 8
 """Sampled training records below which nothing is said of their variety."""
 
@@ -58,7 +60,7 @@ def examine(metric: Metric, gold: Any, options: Mapping[str, Any], bound: Bounde
 
     Returns:
         items (enough of them), liveness (the oracle beats the uninformed, they are not worse than the inverted, and
-        the value moves at all), refuses-nan, refuses-empty, triviality (no uninformed policy reaches the bound),
+        the value moves at all), refuses-nan, refuses-empty, triviality (no uninformed policy reaches the bound, nor a guess),
         reachability (the oracle does), decidable (a perfect score on so few items would), ties (lifting wrong answers
         to the right one's level costs), every-query and gold-absent (leaving answers or the right ones out costs),
         reference (an independent implementation agrees).
@@ -77,6 +79,7 @@ def examine(metric: Metric, gold: Any, options: Mapping[str, Any], bound: Bounde
             values[name] = metric.compute(policies[name], gold, **options)
         except MetricError as error:
             return [enough, Check("liveness", False, f"the {name} policy cannot be scored: {error}")]
+    guesses = {name: metric.compute(policies[name], gold, **options) for name in GUESSES if name in policies}
     checks = [
         enough,
         _alive(metric, values),
@@ -88,7 +91,7 @@ def examine(metric: Metric, gold: Any, options: Mapping[str, Any], bound: Bounde
     if metric.independent is not None:
         checks.append(_agrees(metric, policies, gold, options))
     if bound is not None:
-        checks += [_nontrivial(metric, values, gold, options, bound), _reachable(metric, values, n, bound)]
+        checks += [_nontrivial(metric, values | guesses, gold, options, bound), _reachable(metric, values, n, bound)]
         checks += _decidable(metric, n, bound)
     return checks
 
@@ -276,7 +279,7 @@ def _decidable(metric: Metric, n: int, bound: Bounded) -> list[Check]:
 def _nontrivial(
     metric: Metric, values: Mapping[str, float], gold: Any, options: Mapping[str, Any], bound: Bounded
 ) -> Check:
-    cheap = {name: values[name] for name in UNINFORMED}
+    cheap = {name: values[name] for name in (*UNINFORMED, *GUESSES) if name in values}
     chance = metric.chance_level(gold, options)
     if chance is not None:
         cheap["chance"] = chance
@@ -287,7 +290,10 @@ def _nontrivial(
         return Check(
             "triviality", True, f"{', '.join(reached)} keeps to {bound}: proves nothing without a discriminating row"
         )
-    return Check("triviality", False, f"{', '.join(reached)} keeps to {bound}: the bound demands nothing")
+    told = f"{', '.join(reached)} keeps to {bound}: the bound demands nothing"
+    if len(reached) == 1 and reached[0].startswith("place"):
+        told = f"{reached[0]} keeps to {bound}: the column alone tells the right candidate; shuffle those of each item"
+    return Check("triviality", False, told)
 
 
 def _reachable(metric: Metric, values: Mapping[str, float], n: int, bound: Bounded) -> Check:

@@ -11,6 +11,7 @@ import importlib
 import io
 import json
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -217,7 +218,7 @@ class Worker:
                 code = self._process.wait()
                 if code == KILLED and arguments.get("stop_after"):
                     raise SubjectError("killed on request", check="killed") from None
-                told = f"the worker process died during {op!r} (exit {code}){self._last_words()}"
+                told = f"the worker process died during {op!r} ({_ending(code)}){self._last_words()}"
                 raise SubjectError(told, check="died") from None
         if "error" in answer:
             raise SubjectError(f"{answer['error']}{self._last_words(answer.get('traceback', ''))}")
@@ -253,6 +254,17 @@ class Worker:
             text = text or os.pread(self.log.fileno(), _WORDS, max(0, end - _WORDS)).decode(errors="replace")
         lines = [line for line in text.strip().splitlines() if line.strip()][-12:]
         return "\n    " + "\n    ".join(lines) if lines else ""
+
+
+def _ending(code: int) -> str:
+    """How a process ended, in words; `code` as `subprocess` gives it."""
+    if code >= 0:
+        return f"exit {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f"{name}: the system kills so where memory runs out" if name == "SIGKILL" else name
 
 
 def resolve(entry: str) -> Callable[..., Any]:

@@ -153,6 +153,18 @@ def test_a_bound_that_a_cheap_policy_keeps_is_trivial(name: str, gold: Any, boun
     assert "demands nothing" in checks["triviality"].detail
 
 
+@pytest.mark.parametrize("place", [0, 3])
+def test_candidates_whose_order_tells_the_right_one_are_named(place: int) -> None:
+    """Most of the right ones at one place, a few elsewhere: a score of the place alone wins 54 of 60."""
+    gold = {"relevant": [place] * 54 + [1, 2, 4, 5, 6, 7], "candidates": [12] * 60}
+    check = examine("ranking.mrr", gold, Bound(at_least=0.8))["triviality"]
+    assert not check.ok
+    assert check.detail.startswith("place 0.9")
+    assert "shuffle those of each item" in check.detail
+    gold["relevant"] = np.random.default_rng(0).integers(0, 12, 60)
+    assert examine("ranking.mrr", gold, Bound(at_least=0.8))["triviality"].ok
+
+
 def test_a_supporting_metric_is_trivial_by_nature_and_says_so() -> None:
     check = examine("calibration.ece", GOLD, Bound(at_most=0.08))["triviality"]
     assert check.ok

@@ -165,6 +165,10 @@ class Model:
         print("last words", file=sys.stderr, flush=True)
         os._exit(7)
 
+    def killed(self, items):
+        os.kill(os.getpid(), items[0])
+        time.sleep(9)
+
     def nasty(self, items):
         raise Nasty
 
@@ -309,6 +313,12 @@ def test_items_that_are_no_data_are_the_tests_mistake(shared: Worker, what: Any)
     with pytest.raises(ObservationError, match="what is handed to 'call' is no plain data"):
         call(shared, "echo", [what])
     assert alive(shared)
+
+
+@pytest.mark.parametrize(("number", "told"), [(9, "SIGKILL: .*memory runs out"), (15, r"SIGTERM\)")])
+def test_a_subject_that_was_killed_is_told_of_its_signal(fresh: Worker, number: int, told: str) -> None:
+    with pytest.raises(SubjectError, match=rf"died during 'call' \({told}"):
+        call(fresh, "killed", [number])
 
 
 @pytest.mark.parametrize(

@@ -311,12 +311,19 @@ def groups_won(predictions: Any, gold: Any = None) -> float:
 # ------------------------------------------------------------------------------ policies and chance
 
 
+_SINGLE = {"relevant", "candidates"}
+
+
 def _policies(gold: Any, rng: np.random.Generator) -> Policies:
-    if isinstance(gold, Mapping) and "candidates" in gold and "qrels" not in gold and "gains" not in gold:
-        return _rank_policies(np.asarray(gold["candidates"], dtype=np.float64), rng)
-    if isinstance(gold, Mapping) and "relevant" in gold:
-        relevant = np.asarray(gold["relevant"])
-        return _rank_policies(np.full(len(relevant), max(int(relevant.max()) + 1, 2.0)), rng)
+    if isinstance(gold, Mapping) and "qrels" not in gold and "gains" not in gold and gold.keys() & _SINGLE:
+        relevant = np.asarray(gold["relevant"]) if "relevant" in gold else None
+        if "candidates" in gold:
+            candidates = np.asarray(gold["candidates"], dtype=np.float64)
+        else:
+            assert relevant is not None
+            candidates = np.full(len(relevant), max(int(relevant.max()) + 1, 2.0))
+        placed = {} if relevant is None else {"place": _by_place(relevant, candidates)}
+        return {**_rank_policies(candidates, rng), **placed}
     qrels = gold.get("qrels") if isinstance(gold, Mapping) else gold
     if isinstance(qrels, list | tuple) and len(qrels) and isinstance(qrels[0], Mapping):
         return _run_policies(qrels, rng)
@@ -328,6 +335,21 @@ def _policies(gold: Any, rng: np.random.Generator) -> Policies:
         "constant": np.zeros(gains.shape),
         "random": rng.random(gains.shape),
     }
+
+
+def _by_place(relevant: NDArray[np.int64], candidates: Floats) -> dict[str, Floats]:
+    """Ranks by place alone: how often each column is the relevant one of the other queries.
+
+    A query's own answer does not count for it: columns that are relevant once would be told from those that never are.
+    """
+    times = np.bincount(relevant)
+    known = np.sort(times[times > 0])
+    own = times[relevant] - 1  # in the other queries
+    best = len(known) - np.searchsorted(known, own, side="right")  # its own column is among those that are above `own`
+    level = np.searchsorted(known, own, side="right") - np.searchsorted(known, own, side="left")
+    tied = np.where(own == 0, candidates - len(known), level)
+    best = np.minimum(best, candidates)
+    return {"optimistic": best, "pessimistic": np.clip(best + tied, best, candidates)}
 
 
 def _rank_policies(candidates: Floats, rng: np.random.Generator) -> Policies:
