@@ -60,10 +60,10 @@ def examine(metric: Metric, gold: Any, options: Mapping[str, Any], bound: Bounde
 
     Returns:
         items (enough of them), liveness (the oracle beats the uninformed, they are not worse than the inverted, and
-        the value moves at all), refuses-nan, refuses-empty, triviality (no uninformed policy reaches the bound, nor a guess),
-        reachability (the oracle does), decidable (a perfect score on so few items would), ties (lifting wrong answers
-        to the right one's level costs), every-query and gold-absent (leaving answers or the right ones out costs),
-        reference (an independent implementation agrees).
+        the value moves at all), refuses-nan, refuses-empty, triviality (no uninformed policy reaches the bound, nor
+        a guess), reachability (the oracle does), decidable (a perfect score on so few items would), ties (lifting wrong
+        answers to the right one's level costs), every-query and gold-absent (leaving answers or the right ones out
+        costs), reference (an independent implementation agrees).
     """
     if metric.consumes != "predictions" or metric.policy_form is None:
         return []

@@ -387,7 +387,7 @@ class _Child:
         return refused
 
     def do_time(
-        self, artifact: str, method: str, items: list[Any], warm_up: int, arguments: dict[str, Any], keep: bool
+        self, artifact: str, method: str, items: list[Any], warm_up: int, arguments: dict[str, Any], keep: bool = False
     ) -> dict[str, Any]:
         """Time one call per item, with a clock that the subject cannot have replaced; `keep` its answer for `told`."""
         function = self._method(artifact, method)

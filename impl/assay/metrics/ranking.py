@@ -345,7 +345,9 @@ def _by_place(relevant: NDArray[np.int64], candidates: Floats) -> dict[str, Floa
     times = np.bincount(relevant)
     known = np.sort(times[times > 0])
     own = times[relevant] - 1  # in the other queries
-    best = len(known) - np.searchsorted(known, own, side="right")  # its own column is among those that are above `own`
+    best: Floats = len(known) - np.searchsorted(known, own, side="right").astype(
+        np.float64
+    )  # its own column is among those that are above `own`
     level = np.searchsorted(known, own, side="right") - np.searchsorted(known, own, side="left")
     tied = np.where(own == 0, candidates - len(known), level)
     best = np.minimum(best, candidates)
