@@ -345,12 +345,10 @@ def _by_place(relevant: NDArray[np.int64], candidates: Floats) -> dict[str, Floa
     times = np.bincount(relevant)
     known = np.sort(times[times > 0])
     own = times[relevant] - 1  # in the other queries
-    best: Floats = len(known) - np.searchsorted(known, own, side="right").astype(
-        np.float64
-    )  # its own column is among those that are above `own`
-    level = np.searchsorted(known, own, side="right") - np.searchsorted(known, own, side="left")
-    tied = np.where(own == 0, candidates - len(known), level)
-    best = np.minimum(best, candidates)
+    below, upto = (np.searchsorted(known, own, side=side) for side in ("left", "right"))
+    tied = np.where(own == 0, candidates - len(known), upto - below)
+    # rank 1 for none above: its own column is among the known ones that are, by its own answer
+    best: Floats = np.minimum((len(known) - upto).astype(np.float64), candidates)
     return {"optimistic": best, "pessimistic": np.clip(best + tied, best, candidates)}
 
 
