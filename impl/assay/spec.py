@@ -305,6 +305,11 @@ class Spec(Written):
         known = [r.id for r in self.requirement]
         raise SpecError(f'{self.path}: no requirement "{requirement_id}"{did_you_mean(requirement_id, known)}')
 
+    def lines(self) -> dict[str, int]:
+        """Requirement id -> the line of the file on which its table begins."""
+        lines = _Lines(self.path.read_text(encoding="utf-8-sig"))
+        return {row.id: lines.find(("requirement", number)) for number, row in enumerate(self.requirement)}
+
     def on(self, target: str) -> tuple[Requirement, ...]:
         """The requirements that must be shown on that hardware."""
         return tuple(r for r in self.requirement if target in r.on)

@@ -1029,14 +1029,14 @@ def test_junit_properties_are_strings_that_read_back_exactly(one: Row) -> None:
             assert tuple(json.loads(table[f"baseline.{name}.difference"])) == other.interval
 
 
-COMMAND = re.compile(r"::(error|warning|notice) (?:file=[^,:\r\n]*,)?title=[^,:\r\n]*::[^\r\n]*")
+COMMAND = re.compile(r"::(error|warning|notice) (?:file=[^,:\r\n]*,(?:line=\d+,)?)?title=[^,:\r\n]*::[^\r\n]*")
 
 
 def test_github_escaping_follows_the_documented_rules() -> None:
     one = row("a.b", "FAIL", "50% off\r\nnext, line: here", statement="A claim, of sorts", value=0.1, at_least=0.5)
     board = Board(systems=(SystemBoard(name="s", title="S", target="cpu", rows=(one,)),))
-    assert github.annotations(board, {"s": "spec/a,b:c%.toml"}) == [
-        "::error file=spec/a%2Cb%3Ac%25.toml,title=s/a.b on cpu%3A FAIL"
+    assert github.annotations(board, {"s": ("spec/a,b:c%.toml", {"a.b": 12})}) == [
+        "::error file=spec/a%2Cb%3Ac%25.toml,line=12,title=s/a.b on cpu%3A FAIL"
         "::A claim, of sorts%0A50%25 off%0D%0Anext, line: here"
     ]
 
@@ -1063,7 +1063,7 @@ def test_github_levels() -> None:
 @given(foreign)
 def test_law_foreign_text_is_no_workflow_command_and_no_mark_up(text: str) -> None:
     board = hostile_board(text)
-    for command in github.annotations(board, {text: text}):
+    for command in github.annotations(board, {text: (text, {})}):
         assert COMMAND.fullmatch(command)
     summary = re.sub(r"\\[^\w\s]", "", github.summary(board))  # an escaped character is plain text
     assert not re.search(r"[<`\[~$]|^>", summary)

@@ -348,6 +348,15 @@ reason = "the threshold was set on test data"
 """
 
 
+def test_each_requirement_knows_its_line() -> None:
+    """Of the project's own files: on that line its table begins, and its id stands below."""
+    for path in sorted((ROOT / "spec").glob("*.toml")):
+        text = path.read_text().split("\n")
+        for name, line in spec.load(path).lines().items():
+            assert text[line - 1] == "[[requirement]]"
+            assert next(found for found in text[line:] if found.startswith("id")).split('"')[1] == name
+
+
 def test_the_good_file_is_good(tmp_path: Path) -> None:
     loaded = load(tmp_path, GOOD)
     assert [row.id for row in loaded] == ["bugs.auroc", "ece", "helps"]

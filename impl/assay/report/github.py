@@ -15,21 +15,24 @@ Level = Literal["error", "warning", "notice"]
 _MARKS = {"PASS": "✅", "FAIL": "❌", "UNPROVEN": "❔", "VOID": "🚫"}
 
 
-def annotations(board: Board, files: Mapping[str, str] | None = None) -> list[str]:
+def annotations(board: Board, files: Mapping[str, tuple[str, Mapping[str, int]]] | None = None) -> list[str]:
     """Workflow commands, errors first, one for each thing that needs a look.
 
     A gating row that is FAIL or VOID is an error, UNPROVEN a warning; rows that do not gate, waived rows and
     dropped requirements are notices, moved goalposts warnings. `files` maps a system to its specification's
-    path, which GitHub shows the annotation at.
+    path and the line of each requirement in it, which GitHub shows the annotation at.
 
     Escaping: docs.github.com/actions/reference/workflow-commands-for-github-actions and `escapeData` and
     `escapeProperty` of `@actions/core`.
     """
     found: list[tuple[Level, str]] = []
     for system in board.systems:
-        file = (files or {}).get(system.name, "")
+        file, lines = (files or {}).get(system.name, ("", {}))
         found += [
-            (level, _command(level, f"{system.name}/{name} on {system.target}: {title}", message, file))
+            (
+                level,
+                _command(level, f"{system.name}/{name} on {system.target}: {title}", message, file, lines.get(name)),
+            )
             for level, name, title, message in _remarkable(system)
         ]
     order: tuple[Level, ...] = ("error", "warning", "notice")
@@ -58,8 +61,9 @@ def _remarkable(system: SystemBoard) -> list[tuple[Level, str, str, str]]:
     return found
 
 
-def _command(level: Level, title: str, message: str, file: str) -> str:
-    properties = ({"file": file} if file else {}) | {"title": title}
+def _command(level: Level, title: str, message: str, file: str, line: int | None) -> str:
+    place = ({"file": file} if file else {}) | ({"line": str(line)} if file and line else {})
+    properties = place | {"title": title}
     given = ",".join(f"{key}={_property(notation.clean(value))}" for key, value in properties.items())
     return f"::{level} {given}::{_data(notation.clean(message, lines=True))}"
 
