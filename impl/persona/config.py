@@ -108,13 +108,14 @@ class Finetune:
 
     updates: int = 120  # of the full arm and of LoRA
     batch: int = 32
-    full_learning_rate: float = 3e-4
-    lora_learning_rate: float = 1e-3
-    our_learning_rate: float = 1e-3
+    full_learning_rate: float = 1e-3
+    lora_learning_rate: float = 4e-3
+    our_learning_rate: float = 4e-3
     our_updates: int = 120
     our_batch: int = 32
     frozen: int = 1  # lower layers
     rank: int = 32
+    smoothing: float = 0.1  # of the labels, in every arm
     slices: int = 6  # that an arm is timed in
 
 

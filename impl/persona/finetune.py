@@ -3,8 +3,9 @@
 `full` trains every weight on whole padded batches, as SFT does by default. `lora` is the same with adapters on all
 linear layers. `ours` keeps the lower layers frozen, computes what they make of a row when it is first met and keeps
 it, trains adapters above them, and computes the last layer and the output only where a response is: nothing else
-reaches the loss, so its loss is the same number. Rows of like length share a batch. No arm knows a clock, nor what
-another arm reached.
+reaches the loss, so its loss is the same number. Rows of like length share a batch. All learn smoothed labels (Szegedy
+et al. 2016, section 7): a base that has read knows most pieces, and would be too sure of them before it knows the rest.
+No arm knows a clock, nor what another arm reached.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Plan:
     frozen: int = 0  # lower layers, in "ours"
     rank: int = 16
     seed: int = 0
+    smoothing: float = 0.0  # share of each piece's probability that all pieces are given alike
 
 
 def arm(name: str, model: Any, rows: Examples, plan: Plan) -> Arm:
@@ -75,8 +77,15 @@ class Arm:
 
     def loss(self, chosen: Sequence[int]) -> Tensor:
         """Mean over the learnt pieces of the rows."""
-        loss: Tensor = self.model(**padded([self.rows[place] for place in chosen])).loss
-        return loss
+        batch = padded([self.rows[place] for place in chosen])
+        following = torch.nn.functional.pad(batch.pop("labels")[:, 1:], (0, 1), value=IGNORED)
+        return self.entropy(self.model(**batch).logits, following)
+
+    def entropy(self, logits: Tensor, wanted: Tensor) -> Tensor:
+        """Mean cross-entropy of (N, R, V) logits and the (N, R) pieces that they foretell, smoothed as planned."""
+        return torch.nn.functional.cross_entropy(
+            logits.flatten(0, 1), wanted.flatten(), ignore_index=IGNORED, label_smoothing=self.plan.smoothing
+        )
 
     def train(self, updates: int) -> float:
         """Make so many updates; the mean loss of them."""
@@ -202,8 +211,7 @@ class CachedArm(LoraArm):
             hidden = layer(hidden, attention_mask=seen, position_embeddings=embedded)
         places, wanted = learnt_places(batch["labels"])
         top = last_layer(self.body.layers[-1], hidden, places, embedded)
-        logits = self.head(self.body.norm(top)).flatten(0, 1)
-        return torch.nn.functional.cross_entropy(logits, wanted.flatten(), ignore_index=IGNORED)
+        return self.entropy(self.head(self.body.norm(top)), wanted)
 
 
 @torch.no_grad()
@@ -279,16 +287,17 @@ class Comparison:
     def prepare(self, name: str) -> Arm:
         """The arm of that name, built when it is first asked for: before a clock starts with its first update."""
         options = self.settings
+        common = {"seed": self.seed, "smoothing": options.smoothing}
         plans = {
-            "full": Plan(options.updates, options.batch, options.full_learning_rate, seed=self.seed),
-            "lora": Plan(options.updates, options.batch, options.lora_learning_rate, 0, options.rank, self.seed),
+            "full": Plan(options.updates, options.batch, options.full_learning_rate, **common),
+            "lora": Plan(options.updates, options.batch, options.lora_learning_rate, rank=options.rank, **common),
             "ours": Plan(
                 options.our_updates,
                 options.our_batch,
                 options.our_learning_rate,
-                options.frozen,
-                options.rank,
-                self.seed,
+                frozen=options.frozen,
+                rank=options.rank,
+                **common,
             ),
         }
         if name not in self.arms:

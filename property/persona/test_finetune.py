@@ -31,9 +31,9 @@ def examples(tokenizer, rows):
     return tokens.examples(tokenizer, pairs, [row["response"] for row in rows["train"]])
 
 
-@pytest.mark.parametrize("frozen", [1, 2])
-def test_what_is_left_out_changes_neither_loss_nor_gradient(model, examples, frozen):
-    one = arm("ours", model, examples, Plan(4, 4, 1e-3, frozen=frozen, rank=2))
+@pytest.mark.parametrize(("frozen", "smoothing"), [(1, 0.0), (2, 0.1)])
+def test_what_is_left_out_changes_neither_loss_nor_gradient(model, examples, frozen, smoothing):
+    one = arm("ours", model, examples, Plan(4, 4, 1e-3, frozen=frozen, rank=2, smoothing=smoothing))
     for name, parameter in one.model.named_parameters():
         if ".lora_B." in name:
             parameter.data.normal_(std=0.1)
@@ -45,6 +45,21 @@ def test_what_is_left_out_changes_neither_loss_nor_gradient(model, examples, fro
     gradients = (torch.autograd.grad(loss, one.trainable) for loss in (short, whole))
     for ours, theirs in zip(*gradients, strict=True):
         assert torch.allclose(ours, theirs, rtol=1e-3, atol=1e-6)
+
+
+def test_the_loss_is_the_models_own_and_smoothing_blends_it_with_that_of_all_pieces(model, examples):
+    """(1 - s) times the cross-entropy of the piece, s times the mean of those of all pieces (Szegedy et al., eq. 9)."""
+    batch = tokens.padded(examples[:4])
+    found = model(**batch)
+    assert float(arm("full", model, examples, PLAN).loss(range(4))) == pytest.approx(float(found.loss), rel=1e-5)
+    logs, learnt = found.logits[:, :-1].log_softmax(-1), batch["labels"][:, 1:] != IGNORED
+    blended = 0.9 * found.loss - 0.1 * logs[learnt].mean()
+    plan = Plan(4, 4, 1e-3, smoothing=0.1)
+    assert float(arm("full", model, examples, plan).loss(range(4))) == pytest.approx(float(blended), rel=1e-5)
+    one = arm("full", model, examples, plan)
+    assert sum(nll for nll, _ in one.nll(examples[:4])) == pytest.approx(
+        float(found.loss) * int(learnt.sum()), rel=1e-4
+    )
 
 
 def test_learnt_places_are_found_in_order():
