@@ -79,6 +79,8 @@ def pair(persona: Subject, world_data) -> Callable[[int], Pair]:
             match turn["step"]:
                 case "train":
                     took[turn["arm"]].append(seconds)
+                    updates = persona.profile["finetune"]["our_updates" if turn["arm"] == "ours" else "updates"]
+                    assert answer["updates"] == updates * (turn["slice"] + 1) // slices
                 case "dev":
                     losses[turn["arm"]].append(sum(answer["nll"]) / sum(answer["tokens"]))
                 case "usage":

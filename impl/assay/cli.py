@@ -492,7 +492,7 @@ def _github(board: Any, project: Any) -> None:
         return
     from assay.report import github
 
-    files = {name: (str(spec.path.relative_to(project.root)), spec.lines()) for name, spec in project.specs.items()}
+    files = {name: (str(spec.path.relative_to(project.root)), spec.lines) for name, spec in project.specs.items()}
     for line in github.annotations(board, files):
         print(line)
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):

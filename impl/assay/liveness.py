@@ -19,7 +19,7 @@ from assay.metrics.metric import InvalidPredictionsError, Metric, has_nan, size
 
 UNINFORMED = ("shuffled", "constant", "random")
 GUESSES = ("place",)
-"""Policies that know of gold what tells nothing about an item, where a metric has such."""
+"""Policies that know one thing about all of gold and nothing about an item; a metric has them where gold shows it."""
 LEAST_RECORDS = 8
 """Sampled training records below which nothing is said of their variety."""
 
@@ -292,7 +292,7 @@ def _nontrivial(
         )
     told = f"{', '.join(reached)} keeps to {bound}: the bound demands nothing"
     if len(reached) == 1 and reached[0].startswith("place"):
-        told = f"{reached[0]} keeps to {bound}: the column alone tells the right candidate; shuffle those of each item"
+        told = f"{reached[0]} keeps to {bound}: right candidates nearly all have one place; shuffle those of each item"
     return Check("triviality", False, told)
 
 

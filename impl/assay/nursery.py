@@ -30,7 +30,10 @@ from assay.errors import AssayError
 ENVIRONMENT = "ASSAY_NURSERY"
 """Environment variable with the socket of the nursery that worker processes are to come from."""
 
-_LENGTH = struct.Struct("<I")
+UNKNOWN = 256
+"""Exit status of a child whose nursery is gone: no process ends so."""
+
+_LENGTH = struct.Struct("<i")
 _PATIENCE = 120.0
 _ORPHAN_CHECK = 0.5
 """Seconds after which a nursery that hears nothing looks whether its parent is still there."""
@@ -50,13 +53,13 @@ class Child:
             return None
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end: the nursery says its exit status on the connection. subprocess.TimeoutExpired if late."""
+        """Wait for its end: its exit status, as subprocess would say it. subprocess.TimeoutExpired if late."""
         self._connection.settimeout(timeout if timeout is None or timeout > 0 else 1e-6)
         try:
             said = self._connection.recv(_LENGTH.size, socket.MSG_PEEK)
         except (TimeoutError, BlockingIOError):
             raise subprocess.TimeoutExpired("a child of the nursery", timeout or 0) from None
-        return _LENGTH.unpack(said)[0] if len(said) == _LENGTH.size else -1
+        return _LENGTH.unpack(said)[0] if len(said) == _LENGTH.size else UNKNOWN
 
     def kill(self) -> None:
         """End it and what it started: a child leads its own process group."""
@@ -200,7 +203,7 @@ def _reap(running: dict[int, socket.socket]) -> None:
         connection = running.pop(pid, None)
         if connection is not None:
             with contextlib.suppress(OSError):
-                connection.sendall(_LENGTH.pack(os.waitstatus_to_exitcode(status) & 0xFF))
+                connection.sendall(_LENGTH.pack(os.waitstatus_to_exitcode(status)))
             connection.close()
 
 

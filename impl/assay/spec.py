@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from assay import liveness, metrics
 from assay.errors import MetricError, SpecError, did_you_mean
@@ -289,6 +289,12 @@ class Spec(Written):
     waiver: Annotated[tuple[Waiver, ...], List] = ()
     dropped: Annotated[tuple[Dropped, ...], List] = ()
     path: Path = Path()
+    _lines: dict[str, int] = PrivateAttr(default_factory=dict)
+
+    @property
+    def lines(self) -> dict[str, int]:
+        """Requirement id -> the line on which its table began when the file was loaded."""
+        return self._lines
 
     @property
     def name(self) -> str:
@@ -304,11 +310,6 @@ class Spec(Written):
                 return requirement
         known = [r.id for r in self.requirement]
         raise SpecError(f'{self.path}: no requirement "{requirement_id}"{did_you_mean(requirement_id, known)}')
-
-    def lines(self) -> dict[str, int]:
-        """Requirement id -> the line of the file on which its table begins."""
-        lines = _Lines(self.path.read_text(encoding="utf-8-sig"))
-        return {row.id: lines.find(("requirement", number)) for number, row in enumerate(self.requirement)}
 
     def on(self, target: str) -> tuple[Requirement, ...]:
         """The requirements that must be shown on that hardware."""
@@ -362,6 +363,7 @@ def load(path: Path) -> Spec:
     except ValidationError as error:
         raise SpecError(_explain(path, lines, raw, error)) from None
     _check(spec, lines)
+    spec._lines.update({row.id: lines.find(("requirement", number)) for number, row in enumerate(spec.requirement)})
     return spec
 
 

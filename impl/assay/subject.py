@@ -518,7 +518,8 @@ class Subject:
         """Time one call of `method(item)` per item, after `warm_up` untimed ones, serially.
 
         `sizes` says how many answers each call gives where an item is a batch (default one). With `answers`, what the
-        timed calls answered comes along, for a judge who asks of one call how long it took and what it achieved.
+        timed calls answered comes along, for a judge who asks of one call how long it took and what it achieved; what
+        they read is not watched and none is asked twice: where quality alone is claimed, ask for `predictions`.
 
         Raises:
             ObservationError: when no item is left to be timed.

@@ -257,14 +257,14 @@ class Worker:
 
 
 def _ending(code: int) -> str:
-    """How a process ended, in words; `code` as `subprocess` gives it."""
+    """How a process ended, in words; `code` as `subprocess` and the nursery give it."""
     if code >= 0:
-        return f"exit {code}"
+        return f"exit {code}" if code != nursery.UNKNOWN else "nobody saw how"
     try:
         name = signal.Signals(-code).name
     except ValueError:
         name = f"signal {-code}"
-    return f"{name}: the system kills so where memory runs out" if name == "SIGKILL" else name
+    return f"{name}: perhaps memory ran out" if name == "SIGKILL" else name
 
 
 def resolve(entry: str) -> Callable[..., Any]:

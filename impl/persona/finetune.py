@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import torch
@@ -78,14 +78,13 @@ class Arm:
     def loss(self, chosen: Sequence[int]) -> Tensor:
         """Mean over the learnt pieces of the rows."""
         batch = padded([self.rows[place] for place in chosen])
-        following = torch.nn.functional.pad(batch.pop("labels")[:, 1:], (0, 1), value=IGNORED)
-        return self.entropy(self.model(**batch).logits, following)
+        following = batch.pop("labels")[:, 1:]
+        learnt = following != IGNORED  # (N, T - 1)
+        return self.entropy(self.model(**batch).logits[:, :-1][learnt], following[learnt])
 
     def entropy(self, logits: Tensor, wanted: Tensor) -> Tensor:
-        """Mean cross-entropy of (N, R, V) logits and the (N, R) pieces that they foretell, smoothed as planned."""
-        return torch.nn.functional.cross_entropy(
-            logits.flatten(0, 1), wanted.flatten(), ignore_index=IGNORED, label_smoothing=self.plan.smoothing
-        )
+        """Mean cross-entropy of (M, V) logits and the (M,) pieces that they foretell, smoothed as planned."""
+        return torch.nn.functional.cross_entropy(logits, wanted, label_smoothing=self.plan.smoothing)
 
     def train(self, updates: int) -> float:
         """Make so many updates; the mean loss of them."""
@@ -211,7 +210,8 @@ class CachedArm(LoraArm):
             hidden = layer(hidden, attention_mask=seen, position_embeddings=embedded)
         places, wanted = learnt_places(batch["labels"])
         top = last_layer(self.body.layers[-1], hidden, places, embedded)
-        return self.entropy(self.head(self.body.norm(top)), wanted)
+        learnt = wanted != IGNORED  # (N, R)
+        return self.entropy(self.head(self.body.norm(top[learnt])), wanted[learnt])
 
 
 @torch.no_grad()
@@ -285,23 +285,26 @@ class Comparison:
         self.arms: dict[str, Arm] = {}
 
     def prepare(self, name: str) -> Arm:
-        """The arm of that name, built when it is first asked for: before a clock starts with its first update."""
+        """The arm of that name, built when it is first asked for: ask before a clock starts."""
         options = self.settings
-        common = {"seed": self.seed, "smoothing": options.smoothing}
-        plans = {
-            "full": Plan(options.updates, options.batch, options.full_learning_rate, **common),
-            "lora": Plan(options.updates, options.batch, options.lora_learning_rate, rank=options.rank, **common),
-            "ours": Plan(
-                options.our_updates,
-                options.our_batch,
-                options.our_learning_rate,
-                frozen=options.frozen,
-                rank=options.rank,
-                **common,
-            ),
-        }
+        full = Plan(
+            options.updates,
+            options.batch,
+            options.full_learning_rate,
+            rank=options.rank,
+            seed=self.seed,
+            smoothing=options.smoothing,
+        )
+        ours = replace(
+            full,
+            updates=options.our_updates,
+            batch=options.our_batch,
+            learning_rate=options.our_learning_rate,
+            frozen=options.frozen,
+        )
+        plans = {"full": full, "lora": replace(full, learning_rate=options.lora_learning_rate), "ours": ours}
         if name not in self.arms:
-            self.arms[name] = arm(name, self.base(), self.rows, plans.get(name, plans["full"]))
+            self.arms[name] = arm(name, self.base(), self.rows, plans.get(name, full))
         return self.arms[name]
 
     def run(self, name: str, number: int) -> int:

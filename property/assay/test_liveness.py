@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from scipy import stats
 
 from assay import liveness, metrics, statistics
+from assay.errors import MetricError
 from assay.liveness import Check
 from assay.metrics import Metric
 from assay.spec import Bound
@@ -153,16 +155,30 @@ def test_a_bound_that_a_cheap_policy_keeps_is_trivial(name: str, gold: Any, boun
     assert "demands nothing" in checks["triviality"].detail
 
 
-@pytest.mark.parametrize("place", [0, 3])
-def test_candidates_whose_order_tells_the_right_one_are_named(place: int) -> None:
-    """Most of the right ones at one place, a few elsewhere: a score of the place alone wins 54 of 60."""
-    gold = {"relevant": [place] * 54 + [1, 2, 4, 5, 6, 7], "candidates": [12] * 60}
-    check = examine("ranking.mrr", gold, Bound(at_least=0.8))["triviality"]
+@pytest.mark.parametrize("lengths", [np.full(60, 12), np.arange(60) % 9 + 6])
+@pytest.mark.parametrize("place", [0, 3, -1])
+def test_candidates_whose_order_tells_the_right_one_are_named(place: int, lengths: np.ndarray) -> None:
+    """Nearly all of the right ones at one place, from the first or from the last, a few elsewhere."""
+    relevant = np.where(np.arange(60) < 55, place % lengths if place < 0 else place, 4)
+    check = examine("ranking.mrr", {"relevant": relevant, "candidates": lengths}, Bound(at_least=0.8))["triviality"]
     assert not check.ok
     assert check.detail.startswith("place 0.9")
     assert "shuffle those of each item" in check.detail
-    gold["relevant"] = np.random.default_rng(0).integers(0, 12, 60)
-    assert examine("ranking.mrr", gold, Bound(at_least=0.8))["triviality"].ok
+
+
+@pytest.mark.parametrize("k", [1, 10, 100])
+@pytest.mark.parametrize("answers", [2, 10, 100])
+def test_a_pool_of_which_few_are_asked_about_is_honest(answers: int, k: int) -> None:
+    """Three hundred queries, each about one of a few documents of a pool: to know which would be gold itself."""
+    relevant = np.random.default_rng(0).integers(0, answers, 300)
+    gold = {"relevant": relevant, "candidates": [10_000] * 300}
+    assert examine("ranking.hits_at_k", gold, Bound(at_least=0.6), k=k)["triviality"].ok
+
+
+@pytest.mark.parametrize("relevant", [[], [-1] * 30, [0.5] * 30, [2**45] * 30, [[0]] * 30])
+def test_gold_that_is_no_gold_is_told_and_raises_nothing(relevant: list[Any]) -> None:
+    with contextlib.suppress(MetricError):
+        examine("ranking.mrr", {"relevant": relevant, "candidates": [5] * 30}, Bound(at_least=0.5))
 
 
 def test_a_supporting_metric_is_trivial_by_nature_and_says_so() -> None:

@@ -171,16 +171,3 @@ def test_chance_closed_forms_by_direct_sums(candidates: int, k: int) -> None:
         ("ndcg_at_k", np.where(ranks <= k, 1 / np.log2(ranks + 1), 0)),
     ]:
         assert metrics.get(f"ranking.{name}").chance_level(gold, {"k": k}) == pytest.approx(float(np.mean(values)))
-
-
-@given(st.lists(st.integers(0, 7), min_size=2, max_size=30))
-def test_the_policy_of_places_ranks_by_the_other_queries(relevant: list[int]) -> None:
-    """By hand: score each column by how many of the other queries it answers, count who is above and who is level."""
-    policy = metrics.get("ranking.mrr").policies(
-        {"relevant": relevant, "candidates": [9] * len(relevant)}, np.random.default_rng(0)
-    )["place"]
-    for row, own in enumerate(relevant):
-        others = relevant[:row] + relevant[row + 1 :]
-        score = [others.count(column) for column in range(9)]
-        assert policy["optimistic"][row] == 1 + sum(each > score[own] for each in score)
-        assert policy["pessimistic"][row] == sum(each >= score[own] for each in score)

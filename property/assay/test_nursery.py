@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -54,4 +55,4 @@ def test_children_that_end_out_of_turn_are_told_apart(nursery):
 def test_a_killed_child_is_no_success(nursery):
     child = begin(nursery, 600)
     child.kill()
-    assert child.wait(timeout=60) != 0
+    assert child.wait(timeout=60) == -signal.SIGKILL

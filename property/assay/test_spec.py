@@ -352,7 +352,9 @@ def test_each_requirement_knows_its_line() -> None:
     """Of the project's own files: on that line its table begins, and its id stands below."""
     for path in sorted((ROOT / "spec").glob("*.toml")):
         text = path.read_text().split("\n")
-        for name, line in spec.load(path).lines().items():
+        loaded = spec.load(path)
+        assert list(loaded.lines) == [row.id for row in loaded]
+        for name, line in loaded.lines.items():
             assert text[line - 1] == "[[requirement]]"
             assert next(found for found in text[line:] if found.startswith("id")).split('"')[1] == name
 

@@ -315,7 +315,7 @@ def test_items_that_are_no_data_are_the_tests_mistake(shared: Worker, what: Any)
     assert alive(shared)
 
 
-@pytest.mark.parametrize(("number", "told"), [(9, "SIGKILL: .*memory runs out"), (15, r"SIGTERM\)")])
+@pytest.mark.parametrize(("number", "told"), [(9, "SIGKILL: perhaps memory ran out"), (15, r"SIGTERM\)")])
 def test_a_subject_that_was_killed_is_told_of_its_signal(fresh: Worker, number: int, told: str) -> None:
     with pytest.raises(SubjectError, match=rf"died during 'call' \({told}"):
         call(fresh, "killed", [number])

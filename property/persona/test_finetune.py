@@ -142,6 +142,14 @@ def test_arms_take_turns_without_a_trace_of_each_other(model, examples):
         assert losses[name][1] != losses[name][0]
 
 
+def test_all_arms_of_a_comparison_learn_alike(model, examples):
+    settings = Finetune(updates=4, our_updates=4, slices=2, batch=4, our_batch=4, smoothing=0.3)
+    comparison = Comparison(lambda: copy.deepcopy(model), examples, examples[:6], settings, seed=5)
+    plans = [comparison.prepare(name).plan for name in ARMS]
+    assert {(plan.smoothing, plan.seed, plan.updates, plan.batch) for plan in plans} == {(0.3, 5, 4, 4)}
+    assert [plan.learning_rate for plan in plans] == [1e-3, 4e-3, settings.our_learning_rate]
+
+
 def test_a_slice_out_of_turn_is_refused(model, examples):
     settings = Finetune(updates=4, slices=2, batch=4)
     comparison = Comparison(lambda: copy.deepcopy(model), examples, examples[:6], settings, seed=1)

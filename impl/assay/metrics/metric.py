@@ -63,7 +63,7 @@ class Metric:
         chance_form: gold, **options -> the value of an uninformed guesser in closed form; a number where it is the same
             on all gold, so that a bound which demands nothing is seen before anything is measured.
         policy_form: gold, rng, **options -> policies in the metric's own format, by name: oracle, inverted, shuffled,
-            constant (the strongest constant), random.
+            constant (the strongest constant), random; place where gold nearly always has one.
         counted: True where the value is counted on the very things it is about, so that no interval applies.
         supporting: True where an uninformed policy can be optimal by construction (calibration, spread): such a row
             says something only beside one that discriminates.

@@ -312,6 +312,7 @@ def groups_won(predictions: Any, gold: Any = None) -> float:
 
 
 _SINGLE = {"relevant", "candidates"}
+_TELLING = 0.9  # share of the queries whose right candidate stands at one and the same place
 
 
 def _policies(gold: Any, rng: np.random.Generator) -> Policies:
@@ -322,8 +323,9 @@ def _policies(gold: Any, rng: np.random.Generator) -> Policies:
         else:
             assert relevant is not None
             candidates = np.full(len(relevant), max(int(relevant.max()) + 1, 2.0))
-        placed = {} if relevant is None else {"place": _by_place(relevant, candidates)}
-        return {**_rank_policies(candidates, rng), **placed}
+        found = _rank_policies(candidates, rng)
+        placed = None if relevant is None else _by_place(relevant, candidates)
+        return found if placed is None else {**found, "place": placed}
     qrels = gold.get("qrels") if isinstance(gold, Mapping) else gold
     if isinstance(qrels, list | tuple) and len(qrels) and isinstance(qrels[0], Mapping):
         return _run_policies(qrels, rng)
@@ -337,19 +339,19 @@ def _policies(gold: Any, rng: np.random.Generator) -> Policies:
     }
 
 
-def _by_place(relevant: NDArray[np.int64], candidates: Floats) -> dict[str, Floats]:
-    """Ranks by place alone: how often each column is the relevant one of the other queries.
+def _by_place(relevant: NDArray[Any], candidates: Floats) -> dict[str, Floats] | None:
+    """Ranks by one place that is right for nearly all queries, counted from the first candidate or from the last.
 
-    A query's own answer does not count for it: columns that are relevant once would be told from those that never are.
+    None where there is no such place: less than nine in ten may be luck, or what people ask about.
     """
-    times = np.bincount(relevant)
-    known = np.sort(times[times > 0])
-    own = times[relevant] - 1  # in the other queries
-    below, upto = (np.searchsorted(known, own, side=side) for side in ("left", "right"))
-    tied = np.where(own == 0, candidates - len(known), upto - below)
-    # rank 1 for none above: its own column is among the known ones that are, by its own answer
-    best: Floats = np.minimum((len(known) - upto).astype(np.float64), candidates)
-    return {"optimistic": best, "pessimistic": np.clip(best + tied, best, candidates)}
+    if relevant.ndim != 1 or not len(relevant) or relevant.dtype.kind not in "iu":
+        return None
+    for place in (relevant.astype(np.float64), relevant - candidates):
+        found, times = np.unique(place, return_counts=True)
+        if times.max() >= _TELLING * len(place):
+            there = place == found[times.argmax()]
+            return {"optimistic": np.where(there, 1.0, 2.0), "pessimistic": np.where(there, 1.0, candidates.clip(2.0))}
+    return None
 
 
 def _rank_policies(candidates: Floats, rng: np.random.Generator) -> Policies:
