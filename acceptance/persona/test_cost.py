@@ -58,13 +58,14 @@ class Pair:
 
 
 @pytest.fixture(scope="session")
-def pair(persona: Subject, world_data) -> Callable[[int], Pair]:
-    """Seed -> the arms, measured once."""
+def pair(world_data) -> Callable[[Subject], Pair]:
+    """Subject -> the arms upon its base, measured once for each seed."""
     files = {name: str(world_data.path(f"{name}.jsonl")) for name in ("train", "dev")}
-    slices = persona.profile["finetune"]["slices"]
     found: dict[int, Pair] = {}
 
-    def measure(seed: int) -> Pair:
+    def measure(persona: Subject, seed: int) -> Pair:
+        slices = persona.profile["finetune"]["slices"]
+
         def step(name: str, number: int, what: str) -> dict[str, Any]:
             return {"arm": name, "slice": number, "seed": seed, "step": what}
 
@@ -88,9 +89,10 @@ def pair(persona: Subject, world_data) -> Callable[[int], Pair]:
         arms = {name: Arm(took[name], losses[name], usage[name]) for name in ARMS}
         return Pair(arms, clock.honest, clock.detail)
 
-    def once(seed: int) -> Pair:
+    def once(persona: Subject) -> Pair:
+        seed = persona.profile["seed"]
         if seed not in found:
-            found[seed] = measure(seed)
+            found[seed] = measure(persona, seed)
         return found[seed]
 
     return once
@@ -142,48 +144,59 @@ def clocks(pairs: Sequence[Pair]) -> list[CheckResult]:
 
 @pytest.mark.requirement("persona/time.reduction")
 def test_takes_less_time(judge, persona, pair, world_data):
-    pairs = [pair(0)]
+    pairs = [pair(persona)]
     judge(saved(persona, pairs, Pair.seconds), details=told(pairs), checks=clocks(pairs))
 
 
 @pytest.mark.requirement("persona/time.lora")
 def test_time_of_lora_alone(judge, persona, pair, world_data):
-    judge(saved(persona, [pair(0)], Pair.seconds, "lora"))
+    judge(saved(persona, [pair(persona)], Pair.seconds, "lora"))
 
 
 @pytest.mark.requirement("persona/cost.reduction")
 def test_costs_less(judge, persona, pair, dollars, world_data):
-    pairs = [pair(0)]
+    pairs = [pair(persona)]
     judge(saved(persona, pairs, dollars), details=told(pairs), checks=clocks(pairs))
 
 
 @pytest.mark.requirement("persona/cost.lora")
 def test_cost_of_lora_alone(judge, persona, pair, dollars, world_data):
-    judge(saved(persona, [pair(0)], dollars, "lora"))
+    judge(saved(persona, [pair(persona)], dollars, "lora"))
 
 
 @pytest.mark.requirement("persona/cost.memory")
 def test_needs_less_memory(judge, persona, pair, world_data):
-    judge(saved(persona, [pair(0)], lambda one, name: one.arms[name].usage["peak_bytes"]))
+    judge(saved(persona, [pair(persona)], lambda one, name: one.arms[name].usage["peak_bytes"]))
 
 
 @pytest.mark.requirement("persona/cost.trainable")
 def test_trains_fewer_numbers(judge, persona, pair, world_data):
-    judge(saved(persona, [pair(0)], lambda one, name: one.arms[name].usage["trainable"]))
+    judge(saved(persona, [pair(persona)], lambda one, name: one.arms[name].usage["trainable"]))
 
 
 @pytest.mark.requirement("persona/cost.storage")
 def test_leaves_smaller_checkpoints(judge, persona, pair, world_data):
-    judge(saved(persona, [pair(0)], lambda one, name: one.arms[name].usage["checkpoint_bytes"]))
+    judge(saved(persona, [pair(persona)], lambda one, name: one.arms[name].usage["checkpoint_bytes"]))
+
+
+@pytest.fixture(scope="session")
+def seeds(persona) -> list[Subject]:
+    return [persona.variant(seed=seed) for seed in range(1 if persona.profile_name == "smoke" else 3)]
 
 
 @pytest.mark.requirement("persona/time.seeds")
-def test_takes_less_time_whatever_the_seed(judge, persona, pair, world_data):
-    pairs = [pair(seed) for seed in range(1 if persona.profile_name == "smoke" else 3)]
-    judge(saved(persona, pairs, Pair.seconds), details=told(pairs), checks=clocks(pairs))
+def test_takes_less_time_whatever_the_seed(judge, seeds, pair, world_data):
+    pairs = [pair(one) for one in seeds]
+    judge.seeds(
+        seeds, lambda one: saved(one, [pair(one)], Pair.seconds), gold=None, baselines={},
+        checks=clocks(pairs), details=told(pairs),
+    )  # fmt: skip
 
 
 @pytest.mark.requirement("persona/cost.seeds")
-def test_costs_less_whatever_the_seed(judge, persona, pair, dollars, world_data):
-    pairs = [pair(seed) for seed in range(1 if persona.profile_name == "smoke" else 3)]
-    judge(saved(persona, pairs, dollars), details=told(pairs), checks=clocks(pairs))
+def test_costs_less_whatever_the_seed(judge, seeds, pair, dollars, world_data):
+    pairs = [pair(one) for one in seeds]
+    judge.seeds(
+        seeds, lambda one: saved(one, [pair(one)], dollars), gold=None, baselines={},
+        checks=clocks(pairs), details=told(pairs),
+    )  # fmt: skip

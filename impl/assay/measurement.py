@@ -155,6 +155,7 @@ class Judge:
         baselines: Mapping[str, Callable[[Subject], Predictions]],
         groups: Sequence[Any] | None = None,
         datasets: Sequence[Dataset] = (),
+        checks: Sequence[CheckResult] = (),
         details: Mapping[str, Any] | None = None,
     ) -> Verdict:
         """Measure a method claim: the same way of training with several seeds, side by side with its controls.
@@ -165,6 +166,7 @@ class Judge:
             gold: as in a single judgement.
             baselines: name -> the control's predictions for the same seed; compared pairwise by seed.
             groups: (N,) the unit that was sampled; every item on its own by default.
+            checks: doubts of your own.
 
         Seeds and groups are crossed random effects: the interval speaks of the way of training, on new items.
         """
@@ -175,30 +177,30 @@ class Judge:
         observed = [ask(variant) for variant in variants]
         first = observed[0]
         units = list(range(len(first.items))) if groups is None else list(groups)
-        checks = _once(check for one in observed for check in self._doubts(one, gold, groups))
+        doubts = [*_once(check for one in observed for check in self._doubts(one, gold, groups)), *checks]
         distinct = {one.artifact.weights for one in observed if one.artifact}
         if len(distinct) < len(observed):
             detail = f"{len(observed)} seeds gave {len(distinct)} different weights: the seed has no effect"
-            checks.append(CheckResult(name="seeds-differ", ok=False, detail=detail))
+            doubts.append(CheckResult(name="seeds-differ", ok=False, detail=detail))
         found: dict[str, Any] = {
             "value": None,
             "n": len(first.items),
             "groups": len(set(units)),
             "seeds": tuple(one.artifact.seed for one in observed if one.artifact),
-            "checks": tuple(checks),
+            "checks": tuple(doubts),
             "details": {"weights": sorted(distinct), **(details or {})},
         }
         controls = {name: [control(variant) for variant in variants] for name, control in baselines.items()}
-        checks += _one_for_all(controls)
-        found["checks"] = tuple(checks)
+        doubts += _one_for_all(controls)
+        found["checks"] = tuple(doubts)
         arms = {name: _differing(observed, several) for name, several in controls.items()}
         found["details"] = {"arms": arms, **found["details"]}
         asked = [*observed, *(one for several in controls.values() for one in several)]
-        if all(check.ok for check in checks if check.name in ("length", "finite")):
+        if all(check.ok for check in doubts if check.name in ("length", "finite")):
             try:
-                found |= self._seeded(observed, controls, gold, groups, units, checks)
+                found |= self._seeded(observed, controls, gold, groups, units, doubts)
             except MetricError:
-                if all(check.ok for check in checks):
+                if all(check.ok for check in doubts):
                     raise  # else the checks say why there is no number
         files = {name: digest for one in asked for name, digest in one.all_read().items()}
         evidence = self._evidence(

@@ -797,11 +797,13 @@ NOISE = """    def noise(self, items):
 """
 
 
-def seeded(toy, second="noise", control="variant"):
+def seeded(toy, second="noise", control="variant", more=None, first=""):
     """The row of a claim over seeds, with a second control that the specification does not name."""
+    test = first + SEEDED_TEST.replace("SECOND", second).replace("CONTROL", control)
+    test = test.replace(*more) if more else test
     toy.edit("spec/toy.toml", '[[requirement]]\nid = "size"', SEEDED + '\n[[requirement]]\nid = "size"')
     assert toy.assay("spec", "lock").returncode == 0
-    toy.file("acceptance/test_way.py").write_text(SEEDED_TEST.replace("SECOND", second).replace("CONTROL", control))
+    toy.file("acceptance/test_way.py").write_text(test)
     toy.edit("toy.py", "    def decisions(", NOISE + "\n    def decisions(")
     done = toy.pytest("acceptance/test_way.py", "--assay-full")
     row = toy.rows()["way"]
@@ -813,6 +815,16 @@ def test_groups_of_a_claim_over_seeds_are_groups(toy):
     row = seeded(toy)
     assert (row["n"], row["groups"], row["seeds"]) == (400, 10, [1, 2, 3])
     assert row["verdict"] == "PASS", row["reason"]
+
+
+def test_a_doubt_of_the_tests_own_voids_a_claim_over_seeds(toy):
+    """Whether the clock was honest, say: the judge cannot know it."""
+    doubt = (
+        'from assay.evidence import CheckResult\n\nDOUBT = CheckResult(name="own", ok=False, detail="a slow clock")\n'
+    )
+    row = seeded(toy, more=("        baselines={", "        checks=[DOUBT],\n        baselines={"), first=doubt)
+    assert row["verdict"] == "VOID"
+    assert "own: a slow clock" in row["reason"]
 
 
 def test_a_claim_over_seeds_that_needs_no_weights_is_void(toy):
