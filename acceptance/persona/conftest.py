@@ -51,6 +51,12 @@ def persona(subject: Callable[..., Subject], world_data: Dataset) -> Subject:
 
 
 @pytest.fixture(scope="session")
+def seeds(persona: Subject) -> list[Subject]:
+    """Trained once for each seed of a claim about the way of training; one in a smoke run."""
+    return [persona.variant(seed=seed) for seed in range(1 if persona.profile_name == "smoke" else 3)]
+
+
+@pytest.fixture(scope="session")
 def asked(probe_data: Dataset) -> Callable[[str], Probes]:
     """Name of a question -> its rows."""
     return lambda name: Probes(probe_data.rows(f"{name}.jsonl"))

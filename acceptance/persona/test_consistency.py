@@ -40,14 +40,14 @@ def test_names_values_that_it_has_to_spell(judge, persona, asked, probe_data):
 
 
 @pytest.mark.requirement("persona/consistency.shuffled")
-def test_learns_to_look_at_the_persona(judge, persona, heldout, probe_data):
+def test_learns_to_look_at_the_persona(judge, seeds, heldout, probe_data):
     """Three seeds; each run trains the same adapters with the persona of another row, and with none, too."""
 
     def ask(stage):
         return lambda variant: read(replies(variant, heldout.items, stage=stage), heldout, judges.named)
 
     judge.seeds(
-        [persona.variant(seed=seed) for seed in (0, 1, 2)],
+        seeds,
         ask("sft"),
         gold=heldout.answers,
         groups=heldout.groups,

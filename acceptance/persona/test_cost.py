@@ -179,11 +179,6 @@ def test_leaves_smaller_checkpoints(judge, persona, pair, world_data):
     judge(saved(persona, [pair(persona)], lambda one, name: one.arms[name].usage["checkpoint_bytes"]))
 
 
-@pytest.fixture(scope="session")
-def seeds(persona) -> list[Subject]:
-    return [persona.variant(seed=seed) for seed in range(1 if persona.profile_name == "smoke" else 3)]
-
-
 @pytest.mark.requirement("persona/time.seeds")
 def test_takes_less_time_whatever_the_seed(judge, seeds, pair, world_data):
     pairs = [pair(one) for one in seeds]

@@ -283,17 +283,15 @@ def _nontrivial(
     chance = metric.chance_level(gold, options)
     if chance is not None:
         cheap["chance"] = chance
-    reached = [f"{name} {value:.4g}" for name, value in cheap.items() if bound.holds(_snapped(value, bound))]
+    reached = {name: value for name, value in cheap.items() if bound.holds(_snapped(value, bound))}
     if not reached:
         return Check("triviality", True, "")
+    told = f"{', '.join(f'{name} {value:.4g}' for name, value in reached.items())} keeps to {bound}"
     if metric.supporting:
-        return Check(
-            "triviality", True, f"{', '.join(reached)} keeps to {bound}: proves nothing without a discriminating row"
-        )
-    told = f"{', '.join(reached)} keeps to {bound}: the bound demands nothing"
-    if len(reached) == 1 and reached[0].startswith("place"):
-        told = f"{reached[0]} keeps to {bound}: right candidates nearly all have one place; shuffle those of each item"
-    return Check("triviality", False, told)
+        return Check("triviality", True, f"{told}: proves nothing without a discriminating row")
+    if reached.keys() == {"place"}:
+        return Check("triviality", False, f"{told}: right candidates nearly all have one place; shuffle them, by item")
+    return Check("triviality", False, f"{told}: the bound demands nothing")
 
 
 def _reachable(metric: Metric, values: Mapping[str, float], n: int, bound: Bounded) -> Check:

@@ -349,8 +349,9 @@ def _by_place(relevant: NDArray[Any], candidates: Floats) -> dict[str, Floats] |
     for place in (relevant.astype(np.float64), relevant - candidates):
         found, times = np.unique(place, return_counts=True)
         if times.max() >= _TELLING * len(place):
-            there = place == found[times.argmax()]
-            return {"optimistic": np.where(there, 1.0, 2.0), "pessimistic": np.where(there, 1.0, candidates.clip(2.0))}
+            there = place == found[times.argmax()]  # all others are level behind what stands there
+            best = np.where(there, 1.0, np.minimum(2.0, candidates))
+            return {"optimistic": best, "pessimistic": np.where(there, 1.0, np.maximum(best, candidates))}
     return None
 
 
