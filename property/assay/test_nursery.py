@@ -11,26 +11,33 @@ from pathlib import Path
 
 import pytest
 
-from assay.nursery import Child, fork
+from assay.nursery import UNKNOWN, Child, fork
+
+ADDRESS = "socket"
+"""Relative: a path in a temporary folder may be too long for a socket."""
 
 DEAF = "import assay.nursery as n; n._ORPHAN_CHECK = 3600.0; n._serve({address!r})"
 """A nursery that never looks on its own: only a child's end can make it speak."""
 
 
 @pytest.fixture
-def nursery(tmp_path, monkeypatch):
+def process(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "acts.py").write_text(
         "import time\n\ndef sleep(seconds, status):\n    time.sleep(seconds)\n    return status\n"
     )
-    address = "socket"  # relative: a path in a temporary folder may be too long for a socket
-    process = subprocess.Popen([sys.executable, "-c", DEAF.format(address=address)])
-    while not Path(address).exists():
+    process = subprocess.Popen([sys.executable, "-c", DEAF.format(address=ADDRESS)])
+    while not Path(ADDRESS).exists():
         assert process.poll() is None
         time.sleep(0.02)
-    yield address
+    yield process
     process.kill()
     process.wait()
+
+
+@pytest.fixture
+def nursery(process):
+    return ADDRESS
 
 
 def begin(address: str, seconds: float, status: int = 0) -> Child:
@@ -56,3 +63,11 @@ def test_a_killed_child_is_no_success(nursery):
     child = begin(nursery, 600)
     child.kill()
     assert child.wait(timeout=60) == -signal.SIGKILL
+
+
+def test_of_a_child_whose_nursery_is_gone_nobody_says_how_it_ended(nursery, process):
+    child = begin(nursery, 600)
+    process.kill()
+    process.wait()
+    assert child.wait(timeout=60) == UNKNOWN
+    child.kill()
