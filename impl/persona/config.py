@@ -68,10 +68,11 @@ class Lora:
 class Sft:
     epochs: int = 1
     batch: int = 24
-    learning_rate: float = 3e-3
+    learning_rate: float = 4e-3
     warmup_share: float = 0.05
     evaluations: int = 2
     disguised: float = 0.75  # share of rows with other words in the place of values
+    smoothing: float = 0.1  # of the labels; 0: the loss is TRL's own, with no logits where nothing is learnt
     lora: Lora = field(default_factory=lambda: Lora(64, 64))
 
 
