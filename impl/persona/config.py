@@ -68,7 +68,7 @@ class Lora:
 class Sft:
     epochs: int = 1
     batch: int = 24
-    learning_rate: float = 4e-3
+    learning_rate: float = 3e-3
     warmup_share: float = 0.05
     evaluations: int = 2
     disguised: float = 0.75  # share of rows with other words in the place of values

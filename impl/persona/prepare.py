@@ -17,7 +17,7 @@ from persona import world
 from persona.conversations import Row, load, split
 from persona.errors import PersonaError
 
-ROWS: Final[Mapping[str, int]] = {"chatter": 12000, "train": 5000, "dev": 400, "twins": 2500, "twins_dev": 200}
+ROWS: Final[Mapping[str, int]] = {"chatter": 12000, "train": 8000, "dev": 400, "twins": 2500, "twins_dev": 200}
 """File -> rows where no other number is asked for."""
 
 
