@@ -29,8 +29,9 @@ TRAINING: Mapping[str, tuple[str, ...]] = {
 def build_calls(out: Path, names: Sequence[str], tests: Mapping[str, int], baselines: bool) -> None:
     """callers.jsonl: {distribution, caller, sites, callees}. every.jsonl: all edges.
 
-    With `baselines` static.json: policy -> callees; else files.jsonl: {distribution, version, file, text}, to learn
-    from. Of a suite as many modules or packages are run as `tests` says, by its name or "*".
+    With `baselines` static.json: policy -> callees; else, to learn from, callers with `reached`, the callees of each
+    site, and files.jsonl: {distribution, version, file, text}. Of a suite as many modules or packages are run as
+    `tests` says, by its name or "*".
     """
     rows: list[dict[str, Any]] = []
     every: list[dict[str, Any]] = []
@@ -47,6 +48,10 @@ def build_calls(out: Path, names: Sequence[str], tests: Mapping[str, int], basel
         for site in ran:
             sites[site.caller].append([site.file, *site.span])
         truth = _by_caller(scope.truth)
+        reached: dict[tuple[str, ...], set[str]] = defaultdict(set)
+        for edge in trace.edges:
+            if edge.is_call:
+                reached[edge.caller, edge.file, *edge.span].add(edge.callee)
         for caller in sorted(sites):
             rows.append(
                 {
@@ -56,6 +61,8 @@ def build_calls(out: Path, names: Sequence[str], tests: Mapping[str, int], basel
                     "callees": sorted(truth[caller]),
                 }
             )
+            if not baselines:
+                rows[-1]["reached"] = [sorted(reached[caller, *site]) for site in sites[caller]]
         every.append({"distribution": name, "edges": sorted(scope.every), "told": trace.describe()})
     jsonl.write(out / "callers.jsonl", rows)
     jsonl.write(out / "every.jsonl", every)

@@ -40,31 +40,39 @@ def tuned(answers: Sequence[Sequence[tuple[str, float]]], rows: Sequence[dict[st
     return baselines.best_cut(scores, baselines.truth(rows, universe))[0]
 
 
+def cut_on_dev(subject: Subject, modules: dict[str, list[dict[str, Any]]], text: str, **how: bool) -> Predictions:
+    """Modules of the test files, cut at the score that is best on dev; the control at what is best for the control."""
+    on_dev, on_test = (
+        subject.predictions("dependencies", [row[text] for row in modules[side]], **how) for side in ("dev", "test")
+    )
+
+    def cut(answers: Any) -> Any:
+        beside = on_dev.values if answers is on_test.values else on_dev.untrained()
+        return sets(answers, tuned(beside, modules["dev"]))
+
+    return on_test.map(cut)
+
+
 @pytest.mark.requirement("graphmer/dependency.f1")
 def test_infers_imports_from_the_code(judge, graphmer: Subject, modules, cheap, dependencies):
     """Subject and baselines each cut at the score that was best on dev distributions."""
-    dev, test = modules["dev"], modules["test"]
-    asked = {side: [row["text"] for row in rows] for side, rows in modules.items()}
-    cuts, found = {}, {}
-    for encoder in (True, False):
-        cuts[encoder] = tuned(graphmer.predictions("dependencies", asked["dev"], encoder=encoder).values, dev)
-        found[encoder] = graphmer.predictions("dependencies", asked["test"], encoder=encoder)
+    test = modules["test"]
+    found = {encoder: cut_on_dev(graphmer, modules, "text", encoder=encoder) for encoder in (True, False)}
     told = {name: {"sets": rows} for name, rows in json.loads(cheap.path("sets.json").read_text()).items()}
     known = set(json.loads(cheap.path("vocabulary.json").read_text()))
-    predictions = found[True].map(lambda answers: sets(answers, cuts[True]))
     labels = [name for row in test for name in row["modules"]]
     judge(
-        predictions,
+        found[True],
         gold={"sets": [row["modules"] for row in test]},
         groups=[row["group"] for row in test],
         clusters=[row["record_id"] for row in test],
-        baselines={**told, "encoder-zeroed": sets(found[False].values, cuts[False])},
+        baselines={**told, "encoder-zeroed": found[False].values},
         slices={"distribution": [row["group"] for row in test]},
         datasets=[dependencies],
         details={
             "labels out of vocabulary": f"{sum(name not in known for name in labels)} of {len(labels)}",
-            "reliability": stated(test, found[True].values),
-            "samples": samples(test, predictions.values["sets"]),
+            "reliability": stated(test, graphmer.predictions("dependencies", [row["text"] for row in test]).values),
+            "samples": samples(test, found[True].values["sets"]),
         },
     )
 
@@ -72,12 +80,9 @@ def test_infers_imports_from_the_code(judge, graphmer: Subject, modules, cheap, 
 @pytest.mark.requirement("graphmer/scaling.dependency")
 def test_imports_after_more_training(judge, scaling, modules, dependencies):
     """Every variant is cut where it was best on dev."""
-    asked = {side: [row["text"] for row in rows] for side, rows in modules.items()}
 
     def ask(variant: Subject) -> Predictions:
-        cut = tuned(variant.predictions("dependencies", asked["dev"], encoder=True).values, modules["dev"])
-        found = variant.predictions("dependencies", asked["test"], encoder=True)
-        return found.map(lambda answers: sets(answers, cut))
+        return cut_on_dev(variant, modules, "text", encoder=True)
 
     judge.seeds(
         scaling.longer, ask, gold={"sets": [row["modules"] for row in modules["test"]]},
@@ -89,10 +94,9 @@ def test_imports_after_more_training(judge, scaling, modules, dependencies):
 @pytest.mark.requirement("graphmer/dependency.f1_masked")
 def test_infers_imports_when_bound_names_are_masked(judge, graphmer: Subject, modules, dependencies):
     """The same ranker, told nothing of the mask: what attributes, keywords and the rest of the code give away."""
-    dev, test = modules["dev"], modules["test"]
-    cut = tuned(graphmer.predictions("dependencies", [row["masked"] for row in dev]).values, dev)
+    test = modules["test"]
     judge(
-        graphmer.predictions("dependencies", [row["masked"] for row in test]).map(lambda answers: sets(answers, cut)),
+        cut_on_dev(graphmer, modules, "masked"),
         gold={"sets": [row["modules"] for row in test]},
         groups=[row["group"] for row in test],
         datasets=[dependencies],

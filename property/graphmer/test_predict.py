@@ -14,6 +14,7 @@ pytest.importorskip("lightgbm")
 from graphmer import tasks
 from graphmer.__main__ import main
 from graphmer.encoder import Encoder
+from graphmer.errors import GraphmerError
 from graphmer.records import read
 
 CODE = '''"""Shop."""
@@ -111,7 +112,7 @@ def test_rankers_fitted_side_by_side_are_those_fitted_in_turn(trained, examples,
     found = kept(beside / "tasks")
     assert found == kept(model / "tasks")
     assert {name.partition("/")[0] for name in found} == {
-        "links", "relations", "search", "dependencies", "names", "entities",
+        "links", "relations", "search", "dependencies", "names", "entities", "version.json",
     }  # fmt: skip
 
 
@@ -180,3 +181,15 @@ def test_a_mistake_is_one_line(capsys, model, project, words) -> None:
     told = capsys.readouterr().err
     assert told.startswith("graphmer: ")
     assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize("version", [None, 1])
+def test_rankers_of_another_version_are_refused(model: Path, tmp_path: Path, version: int | None):
+    old = tmp_path / "model"
+    shutil.copytree(model, old)
+    told = old / tasks.FOLDER / "version.json"
+    told.unlink()
+    if version is not None:
+        told.write_text(str(version))
+    with pytest.raises(GraphmerError, match="fitted by another version of graphmer; train anew"):
+        tasks.Tasks(Encoder.load(old), old)

@@ -11,15 +11,21 @@ from acceptance.graphmer import link_baselines, link_data
 from acceptance.graphmer.dependency_data import imported
 from acceptance.graphmer.held_links import DEPTH, Held
 from acceptance.graphmer.masked import Masked
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from graphmer.tasks.dependencies import Memory, identifiers
 from graphmer.tasks.features import PLACES, Body, spoken, words
+from graphmer.tasks.names import FEATURES as NAMES
+from graphmer.tasks.names import Names, World
 from graphmer.tasks.ranker import Ranker
 from graphmer.tasks.search import Field
 
 lightgbm = pytest.importorskip("lightgbm")
+
+
+class Blind:
+    """An encoder that nobody asks."""
 
 
 # -- the ranker ------------------------------------------------------------------------------------
@@ -47,6 +53,20 @@ def test_the_twin_is_blind_to_the_encoder_and_the_full_ranker_is_not(fitted) -> 
     assert (ranker.scores(features, encoder=False) == ranker.scores(other, encoder=False)).all()
     assert hits(ranker.scores(features)) > hits(ranker.scores(features, encoder=False)) + 0.1
     assert hits(ranker.scores(other)) < hits(ranker.scores(features)) - 0.1
+
+
+def test_the_twin_is_fitted_on_what_is_there_without_the_encoder(fitted) -> None:
+    """Rows that the encoder alone proposes, and queries with nothing right but such a row, teach the twin nothing."""
+    _, features = fitted
+    labels = np.tile([1, 0, 0, 0, 0], 400)
+    cheap = np.random.default_rng(2).random(2000) < 0.7
+    twin = Ranker.fit(features, labels, [5] * 400, [0], rounds=30, cheap=cheap)
+    right = np.repeat((cheap & (labels == 1)).reshape(-1, 5).any(1), 5)
+    kept = cheap & right
+    sizes = [count for count in kept.reshape(-1, 5).sum(1) if count]
+    alone = Ranker.fit(features[kept], labels[kept], sizes, [0], rounds=30)
+    assert (twin.scores(features, encoder=False) == alone.scores(features, encoder=False)).all()
+    assert not (twin.scores(features) == alone.scores(features)).all()
 
 
 def test_a_ranker_that_was_saved_answers_the_same(fitted, tmp_path) -> None:
@@ -172,21 +192,35 @@ files = st.lists(
 
 
 @given(files)
-def test_leaving_a_distribution_out_is_counting_without_it(found) -> None:
-    """Every file of the other distributions twice, so that the vocabulary stays the same."""
-    doubled = [*found, *found, *found, *found, *found]
-    whole = Memory(doubled)
-    rest = [row for row in doubled if row["group"] != "A"]
-    if not rest or not whole.modules:
-        return
-    share, support, _, _ = whole.told(set("xyz"), apart="A")
-    for name, line, count in zip(sorted(whole.vocabulary), share, support, strict=True):
-        holding = [row for row in rest if name in row["names"]]
-        assert count == len(holding)
-        for module, value in zip(whole.modules, line, strict=True):
-            base = (sum(module in row["modules"] for row in rest) + 0.5) / (len(rest) + 1)
-            both = sum(module in row["modules"] for row in holding)
-            assert value == pytest.approx((both + base) / (len(holding) + 1), rel=1e-4)
+@example([{"group": "A", "names": {"x", "y"}, "modules": {"os"}}, {"group": "B", "names": {"x"}, "modules": {"re"}}])
+def test_leaving_a_distribution_out_is_never_having_seen_it(found) -> None:
+    """Each file five times, so that some names and modules are known to both."""
+    files = [*found, *found, *found, *found, *found]
+    whole, rest = Memory(files), Memory([row for row in files if row["group"] != "A"])
+    share, support, odds, base = whole.told(set("xyz"), apart="A")
+    lines = rest.told(set("xyz"))
+    assert support.tolist() == lines[1].tolist()
+    for place, module in enumerate(whole.modules):
+        if module not in rest.modules:
+            assert base[place] == 0  # as if there were no such module
+            continue
+        other = rest.modules.index(module)
+        assert base[place] == pytest.approx(lines[3][other], rel=1e-5)
+        assert share[:, place] == pytest.approx(lines[0][:, other], rel=1e-4)
+        assert odds[:, place] == pytest.approx(lines[2][:, other], rel=1e-4, abs=1e-5)
+
+
+def test_a_module_is_numbered_as_it_was_when_the_ranker_was_fitted(tmp_path) -> None:
+    """What is a module depends on the entities: where `b` is none, `b.C` is taken for the module of its method."""
+    kinds = {"a": "Module", "a.f": "Function", "b": "Module", "b.C.g": "Method"}
+    entities = [{"name": name, "type": kind, "distribution": "d"} for name, kind in kinds.items()]
+    uses = [("u", "b.C.g", ""), ("u", "b.C.g", ""), ("u", "a.f", "")]
+    fitted = World(entities, uses)
+    assert fitted.common == {"b": 1, "a": 2}
+    assert World(entities[:2], uses).common == {"b.C": 1, "a": 2}
+    ranker = Ranker.fit(np.ones((4, len(NAMES)), np.float32), np.array([1, 0, 1, 0]), [2, 2], [0])
+    Names(Blind(), fitted, ranker).save(tmp_path)
+    assert Names.load(Blind(), entities[:2], tmp_path).world.common == fitted.common
 
 
 def held(rows, true) -> Held:

@@ -29,6 +29,10 @@ from graphmer.tasks.search import Pool, Search
 __all__ = ["Tasks", "fit"]
 
 FOLDER: Final = "tasks"
+VERSION: Final = 2
+"""Raised when the columns of rankers mean something else. 1, of which nothing was written: what only the distribution
+that was left out knew counted, too."""
+_VERSION: Final = "version.json"
 _FIRST: Final = ("name_mentions", "search_pairs")
 _OTHERS: Final = ("link_examples", "dependency_files", "call_examples")
 
@@ -47,6 +51,8 @@ def fit(encoder: Encoder, data: Mapping[str, Path], out: Path, profile: Mapping[
         profile: `threads`, `seed`, `device`, and how much each ranker learns from: `link_examples`, `search_examples`,
             `name_examples`; all there is, where it does not say.
     """
+    (out / FOLDER).mkdir(exist_ok=True)
+    (out / FOLDER / _VERSION).write_text(json.dumps(VERSION))
     asked: dict[str, Any] = {"threads": int(profile["threads"]), "seed": int(profile["seed"])}
     asked |= {name: profile.get(name) for name in ("link_examples", "search_examples", "name_examples")}
     both = any(name in data for name in _FIRST) and any(name in data for name in _OTHERS)
@@ -127,7 +133,11 @@ class Tasks:
     """What the tasks answer, with the rankers that lie beside the encoder."""
 
     def __init__(self, encoder: Encoder, artifact: Path) -> None:
+        """GraphmerError where the rankers are of another version."""
         self.encoder, self.folder = encoder, Path(artifact) / FOLDER
+        version = self.folder / _VERSION
+        if self.folder.is_dir() and (not version.is_file() or json.loads(version.read_text()) != VERSION):
+            raise GraphmerError(f"{self.folder}: these rankers were fitted by another version of graphmer; train anew")
         self._graphs: dict[str, Graph] = {}
         self._pools: dict[str, Pool] = {}
         self._links: dict[tuple[str, bool], Links] = {}

@@ -1,7 +1,7 @@
 """Which functions does a call expression reach? What resolution knows, and every function of that name, filtered.
 
-Candidates come from the static resolver and from names; a learned filter weighs how they are called, where they lie and
-what the encoder makes of both. It must never run code, nor see a trace, save in fitting.
+Candidates come from the static resolver and from names; a learned filter weighs how they are called and where they lie,
+and what the encoder makes of both moves its odds. It must never run code, nor see a trace, save in fitting.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from corpus import callgraph
 from corpus.callgraph import Site
@@ -27,13 +28,13 @@ from graphmer.tasks.ranker import Floats, Ranker
 _MOST: Final = 40  # candidates of one name
 _ROUNDS: Final = 80
 _TOKENS: Final = 64
+_LEAST: Final = 1e-6  # of a probability
 _BUILTIN: Final = frozenset(
     name for kind in (str, bytes, list, dict, set, tuple, int, float, frozenset) for name in dir(kind)
 ) | {"read", "write", "close", "flush", "seek", "readline", "acquire", "release", "put", "wait", "result"}
 
-NEURAL: Final = ("cosine", "cosine below the best")
+_WEIGHTS: Final = (0.0, 1.0, 2.0, 4.0, 8.0)  # of a cosine, in odds
 FEATURES: Final = (
-    *NEURAL,
     "static", "static here", "resolved", "instantiates", "constructor", "method", "nested", "dunder", "private",
     "attribute",
     "on self", "on class", "on super", "bare name", "receiver is class", "receiver like class", "receiver is module",
@@ -44,7 +45,7 @@ FEATURES: Final = (
     "receiver assigned class",
 )  # fmt: skip
 _SIGNS: Final = {
-    "cosine": 1, "cosine below the best": 1, "static": 1, "receiver is class": 1,
+    "static": 1, "receiver is class": 1,
     "receiver like class": 1, "receiver is module": 1,
     "same class": 1, "arguments fit": 1, "arguments lacking": -1, "arguments beyond": -1, "keywords known": 1,
     "keywords unknown": -1, "names shared": 1, "overrides static": 1, "abstract": -1, "class named in file": 1,
@@ -68,7 +69,8 @@ class Defined:
     any_keyword: bool
     abstract: bool
     decorators: tuple[str, ...]
-    lines: int
+    first: int
+    last: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +119,11 @@ class Code:
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
                 name = f"{prefix}.{child.name}"
-                self.functions.setdefault(name, _defined(child, name, owner, file))
-                for one in child.decorator_list:
-                    self._walk(one, prefix, owner, file)
+                one = _defined(child, name, owner, file)
+                if name not in self.functions or "overload" in self.functions[name].decorators:
+                    self.functions[name] = one  # of overloads, the one that runs
+                for decorator in child.decorator_list:
+                    self._walk(decorator, prefix, owner, file)
                 self._walk(child, f"{name}.<locals>", "", file)
             elif isinstance(child, ast.ClassDef):
                 name = f"{prefix}.{child.name}"
@@ -168,7 +172,7 @@ def _defined(node: ast.FunctionDef | ast.AsyncFunctionDef, name: str, owner: str
     return Defined(
         name, file, owner, tuple(plain[bound:] + [one.arg for one in given.kwonlyargs]), required, most,
         given.kwarg is not None, stub or any("abstract" in one for one in decorators), decorators,
-        (node.end_lineno or node.lineno) - node.lineno + 1,
+        node.lineno, node.end_lineno or node.lineno,
     )  # fmt: skip
 
 
@@ -186,40 +190,54 @@ def _written(node: ast.Call) -> Written:
 
 
 class Calls:
-    """Edges of call expressions, by caller."""
+    """Edges of call expressions, by caller.
 
-    def __init__(self, encoder: Encoder, ranker: Ranker | None = None, cuts: Sequence[float] = (0.5, 0.5)) -> None:
-        self.encoder, self.ranker, self.cuts = encoder, ranker, tuple(cuts)
+    Trees are given nothing of the encoder's: on few suites they learn what a cosine is worth there, and lose by it
+    elsewhere. How far a candidate's cosine lies below the site's best one is added to their log-odds, times a weight.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        ranker: Ranker | None = None,
+        weight: float = 0.0,
+        cuts: Sequence[float] = (0.5, 0.5),
+    ) -> None:
+        """`cuts` are those with and without the encoder."""
+        self.encoder, self.ranker, self.weight, self.cuts = encoder, ranker, weight, tuple(cuts)
         self._known: dict[str, _World] = {}
 
     def fit(
         self, found: Mapping[str, tuple[Distribution, Sequence[Mapping[str, Any]]]], threads: int = 1, seed: int = 0
     ) -> Ranker:
-        """Fit the filter on traced callers of training distributions; the cut is the best on each, left out in turn.
+        """Fit the filter on traced callers of training distributions; cuts, and the weight of the encoder, are the best
+        on each of them, left out in turn.
 
         Args:
-            found: distribution -> itself, and its callers {caller, sites, callees}.
+            found: distribution -> itself, and its callers {caller, sites, callees, reached}: `reached` holds the
+                callees of each site, for what one call expression reaches, the next one of that name may not.
         """
         blocks = {name: self._block(self._world(one, rows), rows) for name, (one, rows) in found.items()}
-        neural = [_COLUMN[name] for name in NEURAL]
 
         def fitted(names: Sequence[str]) -> Ranker:
-            tables, labels = [blocks[name][0] for name in names], [blocks[name][1] for name in names]
+            tables, labels = [blocks[name][0] for name in names], [blocks[name][2] for name in names]
             return Ranker.fit(
-                np.concatenate(tables), np.concatenate(labels), [len(one) for one in labels], neural,
+                np.concatenate(tables), np.concatenate(labels), [len(one) for one in labels], neural=(),
                 objective="binary", rounds=_ROUNDS, leaves=7, threads=threads, seed=seed,
                 monotone={_COLUMN[name]: sign for name, sign in _SIGNS.items()},
             )  # fmt: skip
 
-        cuts = []
-        folds = {name: fitted([one for one in blocks if one != name]) for name in blocks} if len(blocks) > 1 else {}
-        for encoder in (True, False):
-            curves = []
-            for name, (table, _, edges) in blocks.items():
-                scores = (folds[name] if folds else fitted([name])).scores(table, encoder)
-                curves.append((scores, edges, sum(len(set(row["callees"])) for row in found[name][1])))
-            cuts.append(_best_cut(curves))
-        self.cuts = tuple(cuts)
+        told = []
+        for name, (table, near, _, edges) in blocks.items():
+            others = [one for one in blocks if one != name] or [name]
+            true = sum(len(set(row["callees"])) for row in found[name][1])
+            told.append((fitted(others).scores(table), near, edges, true))
+        best = {
+            weight: _best_cut([(fused(scores, near, weight), edges, true) for scores, near, edges, true in told])
+            for weight in _WEIGHTS
+        }
+        self.weight = max(_WEIGHTS, key=lambda weight: best[weight][0])  # of equal ones the first
+        self.cuts = best[self.weight][1], best[0.0][1]
         self.ranker = fitted(list(blocks))
         return self.ranker
 
@@ -232,9 +250,10 @@ class Calls:
         for name in dict.fromkeys(row["distribution"] for row in callers):
             chosen = [i for i, row in enumerate(callers) if row["distribution"] == name]
             asked = [callers[i] for i in chosen]
-            table, places = self._rows(self._world(distributions[name], asked), asked, encoder)
+            table, near, places = self._rows(self._world(distributions[name], asked), asked, encoder)
             cut = self.cuts[0 if encoder else 1]
-            for (row, callee), score in zip(places, self.ranker.scores(table, encoder), strict=True):
+            scores = fused(self.ranker.scores(table), near, self.weight)
+            for (row, _, callee), score in zip(places, scores, strict=True):
                 if score >= cut and callee not in answers[chosen[row]]:
                     answers[chosen[row]].append(callee)
         return answers
@@ -249,20 +268,22 @@ class Calls:
 
     def _block(
         self, world: _World, rows: Sequence[Mapping[str, Any]]
-    ) -> tuple[Floats, Any, list[tuple[int, str, bool]]]:
-        table, places = self._rows(world, rows, True)
+    ) -> tuple[Floats, Floats, Any, list[tuple[int, str, bool]]]:
+        """Features, cosines and labels of all candidates, and (caller, callee, whether it is an edge) of each."""
+        table, near, places = self._rows(world, rows, True)
         true = [set(row["callees"]) for row in rows]
-        labels = np.array([callee in true[row] for row, callee in places], dtype=np.int32)
-        return table, labels, [(row, callee, callee in true[row]) for row, callee in places]
+        labels = np.array([callee in rows[row]["reached"][site] for row, site, callee in places], dtype=np.int32)
+        return table, near, labels, [(row, callee, callee in true[row]) for row, _, callee in places]
 
     def _rows(
         self, world: _World, rows: Sequence[Mapping[str, Any]], encoder: bool
-    ) -> tuple[Floats, list[tuple[int, str]]]:
-        """(N, F) features of every candidate of every site, and (caller, callee) of each."""
+    ) -> tuple[Floats, Floats, list[tuple[int, int, str]]]:
+        """(N, F) features of every candidate of every site, (N,) how far its cosine lies below the best one of its
+        site, 0 without the encoder, and (caller, site of it, callee) of each."""
         lines, places, groups = [], [], []
         contexts: list[str] = []
         for number, row in enumerate(rows):
-            for file, *span in row["sites"]:
+            for site, (file, *span) in enumerate(row["sites"]):
                 key = (file, tuple(span))
                 candidates = world.candidates(key)
                 if not candidates:
@@ -271,35 +292,40 @@ class Calls:
                 contexts.append(world.context(row["caller"], key))
                 for callee in candidates:
                     lines.append(world.features(row, key, callee, candidates))
-                    places.append((number, callee))
+                    places.append((number, site, callee))
         if not lines:
-            return np.zeros((0, len(FEATURES)), dtype=np.float32), []
-        table = np.array(lines, dtype=np.float32)
+            return np.zeros((0, len(FEATURES)), dtype=np.float32), np.zeros(0, dtype=np.float32), []
+        table, below = np.array(lines, dtype=np.float32), np.zeros(len(lines), dtype=np.float32)
         if encoder:
-            wanted = sorted({callee for _, callee in places})
+            wanted = sorted({callee for *_, callee in places})
             place = {name: i for i, name in enumerate(wanted)}
-            known = unit(self.encoder.vectors([world.target(one) for one in wanted], maximum_tokens=48))
+            known = unit(self.encoder.vectors(wanted, maximum_tokens=48))
             asked = unit(self.encoder.vectors(contexts, maximum_tokens=_TOKENS))
             low = 0
             for context, count in groups:
-                near = known[[place[callee] for _, callee in places[low : low + count]]] @ asked[context]
-                table[low : low + count, _COLUMN["cosine"]] = near
-                table[low : low + count, _COLUMN["cosine below the best"]] = near - near.max()
+                near = known[[place[callee] for *_, callee in places[low : low + count]]] @ asked[context]
+                below[low : low + count] = near - near.max()
                 low += count
-        return table, places
+        return table, below, places
 
     def save(self, folder: Path) -> None:
         assert self.ranker is not None
         self.ranker.save(folder)
-        (folder / "cuts.json").write_text(json.dumps(list(self.cuts)))
+        (folder / "fusion.json").write_text(json.dumps({"weight": self.weight, "cuts": self.cuts}))
 
     @classmethod
     def load(cls, encoder: Encoder, folder: Path) -> Calls:
-        return cls(encoder, Ranker.load(folder), json.loads((folder / "cuts.json").read_text()))
+        return cls(encoder, Ranker.load(folder), **json.loads((folder / "fusion.json").read_text()))
 
 
-def _best_cut(curves: Sequence[tuple[Any, Sequence[tuple[int, str, bool]], int]]) -> float:
-    """The cut with the best mean F1 over distributions, edges counted once."""
+def fused(scores: NDArray[np.float64], near: Floats, weight: float) -> NDArray[np.float64]:
+    """(N,) probabilities whose log-odds are moved by `weight` for each 1 of (N,) `near`."""
+    odds = np.log(np.clip(scores, _LEAST, 1 - _LEAST) / np.clip(1 - scores, _LEAST, 1 - _LEAST))
+    return np.asarray(1 / (1 + np.exp(-(odds + weight * near))))
+
+
+def _best_cut(curves: Sequence[tuple[Any, Sequence[tuple[int, str, bool]], int]]) -> tuple[float, float]:
+    """The best sum of F1 over distributions, edges counted once, and the cut at which it is."""
     best, chosen = -1.0, 0.5
     for cut in np.linspace(0.1, 0.9, 33):
         total = 0.0
@@ -308,7 +334,7 @@ def _best_cut(curves: Sequence[tuple[Any, Sequence[tuple[int, str, bool]], int]]
             total += 2 * sum(kept.values()) / max(1, len(kept) + true)
         if total > best:
             best, chosen = total, float(cut)
-    return chosen
+    return best, chosen
 
 
 class _World:
@@ -376,13 +402,16 @@ class _World:
                     break
 
     def context(self, caller: str, key: tuple[str, Any]) -> str:
-        file, span = key
+        """Caller, the call expression itself, and the lines about it: what is first is never cut off."""
+        file, (first, start, last, end) = key
         lines = self.code.lines.get(file, [])
-        return f"calls | {caller}\n" + "\n".join(line.strip() for line in lines[max(0, span[0] - 3) : span[2] + 2])
-
-    def target(self, name: str) -> str:
-        one = self.code.functions.get(name)
-        return f"{name}({', '.join(one.parameters)})" if one else name
+        written = [line.encode() for line in lines[first - 1 : last]]
+        if written:
+            written[-1] = written[-1][:end]
+            written[0] = written[0][start:]
+        around = lines[max(0, first - 3) : last + 2]
+        call = b"\n".join(written).decode(errors="replace")
+        return "\n".join([f"calls | {caller}", call, *(line.strip() for line in around)])
 
     def features(
         self, row: Mapping[str, Any], key: tuple[str, Any], callee: str, candidates: Sequence[str]
@@ -447,14 +476,7 @@ class _World:
     def _named(self, caller: str, code: Code) -> set[str]:
         if caller not in self._words:
             one = code.functions.get(caller)
-            text = ""
-            if one:
-                lines = code.lines[one.file]
-                start = next(
-                    (i for i, line in enumerate(lines) if line.lstrip().startswith((f"def {parts(caller)[-1]}(",
-                     f"async def {parts(caller)[-1]}("))), 0,
-                )  # fmt: skip
-                text = "\n".join(lines[start : start + one.lines])
+            text = "\n".join(code.lines[one.file][one.first - 1 : one.last]) if one else ""
             self._words[caller] = set(text.replace("(", " ").replace(".", " ").replace(",", " ").split())
         return self._words[caller]
 

@@ -84,7 +84,11 @@ class Memory:
         return np.array(sorted(self.vocabulary[name] for name in names if name in self.vocabulary), dtype=np.int64)
 
     def told(self, names: set[str], apart: str = "") -> tuple[Floats, Floats, Floats, Floats]:
-        """(I, M) P(module | identifier), (I,) its support, (I, M) log-odds, (M,) popularity, for a file's names."""
+        """(I, M) P(module | identifier), (I,) its support, (I, M) log-odds, (M,) popularity, for a file's names.
+
+        Without the files that are left out a name or a module may be as little known as one that was never seen; it is
+        left out, too, as that one will be: a name has no line, a module popularity zero.
+        """
         together, alone, held, files = self._whole
         ids = self.ids(names)
         both, support = together[ids], alone[ids]
@@ -94,10 +98,11 @@ class Memory:
             less = self._tables[apart]
             both, support = both - less[0][ids], support - less[1][ids]
             held, files = held - less[2], files - less[3]
+            both, support = both[support >= _LEAST], support[support >= _LEAST]
         base = (held + 0.5) / (files + 1)
         share = (both + _PRIOR * base) / (support[:, None] + _PRIOR)
         with_, without = (both + 0.5) / (held + 1), (support[:, None] - both + 0.5) / (files - held + 1)
-        return share, support, np.log(with_ / without), base
+        return share, support, np.log(with_ / without), np.where(held >= SEEN, base, 0.0)
 
 
 class Dependencies:
@@ -115,16 +120,17 @@ class Dependencies:
         vectors = unit(encoder.vectors([row["text"][:4000] for row in files], maximum_tokens=_TOKENS))
         task = cls(encoder, Memory([{**row, "names": identifiers(row["text"])} for row in files]), vectors)
         chosen = sorted((i for i, row in enumerate(files) if row["fit"]), key=lambda i: files[i]["group"])
-        tables, labels = [], []
+        tables, labels, cheap = [], [], []
         for i in chosen:
-            candidates, table = task._table(task.memory.names[i], files[i]["text"], vectors[i], files[i]["group"])
+            candidates, table, own = task._table(task.memory.names[i], files[i]["text"], vectors[i], files[i]["group"])
             tables.append(table)
+            cheap.append(own)
             labels.append(task.memory.imports[i][candidates])
         neural = [FEATURES.index(name) for name in NEURAL]
         task.ranker = Ranker.fit(
             np.concatenate(tables), np.concatenate(labels), [len(one) for one in labels], neural,
-            objective="binary", rounds=_ROUNDS, leaves=15, monotone=dict.fromkeys(neural, 1), threads=threads,
-            seed=seed,
+            objective="binary", rounds=_ROUNDS, leaves=15, monotone=dict.fromkeys(neural, 1),
+            cheap=np.concatenate(cheap), threads=threads, seed=seed,
         )  # fmt: skip
         return task
 
@@ -137,17 +143,18 @@ class Dependencies:
         found = [
             self._table(identifiers(text), text, vector) for text, vector in zip(texts, vectors, strict=True)
         ]  # fmt: skip
-        scores = self.ranker.scores(np.concatenate([table for _, table in found]), encoder)
-        bounds = np.cumsum([len(table) for _, table in found])[:-1]
+        scores = self.ranker.scores(np.concatenate([table for _, table, _ in found]), encoder)
+        bounds = np.cumsum([len(table) for _, table, _ in found])[:-1]
         answers = []
-        for (candidates, _), mine in zip(found, np.split(scores, bounds), strict=True):
+        for (candidates, *_), mine in zip(found, np.split(scores, bounds), strict=True):
             order = np.argsort(-mine, kind="stable")
             answers.append([(self.memory.modules[candidates[i]], float(mine[i])) for i in order])
         return answers
 
     def _table(
         self, names: set[str], text: str, vector: Floats | None, apart: str = ""
-    ) -> tuple[NDArray[np.int64], Floats]:
+    ) -> tuple[NDArray[np.int64], Floats, NDArray[np.bool_]]:
+        """Modules that could be imported, their features, and whether they are thought of without the encoder, too."""
         memory = self.memory
         share, support, odds, base = memory.told(names, apart)
         if not len(share):
@@ -162,6 +169,7 @@ class Dependencies:
         named = np.array([name in names for name in memory.modules])
         total = odds.sum(axis=0)
         interesting = (top[0] >= 0.08) | named | (base >= np.sort(base)[-10:].min(initial=1.0))
+        cheap = interesting.copy()
         columns: dict[str, Any] = {}
         if vector is not None:
             near = self.vectors @ vector
@@ -174,7 +182,7 @@ class Dependencies:
             columns["neighbours that import it"] = votes
             columns["cosine to its name"] = self._names() @ vector
             interesting |= votes >= 0.2
-        candidates = np.flatnonzero(interesting)
+        candidates = np.flatnonzero(interesting & (base > 0))
         code = _QUOTED.sub(" ", text)
         best = share.argmax(axis=0)
         columns |= {
@@ -199,7 +207,7 @@ class Dependencies:
             )
             row[FEATURES.index("words shared")] = len(own & set(words(module)))
             row[FEATURES.index("standard library")] = module in _STANDARD
-        return candidates, table
+        return candidates, table, cheap[candidates]
 
     def _names(self) -> Floats:
         if self._named is None:

@@ -296,6 +296,9 @@ FEATURES: Final = (
 )  # fmt: skip
 
 
+Table = tuple[NDArray[np.int32], Floats, NDArray[np.bool_]]
+
+
 class Links:
     """Tails of (head, relation) over one graph."""
 
@@ -321,9 +324,9 @@ class Links:
         answers: list[Answer] = []
         for start in range(0, len(queries), _AT_ONCE):
             found = self.tables(queries[start : start + _AT_ONCE], encoder)
-            scores = self.ranker.scores(np.concatenate([table for _, table in found]), encoder)
-            bounds = np.cumsum([len(table) for _, table in found])[:-1]
-            for (candidates, _), mine in zip(found, np.split(scores, bounds), strict=True):
+            scores = self.ranker.scores(np.concatenate([table for _, table, _ in found]), encoder)
+            bounds = np.cumsum([len(table) for _, table, _ in found])[:-1]
+            for (candidates, *_), mine in zip(found, np.split(scores, bounds), strict=True):
                 order = np.argsort(-mine, kind="stable")[:depth]
                 answers.append([(self.graph.names[candidates[i]], float(mine[i])) for i in order])
         return answers
@@ -335,8 +338,8 @@ class Links:
             true[self.graph.names[head], relation].add(tail)
         for row in examples:
             true[row["head"], row["relation"]].add(self.graph.index[row["tail"]])
-        tables, labels, sizes = [], [], []
-        for row, (candidates, table) in zip(examples, self.tables(examples), strict=True):
+        tables, labels, sizes, cheap = [], [], [], []
+        for row, (candidates, table, own) in zip(examples, self.tables(examples), strict=True):
             gold = self.graph.index[row["tail"]]
             others = true[row["head"], row["relation"]] - {gold}
             kept = ~np.isin(candidates, list(others))
@@ -345,17 +348,18 @@ class Links:
                 tables.append(table[kept])
                 labels.append(label)
                 sizes.append(len(label))
+                cheap.append(own[kept])
         neural = [FEATURES.index(name) for name in NEURAL]
         self.ranker = Ranker.fit(
             np.concatenate(tables), np.concatenate(labels).astype(np.int32), sizes, neural,
-            rounds=_ROUNDS, threads=threads, seed=seed,
+            rounds=_ROUNDS, cheap=np.concatenate(cheap), threads=threads, seed=seed,
         )  # fmt: skip
         return self.ranker
 
     # -- candidates and their features -------------------------------------------------------------
 
-    def tables(self, queries: Sequence[Query], encoder: bool = True) -> list[tuple[NDArray[np.int32], Floats]]:
-        """(candidates, features) of each query."""
+    def tables(self, queries: Sequence[Query], encoder: bool = True) -> list[Table]:
+        """(candidates, features, whether they are candidates without the encoder, too) of each query."""
         graph = self.graph
         heads = [graph.index.get(query["head"], -1) for query in queries]
         near: dict[int, Floats] = {}
@@ -372,7 +376,8 @@ class Links:
         for i, (query, head) in enumerate(zip(queries, heads, strict=True)):
             everyone = graph.ranges.get(query["relation"], np.zeros(0, dtype=np.int32))
             if head < 0 or not len(everyone):
-                found.append((np.zeros(0, dtype=np.int32), np.zeros((0, len(FEATURES)), dtype=np.float32)))
+                nothing = np.zeros((0, len(FEATURES)), dtype=np.float32)
+                found.append((np.zeros(0, dtype=np.int32), nothing, np.zeros(0, dtype=np.bool_)))
                 continue
             found.append(self._table(head, query["relation"], everyone, near.pop(i, None)))
         return found
@@ -389,16 +394,14 @@ class Links:
             self._tails[relation] = self._tails[""][self.graph.ranges[relation]]
         return self._tails[relation]
 
-    def _table(
-        self, head: int, relation: str, everyone: NDArray[np.int32], near: Floats | None
-    ) -> tuple[NDArray[np.int32], Floats]:
+    def _table(self, head: int, relation: str, everyone: NDArray[np.int32], near: Floats | None) -> Table:
         graph = self.graph
         body = graph.body(head)
         written = self._written(body)
         cheap = self._cheap(head, relation, everyone, written)
-        kept = _best(cheap, _KEPT)
+        kept = own = _best(cheap, _KEPT)
         if near is not None:
-            kept = np.union1d(kept, _best(near, _NEAREST))
+            kept = np.union1d(own, _best(near, _NEAREST))
         kept = kept[everyone[kept] != head]
         candidates = everyone[kept]
         table = np.zeros((len(candidates), len(FEATURES)), dtype=np.float32)
@@ -469,7 +472,7 @@ class Links:
         put("words shared with head", graph.alike(head)[ids])
         put("length of body", np.log1p(total))
         put("private", graph.private[ids])
-        return candidates, table
+        return candidates, table, np.isin(kept, own)
 
     def _written(self, body: Body) -> Floats:
         """(V, places) how often the code writes each name."""

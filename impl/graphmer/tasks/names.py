@@ -61,8 +61,17 @@ def unit_of(file: str) -> str:
 class World:
     """All entities a file could mean, and how often training files use each."""
 
-    def __init__(self, entities: Sequence[Mapping[str, str]], uses: Iterable[tuple[str, str, str]]) -> None:
-        """`uses` are (unit of the file, entity, what stands before its dot) of training mentions."""
+    def __init__(
+        self,
+        entities: Sequence[Mapping[str, str]],
+        uses: Iterable[tuple[str, str, str]],
+        common: Mapping[str, int] | None = None,
+    ) -> None:
+        """`uses` are (unit of the file, entity, what stands before its dot) of training mentions.
+
+        `common` are the numbers of modules that a ranker was fitted with: what is a module depends on the entities, and
+        so would they.
+        """
         self.type = {row["name"]: row["type"] for row in entities}
         self.home = {row["name"]: row["distribution"] for row in entities}
         self.members: dict[str, set[str]] = defaultdict(set)
@@ -71,8 +80,10 @@ class World:
             self.members[".".join(split[:-1])].add(split[-1])
         self.modules = {name for name, kind in self.type.items() if kind in ("Module", "Library")}
         self.uses = Counter(uses)
-        often = Counter(self.module_of(name) for _, name, _ in self.uses.elements())
-        self.common = {name: place for place, (name, _) in enumerate(often.most_common(_COMMON), start=1)}
+        if common is None:
+            often = Counter(self.module_of(name) for _, name, _ in self.uses.elements())
+            common = {name: place for place, (name, _) in enumerate(often.most_common(_COMMON), start=1)}
+        self.common = common
         self.popularity: dict[str, Counter[str]] = defaultdict(Counter)
         self.wide: dict[str, Counter[str]] = defaultdict(Counter)
         self.received: dict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
@@ -297,12 +308,14 @@ class Names:
         self.ranker.save(folder)
         uses = [[*key, count] for key, count in sorted(self.world.uses.items())]
         (folder / "uses.json").write_text(json.dumps(uses))
+        (folder / "modules.json").write_text(json.dumps(dict(self.world.common)))
 
     @classmethod
     def load(cls, encoder: Encoder, entities: Sequence[Mapping[str, str]], folder: Path) -> Names:
         """Over other entities than those it learnt from, if need be; uses are told of by name."""
         uses = json.loads((folder / "uses.json").read_text())
-        world = World(entities, (tuple(key) for *key, count in uses for _ in range(count)))
+        common = json.loads((folder / "modules.json").read_text())
+        world = World(entities, (tuple(key) for *key, count in uses for _ in range(count)), common)
         return cls(encoder, world, Ranker.load(folder))
 
 

@@ -43,6 +43,7 @@ class Ranker:
         rounds: int = 150,
         leaves: int = 31,
         monotone: Mapping[int, int] | None = None,
+        cheap: NDArray[np.bool_] | None = None,
         threads: int = 1,
         seed: int = 0,
     ) -> Ranker:
@@ -52,7 +53,10 @@ class Ranker:
             features: (N, F) rows of all queries, one after the other.
             labels: (N,) 1 for what is right.
             sizes: rows of each query; they sum to N.
-            neural: columns that the encoder fills. The twin is fitted with zeros there.
+            neural: columns that the encoder fills. The twin is fitted with zeros there; where there are none, there is
+                no other.
+            cheap: (N,) rows that are there without the encoder, too; the twin, asked about no others, is fitted on
+                these alone. All of them, where it is not said.
             monotone: column -> 1 where more of it can only speak for a row, -1 where only against.
         """
         import lightgbm
@@ -76,11 +80,18 @@ class Ranker:
         if monotone:
             parameters["monotone_constraints"] = [monotone.get(i, 0) for i in range(features.shape[1])]
 
-        def train(table: Floats) -> lightgbm.Booster:
-            data = lightgbm.Dataset(table, labels, group=list(sizes) if objective == "lambdarank" else None)
+        def train(table: Floats, kept: NDArray[np.bool_]) -> lightgbm.Booster:
+            query = np.repeat(np.arange(len(sizes)), sizes)
+            if objective == "lambdarank":  # what holds nothing right teaches no order
+                kept = kept & (np.bincount(query, weights=labels * kept, minlength=len(sizes)) > 0)[query]
+            groups = np.bincount(query[kept], minlength=len(sizes))
+            ranked = {"group": groups[groups > 0]} if objective == "lambdarank" else {}
+            data = lightgbm.Dataset(table[kept], labels[kept], **ranked)
             return lightgbm.train(parameters, data, num_boost_round=rounds)
 
-        return cls(train(features), train(_without(features, neural)), tuple(neural))
+        every = np.ones(len(features), dtype=bool)
+        twin = train(_without(features, neural), every if cheap is None else cheap)
+        return cls(train(features, every) if len(neural) else twin, twin, tuple(neural))
 
     def scores(self, features: Floats, encoder: bool = True) -> NDArray[np.float64]:
         """(N,) scores; without the encoder, those of the twin."""

@@ -153,9 +153,9 @@ class Search:
         answers: list[Answer] = []
         for start in range(0, len(queries), _CHUNK):
             found = self.tables(queries[start : start + _CHUNK], pool, encoder)
-            scores = self.ranker.scores(np.concatenate([table for _, table in found]), encoder)
-            bounds = np.cumsum([len(table) for _, table in found])[:-1]
-            for (candidates, _), mine in zip(found, np.split(scores, bounds), strict=True):
+            scores = self.ranker.scores(np.concatenate([table for _, table, _ in found]), encoder)
+            bounds = np.cumsum([len(table) for _, table, _ in found])[:-1]
+            for (candidates, *_), mine in zip(found, np.split(scores, bounds), strict=True):
                 order = np.argsort(-mine, kind="stable")[:depth]
                 answers.append([(pool.ids[candidates[i]], float(mine[i])) for i in order])
         return answers
@@ -170,26 +170,27 @@ class Search:
     def fit(self, queries: Sequence[str], gold: Sequence[str], pool: Pool, threads: int = 1, seed: int = 0) -> Ranker:
         """Fit the ranker on queries whose passage in the pool is known; none of them may have aligned the encoder."""
         place = {name: i for i, name in enumerate(pool.ids)}
-        tables, labels, sizes = [], [], []
+        tables, labels, sizes, cheap = [], [], [], []
         for start in range(0, len(queries), _CHUNK):
             found = self.tables(queries[start : start + _CHUNK], pool)
-            for (candidates, table), name in zip(found, gold[start : start + _CHUNK], strict=True):
+            for (candidates, table, own), name in zip(found, gold[start : start + _CHUNK], strict=True):
                 label = candidates == place[name]
                 if label.any():
                     tables.append(table)
                     labels.append(label)
                     sizes.append(len(label))
+                    cheap.append(own)
         neural = [FEATURES.index(name) for name in NEURAL]
         self.ranker = Ranker.fit(
             np.concatenate(tables), np.concatenate(labels).astype(np.int32), sizes, neural,
-            rounds=_ROUNDS, leaves=15, threads=threads, seed=seed,
+            rounds=_ROUNDS, leaves=15, cheap=np.concatenate(cheap), threads=threads, seed=seed,
         )  # fmt: skip
         return self.ranker
 
     def tables(
         self, queries: Sequence[str], pool: Pool, encoder: bool = True
-    ) -> list[tuple[NDArray[np.int64], Floats]]:
-        """(candidates, features) of each query."""
+    ) -> list[tuple[NDArray[np.int64], Floats, NDArray[np.bool_]]]:
+        """(candidates, features, whether they are candidates without the encoder, too) of each query."""
         asked = [stems(query) for query in queries]
         fields = {name: field.scores(asked) for name, field in pool.fields.items()}
         near = None
@@ -212,11 +213,10 @@ class Search:
         pool: Pool,
         fields: Mapping[str, tuple[Floats, Floats]],
         near: Floats | None,
-    ) -> tuple[NDArray[np.int64], Floats]:
+    ) -> tuple[NDArray[np.int64], Floats, NDArray[np.bool_]]:
         lexical = fields["all"][0][row]
-        kept = np.union1d(_top(lexical, _PROPOSED), _top(lexical + 2 * fields["name"][0][row], _PROPOSED // 2))
-        if near is not None:
-            kept = np.union1d(kept, _top(near, _PROPOSED // 2))
+        own = np.union1d(_top(lexical, _PROPOSED), _top(lexical + 2 * fields["name"][0][row], _PROPOSED // 2))
+        kept = own if near is None else np.union1d(own, _top(near, _PROPOSED // 2))
         table = np.zeros((len(kept), len(FEATURES)), dtype=np.float32)
         column = {name: place for place, name in enumerate(FEATURES)}
         if near is not None:
@@ -237,7 +237,7 @@ class Search:
         table[:, column["private"]] = pool.private[kept]
         if asked:
             table[:, column["first word in name"]] = self._first(asked[0], pool)[kept]
-        return kept, table
+        return kept, table, np.isin(kept, own)
 
     def _first(self, word: str, pool: Pool) -> NDArray[np.float32]:
         return pool.fields["name"].scores([[word]])[1][0] > 0  # type: ignore[return-value]
