@@ -58,7 +58,7 @@ CHECKS: tuple[Check, ...] = (
     _always("exact-and-near-duplicates", "Do the items stand in the training data?", "exact-duplicates", "near-duplicates"),
     _always("disjointness", "Is validation apart from training, and test from both?", "training.evaluation", "exact-duplicates"),
     _always("gold-apart-from-items", "Is gold a field of what the subject is given, or on a line with one?", "gold-in-items"),
-    _always("group-leakage", "Do the groups of the items stand in the training data?", "group-leakage"),
+    _declared("group-leakage", "Do the groups of the items stand in the training data?", "group-leakage"),
     _declared("overlap-detector", "Are queries pieces of what they are to find?", "overlap", "beats:lexical"),
     _always("threshold-trivial-or-unreachable", "Can guessing reach the bound, and can the oracle?",
             "triviality", "reachability", "items", "decidable", "cheap-baseline"),

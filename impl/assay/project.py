@@ -211,7 +211,10 @@ class Project:
 
     def _gone(self, name: str) -> SystemBoard:
         """A system that the lock remembers and that has no specification any more."""
-        problem = f"{lock.NAME} remembers this system, and no specification of spec/ names it; restore it"
+        problem = (
+            f"{lock.NAME} remembers this system, and no specification of spec/ names it; restore it, or take it out of "
+            f"{lock.NAME} by hand"
+        )
         return SystemBoard(name=name, title="no specification", target="none", rows=(), problems=(problem,))
 
     def _unlocked(self, spec: Spec) -> tuple[str, ...]:

@@ -86,6 +86,18 @@ def test_a_metric_with_its_direction_wrong_is_dead() -> None:
     assert "no better than the shuffled" in checks["liveness"].detail
 
 
+def test_a_form_that_gives_no_shuffled_policy_is_told_so() -> None:
+    def form(gold: Any, rng: Any) -> dict[str, Any]:
+        return {name: np.asarray(gold, float) for name in ("oracle", "inverted", "constant", "random")}
+
+    found = examine(
+        Metric("own.metric", "higher", (0, 1), "test", metrics.get("classification.auroc").compute, policy_form=form),
+        GOLD,
+    )
+    assert failed(found) == ["liveness"]
+    assert found["liveness"].detail.endswith("metric own.metric: its policy_form gives no shuffled policy")
+
+
 def test_a_metric_that_rewards_the_spread_alone_is_dead() -> None:
     checks = examine(binary(lambda predictions, gold: float(np.std(predictions))), GOLD)
     assert "liveness" in failed(checks)

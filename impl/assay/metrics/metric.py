@@ -24,6 +24,9 @@ Floats = NDArray[np.float64]
 Direction = Literal["higher", "lower", "none"]
 Consumed = Literal["predictions", "flight", "timing", "artifact", "outputs"]
 Policies = dict[str, Any]
+POLICIES = ("oracle", "inverted", "shuffled", "constant", "random")
+"""Those that every form gives; an uninformed guess of its own, such as a place, may come beside them."""
+
 
 _SLACK = 1e-9  # rounding that a value may show outside its range
 
@@ -184,11 +187,13 @@ class Metric:
     def policies(self, gold: Any, rng: np.random.Generator, **options: Any) -> Policies:
         """Predictions of policies that know everything or nothing, in the metric's own format.
 
-        Always there: oracle, inverted, shuffled, constant, random, nan, empty.
+        Always there: oracle, inverted, shuffled, constant, random, nan, empty. MetricError where the form lacks one.
         """
         if self.policy_form is None:
             raise MetricError(f"metric {self.name} has no policies: its liveness cannot be examined")
         found = self.policy_form(gold, rng, **_accepted(self.policy_form, self._filled(options)))
+        if missing := [name for name in POLICIES if name not in found]:
+            raise MetricError(f"metric {self.name}: its policy_form gives no {', '.join(missing)} policy")
         return {"nan": _spoilt(found["oracle"]), "empty": take(found["oracle"], []), **found}
 
     @staticmethod
