@@ -72,7 +72,6 @@ class Sft:
     warmup_share: float = 0.05
     evaluations: int = 2
     disguised: float = 0.75  # share of rows with other words in the place of values
-    smoothing: float = 0.1  # of the labels; 0: the loss is TRL's own, with no logits where nothing is learnt
     lora: Lora = field(default_factory=lambda: Lora(64, 64))
 
 

@@ -8,18 +8,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from persona import stage, tokens
 from persona.config import Settings
 from persona.policy import adapters
-from persona.tokens import IGNORED
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -64,28 +60,6 @@ def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {**tokens.padded(rows), "record_id": [row["record_id"] for row in rows]}
 
 
-def entropy(
-    logits: Tensor, labels: Tensor, vocab_size: int, smoothing: float, num_items_in_batch: Any = None, **_: Any
-) -> Tensor:
-    """What transformers minimises in a causal language model, of smoothed labels (Szegedy et al. 2016) while it learns.
-
-    Without gradients, where a loss is looked at, it is that of the labels themselves. transformers would smooth those
-    of `Trainer`, but does not shift them where a model is none of its own.
-
-    Args:
-        logits: (N, T, V); labels: (N, T), each foretold by the logits before it, IGNORED where nothing is learnt.
-        num_items_in_batch: what the sum is divided by; where nobody says, the number of learnt labels.
-    """
-    wanted = labels[:, 1:].flatten()
-    share = smoothing if torch.is_grad_enabled() else 0.0
-    reduction = "mean" if num_items_in_batch is None else "sum"
-    loss = cross_entropy(
-        logits[:, :-1].reshape(-1, vocab_size).float(), wanted, ignore_index=IGNORED, reduction=reduction,
-        label_smoothing=share,
-    )  # fmt: skip
-    return loss if num_items_in_batch is None else loss / num_items_in_batch
-
-
 def train(
     model: Any, tokenizer: Any, sides: Mapping[str, Rows], settings: Settings, name: str, pairing: str, out: Path
 ) -> tuple[Any, dict[str, Any]]:
@@ -102,13 +76,10 @@ def train(
     schedule = stage.Schedule.of(
         len(sides["train"]), options.batch, options.epochs, options.warmup_share, options.evaluations
     )
-    if options.smoothing:
-        model.loss_function = partial(entropy, smoothing=options.smoothing)
     trainer = SFTTrainer(
         model=model,
         args=SFTConfig(
             learning_rate=options.learning_rate,
-            loss_type="nll" if options.smoothing else "chunked_nll",  # the latter asks no model for its loss
             packing=False,
             train_sampling_strategy="group_by_length",
             **stage.evaluated(schedule, options.batch, settings, best=False),

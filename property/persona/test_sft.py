@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import pytest
 import torch
 from hypothesis import given
@@ -109,30 +107,3 @@ def test_the_loss_that_is_minimised_is_that_of_the_response(language_model, toke
                 total -= float(output.logits[row, place - 1].detach().log_softmax(-1)[label])
                 count += 1
     assert float(output.loss.detach()) == pytest.approx(total / count, rel=1e-5)
-
-
-def test_smoothing_blends_the_loss_with_that_of_all_pieces_while_it_learns_and_not_where_it_is_looked_at():
-    """By hand: of two pieces and a third that is not learnt, .7 of the label's loss and .3 of the mean over pieces."""
-    labels = torch.tensor([[IGNORED, 2, IGNORED, 0]])
-    logits = torch.tensor([[[1.0, 0.0, 3.0], [9.0, 9.0, 0.0], [0.5, 0.5, 2.0], [7.0, 0.0, 0.0]]], requires_grad=True)
-    logs = logits.detach().log_softmax(-1)
-    plain = -float(logs[0, 0, 2] + logs[0, 2, 0])
-    even = -float(logs[0, 0].mean() + logs[0, 2].mean())
-    assert float(sft.entropy(logits, labels, 3, 0.3).detach()) == pytest.approx((0.7 * plain + 0.3 * even) / 2)
-    assert float(sft.entropy(logits, labels, 3, 0.3, 5).detach()) == pytest.approx((0.7 * plain + 0.3 * even) / 5)
-    with torch.no_grad():
-        assert float(sft.entropy(logits, labels, 3, 0.3)) == pytest.approx(plain / 2)
-
-
-def test_smoothing_is_a_matter_of_training_alone(language_model, tokenizer, rows, tmp_path):
-    """Of labels that are next to even nothing can be learnt; the dev loss, before training, is the same."""
-    plain, even = (
-        sft.train(
-            copy.deepcopy(language_model), tokenizer, rows,
-            Settings.read(merge_configs(PROFILE, {"sft": {"smoothing": share, "learning_rate": 0.03}})),
-            "sft", "own", tmp_path / f"{share}",
-        )[1]["dev_loss"]
-        for share in (0.0, 0.99)
-    )  # fmt: skip
-    assert even[0] == pytest.approx(plain[0], rel=1e-5)
-    assert even[0] - even[-1] < 0.5 * (plain[0] - plain[-1])
