@@ -41,22 +41,17 @@ def tuned(answers: Sequence[Sequence[tuple[str, float]]], rows: Sequence[dict[st
 
 
 def cut_on_dev(subject: Subject, modules: dict[str, list[dict[str, Any]]], text: str, **how: bool) -> Predictions:
-    """Modules of the test files, cut at the score that is best on dev; the control at what is best for the control."""
-    on_dev, on_test = (
+    """Modules of the test files, cut at the score that is best on dev."""
+    dev, test = (
         subject.predictions("dependencies", [row[text] for row in modules[side]], **how) for side in ("dev", "test")
     )
-
-    def cut(answers: Any) -> Any:
-        beside = on_dev.values if answers is on_test.values else on_dev.untrained()
-        return sets(answers, tuned(beside, modules["dev"]))
-
-    return on_test.map(cut)
+    return test.map(lambda answers, on_dev: sets(answers, tuned(on_dev, modules["dev"])), beside=dev)
 
 
 @pytest.mark.requirement("graphmer/dependency.f1")
 def test_infers_imports_from_the_code(judge, graphmer: Subject, modules, cheap, dependencies):
     """Subject and baselines each cut at the score that was best on dev distributions."""
-    test = modules["test"]
+    test, asked = modules["test"], [row["text"] for row in modules["test"]]
     found = {encoder: cut_on_dev(graphmer, modules, "text", encoder=encoder) for encoder in (True, False)}
     told = {name: {"sets": rows} for name, rows in json.loads(cheap.path("sets.json").read_text()).items()}
     known = set(json.loads(cheap.path("vocabulary.json").read_text()))
@@ -71,7 +66,7 @@ def test_infers_imports_from_the_code(judge, graphmer: Subject, modules, cheap, 
         datasets=[dependencies],
         details={
             "labels out of vocabulary": f"{sum(name not in known for name in labels)} of {len(labels)}",
-            "reliability": stated(test, graphmer.predictions("dependencies", [row["text"] for row in test]).values),
+            "reliability": stated(test, graphmer.predictions("dependencies", asked, encoder=True).values),
             "samples": samples(test, found[True].values["sets"]),
         },
     )

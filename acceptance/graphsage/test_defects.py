@@ -64,9 +64,8 @@ def test_finds_defects_at_few_false_alarms(judge, ask, scores, heldout_defects, 
         cut = threshold_at_fpr(of_dev, dev_labels, fpr=0.05)
         return {"scores": np.asarray(found), "threshold": np.full(len(found), cut)}
 
-    own = ask("defect_scores", dev_defects.sources).values
     judge(
-        scores.map(lambda found: with_threshold(found, own)),
+        scores.map(with_threshold, beside=ask("defect_scores", dev_defects.sources)),
         gold=heldout_defects.gold,
         groups=heldout_defects.column("distribution"),
         clusters=heldout_defects.column("module"),

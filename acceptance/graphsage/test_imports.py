@@ -68,11 +68,13 @@ def test_names_used_modules_among_five(judge, ask, sides, bayes, import_data):
 def test_names_used_modules_as_a_set(judge, ask, sides, bayes, import_data):
     """Subject and baselines each cut at the score that was best on dev distributions."""
     test, dev = sides["test"], sides["dev"]
-    own = best_cut(ask("import_scores", dev.sources).map(dev.align).values, dev.gold)
     naive = best_cut(dev.padded(bayes["dev"]), dev.gold)
     popular = best_cut(dev.popularity, dev.gold)
     judge(
-        ask("import_scores", test.sources).map(lambda a: chosen(test.align(a), own)),
+        ask("import_scores", test.sources).map(
+            lambda answers, on_dev: chosen(test.align(answers), best_cut(dev.align(on_dev), dev.gold)),
+            beside=ask("import_scores", dev.sources),
+        ),
         gold=test.gold,
         groups=[row["distribution"] for row in test.rows],
         clusters=[row["module"] for row in test.rows],

@@ -151,29 +151,40 @@ class Predictions:
         """The same items answered with the weights of before the first update."""
         return self.subject.ask(self.subject.untrained, self.method, self.items, self.arguments).values
 
-    def map(self, function: Callable[[Any], Any], items: Sequence[Any] | None = None) -> Predictions:
+    def map(
+        self, function: Callable[..., Any], items: Sequence[Any] | None = None, beside: Predictions | None = None
+    ) -> Predictions:
         """The same predictions in another form: applied to `values` and to the controls alike.
 
-        `items` are given when the new form has other items (pairs of the old ones).
+        Args:
+            function: called with the answers, and with those of `beside`, where there is one.
+            items: when the new form has other items (pairs of the old ones).
+            beside: answers of the same subject to other items, those of dev, on which a threshold is chosen: the
+                function is given both of the same weights, so that a control has a threshold of its own.
         """
         mine = {one.name: getattr(self, one.name) for one in fields(Predictions)}
-        changed = {"values": function(self.values), "items": self.items if items is None else items}
-        return _Mapped(**{**mine, **changed}, inner=self, function=function)
+        inner = (self,) if beside is None else (self, beside)
+        changed = {
+            "values": function(*(one.values for one in inner)),
+            "items": self.items if items is None else items,
+            "repeatable": all(one.repeatable for one in inner),
+            "read": {name: digest for one in inner for name, digest in one.read.items()},
+            "peeked": tuple(dict.fromkeys(name for one in inner for name in one.peeked)),
+        }
+        return _Mapped(**{**mine, **changed}, inner=inner, function=function)
 
 
 @dataclass(frozen=True)
 class _Mapped(Predictions):
-    inner: Predictions | None = None
-    function: Callable[[Any], Any] = lambda x: x
+    inner: tuple[Predictions, ...] = ()
+    function: Callable[..., Any] = lambda x: x
 
     @property
     def asked(self) -> Sequence[Any]:
-        assert self.inner is not None
-        return self.inner.asked
+        return self.inner[0].asked
 
     def untrained(self) -> Any:
-        assert self.inner is not None
-        return self.function(self.inner.untrained())
+        return self.function(*(one.untrained() for one in self.inner))
 
 
 @dataclass(frozen=True)

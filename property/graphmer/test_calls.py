@@ -175,6 +175,36 @@ def test_an_encoder_weighs_as_much_as_it_helps_on_distributions_left_out() -> No
     assert blind.cuts[0] == blind.cuts[1] == knowing.cuts[1]
 
 
+def test_a_cosine_counts_from_the_best_one_of_its_site(world) -> None:
+    class Telling(Blind):
+        def vectors(self, texts, *, maximum_tokens=128):
+            return np.array([[1.0, len(text), text.count("r"), text.count("u")] for text in texts], dtype=np.float32)
+
+    sites = [[*flat(site(world, text))] for text in ("thing.run(1)", "runner.run(2)")]
+    _, near, places = Calls(Telling())._rows(world, [{"caller": "pkg.moves.use", "sites": sites}], True)
+    for number in range(2):
+        own = [value for value, (_, site_, _) in zip(near, places, strict=True) if site_ == number]
+        assert len(own) == 3
+        assert max(own) == 0
+        assert min(own) < 0
+
+
+def test_an_encoder_without_weight_is_not_asked(distribution, monkeypatch) -> None:
+    key = site(_World(distribution), "thing.run(1)")
+    row = {
+        "distribution": distribution.name, "caller": "pkg.moves.use", "sites": [[*flat(key)]],
+        "callees": ["pkg.moves.Fast.run"], "reached": [["pkg.moves.Fast.run"]],
+    }  # fmt: skip
+    calls = Calls(Blind())
+    calls.fit({distribution.name: (distribution, [row] * 40)})
+    assert calls.weight == 0  # all texts are alike to it
+    monkeypatch.setattr(Blind, "vectors", None)
+    calls.callees([row], {distribution.name: distribution})
+    calls.weight = 1.0
+    with pytest.raises(TypeError):
+        calls.callees([row], {distribution.name: distribution})
+
+
 def test_a_builtin_has_no_candidates(world) -> None:
     assert world.candidates(site(world, "len(path)")) == []
 

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("lightgbm")
@@ -16,6 +17,11 @@ from graphmer.__main__ import main
 from graphmer.encoder import Encoder
 from graphmer.errors import GraphmerError
 from graphmer.records import read
+from graphmer.tasks import links as link_task
+from graphmer.tasks import search as search_task
+from graphmer.tasks.dependencies import Dependencies, Memory
+from graphmer.tasks.links import Graph, Links
+from graphmer.tasks.search import Pool, Search
 
 CODE = '''"""Shop."""
 import json
@@ -193,3 +199,28 @@ def test_rankers_of_another_version_are_refused(model: Path, tmp_path: Path, ver
         told.write_text(str(version))
     with pytest.raises(GraphmerError, match="fitted by another version of graphmer; train anew"):
         tasks.Tasks(Encoder.load(old), old)
+
+
+def test_candidates_without_the_encoder_are_those_that_are_marked(model: Path, examples: dict[str, Path], monkeypatch):
+    """Of each ranker whose candidates the encoder proposes, too: the twin is fitted on what it will be asked about."""
+    for module, limit in ((link_task, "_KEPT"), (link_task, "_NEAREST"), (search_task, "_PROPOSED")):
+        monkeypatch.setattr(module, limit, 6)  # of so few entities and passages all would be proposed
+    encoder = Encoder.load(model)
+    graph = Graph.read(*(examples[name] for name in ("link_triples", "train_entities", "train_files")))
+    queries, links = read(examples["link_examples"])[:20], Links(encoder, graph)
+    pairs = read(examples["search_pairs"])
+    pool = Pool([row["record_id"] for row in pairs], [row["passage"] for row in pairs])
+    asked, search = [row["query"] for row in pairs[:20]], Search(encoder)
+    # module i of twelve in 5 + i files: the ten most popular are thought of anyway, the least by its own files alone
+    files = [{"group": "a", "names": [], "modules": [f"m{i:02}"]} for i in range(12) for _ in range(5 + i)]
+    vectors = np.eye(12, dtype=np.float32)[[int(row["modules"][0][1:]) for row in files]]
+    inferring = Dependencies(encoder, Memory(files), vectors)
+    monkeypatch.setattr(inferring, "_named", np.zeros((12, 12), dtype=np.float32))
+    for both, cheap in (
+        (links.tables(queries), links.tables(queries, encoder=False)),
+        (search.tables(asked, pool), search.tables(asked, pool, encoder=False)),
+        ([inferring._table(set(), "", vectors[0])], [inferring._table(set(), "", None)]),
+    ):
+        for (candidates, _, marked), (alone, *_) in zip(both, cheap, strict=True):
+            assert candidates[marked].tolist() == alone.tolist()
+        assert any(not marked.all() for *_, marked in both)

@@ -32,7 +32,7 @@ FOLDER: Final = "tasks"
 VERSION: Final = 2
 """Raised when the columns of rankers mean something else. 1, of which nothing was written: what only the distribution
 that was left out knew counted, too."""
-_VERSION: Final = "version.json"
+_MARK: Final = "version.json"
 _FIRST: Final = ("name_mentions", "search_pairs")
 _OTHERS: Final = ("link_examples", "dependency_files", "call_examples")
 
@@ -52,7 +52,7 @@ def fit(encoder: Encoder, data: Mapping[str, Path], out: Path, profile: Mapping[
             `name_examples`; all there is, where it does not say.
     """
     (out / FOLDER).mkdir(exist_ok=True)
-    (out / FOLDER / _VERSION).write_text(json.dumps(VERSION))
+    (out / FOLDER / _MARK).write_text(json.dumps(VERSION))
     asked: dict[str, Any] = {"threads": int(profile["threads"]), "seed": int(profile["seed"])}
     asked |= {name: profile.get(name) for name in ("link_examples", "search_examples", "name_examples")}
     both = any(name in data for name in _FIRST) and any(name in data for name in _OTHERS)
@@ -135,7 +135,7 @@ class Tasks:
     def __init__(self, encoder: Encoder, artifact: Path) -> None:
         """GraphmerError where the rankers are of another version."""
         self.encoder, self.folder = encoder, Path(artifact) / FOLDER
-        version = self.folder / _VERSION
+        version = self.folder / _MARK
         if self.folder.is_dir() and (not version.is_file() or json.loads(version.read_text()) != VERSION):
             raise GraphmerError(f"{self.folder}: these rankers were fitted by another version of graphmer; train anew")
         self._graphs: dict[str, Graph] = {}

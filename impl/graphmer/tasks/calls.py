@@ -250,7 +250,8 @@ class Calls:
         for name in dict.fromkeys(row["distribution"] for row in callers):
             chosen = [i for i, row in enumerate(callers) if row["distribution"] == name]
             asked = [callers[i] for i in chosen]
-            table, near, places = self._rows(self._world(distributions[name], asked), asked, encoder)
+            world, heard = self._world(distributions[name], asked), encoder and self.weight > 0
+            table, near, places = self._rows(world, asked, heard)
             cut = self.cuts[0 if encoder else 1]
             scores = fused(self.ranker.scores(table), near, self.weight)
             for (row, _, callee), score in zip(places, scores, strict=True):

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from graphmer.tasks.features import unit, words
 from graphmer.tasks.links import Answer, Encoder
-from graphmer.tasks.ranker import Floats, Ranker
+from graphmer.tasks.ranker import Floats, Ranker, Table
 
 SEEN: Final = 5
 """Training files that must import a module for it to be known."""
@@ -151,9 +151,7 @@ class Dependencies:
             answers.append([(self.memory.modules[candidates[i]], float(mine[i])) for i in order])
         return answers
 
-    def _table(
-        self, names: set[str], text: str, vector: Floats | None, apart: str = ""
-    ) -> tuple[NDArray[np.int64], Floats, NDArray[np.bool_]]:
+    def _table(self, names: set[str], text: str, vector: Floats | None, apart: str = "") -> Table:
         """Modules that could be imported, their features, and whether they are thought of without the encoder, too."""
         memory = self.memory
         share, support, odds, base = memory.told(names, apart)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from corpus import ontology
 from graphmer import records
 from graphmer.tasks.features import PLACES, Body, cosines, overlap, parts, spoken, unit, words
-from graphmer.tasks.ranker import Floats, Ranker
+from graphmer.tasks.ranker import Floats, Ranker, Table
 
 DEPTH: Final = 100
 """Tails that an answer holds at most."""
@@ -296,9 +296,6 @@ FEATURES: Final = (
 )  # fmt: skip
 
 
-Table = tuple[NDArray[np.int32], Floats, NDArray[np.bool_]]
-
-
 class Links:
     """Tails of (head, relation) over one graph."""
 
@@ -359,7 +356,7 @@ class Links:
     # -- candidates and their features -------------------------------------------------------------
 
     def tables(self, queries: Sequence[Query], encoder: bool = True) -> list[Table]:
-        """(candidates, features, whether they are candidates without the encoder, too) of each query."""
+        """Of each query."""
         graph = self.graph
         heads = [graph.index.get(query["head"], -1) for query in queries]
         near: dict[int, Floats] = {}

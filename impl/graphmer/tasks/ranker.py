@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import lightgbm
 
 Floats = NDArray[np.float32]
+Table = tuple[NDArray[np.integer[Any]], Floats, NDArray[np.bool_]]
+"""Candidates of a query, their features, and whether they are candidates without the encoder, too."""
 Objective = Literal["lambdarank", "binary"]
 
 _FULL: Final = "ranker.txt"

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from graphmer import records
 from graphmer.tasks.features import cosines, unit, words
 from graphmer.tasks.links import Answer, Encoder
-from graphmer.tasks.ranker import Floats, Ranker
+from graphmer.tasks.ranker import Floats, Ranker, Table
 
 DEPTH: Final = 100
 _PROPOSED: Final = 100  # by each of the two
@@ -187,10 +187,8 @@ class Search:
         )  # fmt: skip
         return self.ranker
 
-    def tables(
-        self, queries: Sequence[str], pool: Pool, encoder: bool = True
-    ) -> list[tuple[NDArray[np.int64], Floats, NDArray[np.bool_]]]:
-        """(candidates, features, whether they are candidates without the encoder, too) of each query."""
+    def tables(self, queries: Sequence[str], pool: Pool, encoder: bool = True) -> list[Table]:
+        """Of each query."""
         asked = [stems(query) for query in queries]
         fields = {name: field.scores(asked) for name, field in pool.fields.items()}
         near = None
@@ -213,7 +211,7 @@ class Search:
         pool: Pool,
         fields: Mapping[str, tuple[Floats, Floats]],
         near: Floats | None,
-    ) -> tuple[NDArray[np.int64], Floats, NDArray[np.bool_]]:
+    ) -> Table:
         lexical = fields["all"][0][row]
         own = np.union1d(_top(lexical, _PROPOSED), _top(lexical + 2 * fields["name"][0][row], _PROPOSED // 2))
         kept = own if near is None else np.union1d(own, _top(near, _PROPOSED // 2))
