@@ -899,7 +899,7 @@ def test_geometry_of_value_interval_and_region(bound: dict[str, Any], left: floa
     ("name", "kind", "x"),
     [
         ("chance", "chance", 12 + 0.1 * 436),
-        ("ceiling", "ceiling", 12 + 0.9 * 436),
+        ("at best", "ceiling", 12 + 0.9 * 436),
         ("goal", "goal", 12 + 0.8 * 436),
         ("bm25", "baseline", 12 + 0.3 * 436),
         ("re-initialised", "control", 12 + 0.15 * 436),
@@ -1001,6 +1001,23 @@ def test_slice_bars_start_at_zero_and_show_a_miss() -> None:
     (high,) = shapes(picture.slice_bar(parts[1], bound, scale), "bar")
     assert (low["class"], low["x"], low["width"]) == ("bar bad", "1", "89")
     assert high["class"] == "bar"
+    ends = re.findall(r'<text[^>]* x="([^"]*)"[^>]*>([^<]*)<', picture.slice_axis(scale))
+    assert ends == [("1", "0"), ("179", "1")]
+
+
+@pytest.mark.parametrize(
+    ("n", "groups", "short", "long"),
+    [
+        (1240, 37, "1,240 (37)", "n 1,240 in 37 groups"),
+        (40, 1, "40 (1)", "n 40 in 1 group"),
+        (1, 1, "1", "n 1"),
+        (500, 500, "500", "n 500"),
+        (500, 0, "500", "n 500"),
+    ],
+)
+def test_groups_are_said_where_they_are_not_the_items(n: int, groups: int, short: str, long: str) -> None:
+    one = row("a.b", value=0.5, at_least=0.4, measured={"n": n, "groups": groups})
+    assert (cells.size(one), cells.sample(one)) == (short, long)
 
 
 # --- JUnit, GitHub, model card ---

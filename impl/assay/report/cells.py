@@ -58,11 +58,20 @@ def demand(requirement: Requirement, *, typographic: bool = False) -> str:
 
 
 def size(row: Row) -> str:
-    """Items measured, and groups in brackets: "1,240 (37)"; empty without evidence."""
+    """Items measured, and groups in brackets: "1,240 (37)"; empty without evidence.
+
+    No groups where each item is one of its own.
+    """
     evidence = row.evidence
     if evidence is None or evidence.outcome != "measured":
         return ""
-    return f"{evidence.n:,}" + (f" ({evidence.groups:,})" if evidence.groups else "")
+    return f"{evidence.n:,}" + (f" ({evidence.groups:,})" if evidence.groups not in (0, evidence.n) else "")
+
+
+def sample(row: Row) -> str:
+    """The same in words: "n 1,240 in 37 groups"."""
+    items, _, groups = size(row).rstrip(")").partition(" (")
+    return f"n {items}" + (f" in {groups} group{'' if groups == '1' else 's'}" if groups else "") if items else ""
 
 
 def chance(row: Row) -> str:

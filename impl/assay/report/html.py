@@ -49,6 +49,14 @@ class Part(NamedTuple):
     missed: bool
 
 
+class Sliced(NamedTuple):
+    """The parts of one slice, and the axis that their bars have in common."""
+
+    rule: Slice
+    axis: Markup
+    parts: list[Part]
+
+
 class Block(NamedTuple):
     """A piece of `Evidence.details` made ready: exactly one of picture, table and text is filled."""
 
@@ -123,8 +131,8 @@ def _company(kind: str, name: str, other: Comparison, row: Row) -> Company:
     return Company(kind, name, notation.number(other.value), lead, demanded, other.beaten, other.needed)
 
 
-def slices(row: Row) -> list[tuple[Slice, list[Part]]]:
-    """Each slice of the evidence, in its order, with a bar for each part on one common axis."""
+def slices(row: Row) -> list[Sliced]:
+    """Each slice of the evidence, in its order, with a bar for each part."""
     evidence = row.evidence
     if evidence is None:
         return []
@@ -144,7 +152,7 @@ def slices(row: Row) -> list[tuple[Slice, list[Part]]]:
             )
             for name, part in table.items()
         ]
-        result.append((rule, parts))
+        result.append(Sliced(rule, Markup(picture.slice_axis(scale)), parts))
     return result
 
 

@@ -76,7 +76,7 @@ def marks(row: Row) -> list[Mark]:
         return []
     found: list[tuple[str, str, float | None]] = [
         ("chance", "chance", evidence.chance),
-        ("ceiling", "ceiling", evidence.ceiling),
+        ("ceiling", "at best", evidence.ceiling),
         ("goal", "goal", row.requirement.goal),
         *(("baseline", name, other.value) for name, other in evidence.baselines.items()),
         *(("control", name, other.value) for name, other in evidence.controls.items()),
@@ -257,6 +257,13 @@ def slice_scale(parts: Iterable[SliceValue], bound: Bound | None, width: float =
     return Scale(low, 1.0 if high <= 1 and high > 0.4 else (high or 1.0), 1, width - 1)
 
 
+def slice_axis(scale: Scale) -> str:
+    """The numbers at both ends of the bars; decoration, as they are."""
+    ends = ((scale.low, scale.left, "start"), (scale.high, scale.right, "end"))
+    body = [_words(notation.number(number), x, 11, "tick", anchor) for number, x, anchor in ends]
+    return _strip(body, scale)
+
+
 def slice_bar(part: SliceValue, bound: Bound | None, scale: Scale) -> str:
     """A bar from 0 to the slice's value, its interval, the bound; decoration, as the table has the text."""
     body = [_tag("rect", class_="track", x=scale.left, y=2, width=scale.right - scale.left, height=10)]
@@ -269,6 +276,10 @@ def slice_bar(part: SliceValue, bound: Bound | None, scale: Scale) -> str:
         body.append(_tag("line", class_="whisker", x1=low, y1=7, x2=high, y2=7))
     for x in map(scale.x, bound.numbers if bound else ()):
         body.append(_tag("line", class_="bound", x1=x, y1=0, x2=x, y2=14))
+    return _strip(body, scale)
+
+
+def _strip(body: Iterable[str], scale: Scale) -> str:
     width = _px(scale.right + scale.left)
     box = f"0 0 {width} 14"
     return _tag("svg", "".join(body), class_="slice", viewBox=box, width=width, height=14, aria_hidden="true")

@@ -125,7 +125,7 @@ def _everything(row: Row) -> list[str]:
         ]
     lines += [f"check {c.name} {'ok' if c.ok else 'TRIPPED'}: {c.detail}".rstrip(": ") for c in evidence.checks]
     if evidence.ceiling is not None:
-        lines.append(f"ceiling {notation.number(evidence.ceiling)}")
+        lines.append(f"at best {notation.number(evidence.ceiling)}")
     if evidence.seeds:
         lines.append(f"seeds {', '.join(map(str, evidence.seeds))}")
     if evidence.method:
