@@ -128,7 +128,7 @@ def collate(
     passed = np.where(there, samples.passed[rows, versions], IGNORED)  # (B, V)
     masked = samples.masked[chosen]  # (B,)
     wanted = np.concatenate([graph[there], masked[masked >= 0]])
-    windows = None
+    windows, whole = None, np.ones(len(chosen), dtype=bool)
     if window is not None:
         assert places is not None
         size = samples.store.size(graph).min(axis=1, where=there, initial=1 << 30)  # (B,)
@@ -142,8 +142,9 @@ def collate(
     batch = graphs(samples.store, wanted, gradient, windows, filled=True)
     version_graph = np.full(graph.shape, -1)
     version_graph[there] = np.arange(there.sum())
-    import_graph = np.full(masked.shape, -1)
-    import_graph[masked >= 0] = there.sum() + np.arange((masked >= 0).sum())
+    import_graph = np.full((len(chosen), 2), -1)
+    import_graph[masked >= 0, 0] = there.sum() + np.arange((masked >= 0).sum())
+    import_graph[:, 1] = np.where((masked >= 0) & whole, version_graph[:, 0], -1)
     # a mutant that passed may be no defect at all, and somebody's own program has none of the named ones: nobody knows,
     # so nothing is learnt from it; nor from a rewrite that was not run: it has no mutant, so that being rewritten would
     # speak against defects

@@ -24,9 +24,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
-from torch import Tensor
 
-from corpus.functions import from_text
 from corpus.parsing import parse
 from corpus.processes import pool
 from graphsage import batches, data, features, graph
@@ -171,32 +169,23 @@ class Bridge:
         return [answer for output, graphs in outputs for answer in self._answers(output, graphs)]
 
     def answer_file(self, text: bytes | str) -> list[dict[str, Any]]:
-        """Answers for all functions and methods of a file, in order of their lines, which are the file's.
-
-        Imports are judged with the imported names masked, where the corpus keeps the function (it leaves out stubs and
-        the very large).
-        """
+        """Answers for all functions and methods of a file, in order of their lines, which are the file's."""
         try:
             tree = parse(text)
-            masked = {each.line: each.masked for each in from_text(text)}
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise UnparseableSource(f"not Python: {error}") from None
         nodes = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
         nodes.sort(key=lambda node: node.lineno)
         answers: list[dict[str, Any]] = []
         for low in range(0, len(nodes), _CHUNK):
-            chunk = nodes[low : low + _CHUNK]
-            graphs = graph.build_trees(chunk)
-            twins = graph.build_trees(
-                [graph.parse(masked[node.lineno]) if node.lineno in masked else node for node in chunk]
-            )
-            answers += self._answers(self._output(graphs), graphs, self._output(twins).imports)
+            graphs = graph.build_trees(nodes[low : low + _CHUNK])
+            answers += self._answers(self._output(graphs), graphs)
         return answers
 
-    def _answers(self, output: Output, graphs: CodeGraphs, imports: Tensor | None = None) -> Iterator[dict[str, Any]]:
+    def _answers(self, output: Output, graphs: CodeGraphs) -> Iterator[dict[str, Any]]:
         probability = _probability(output)
         cells = output.cells.numpy()
-        modules = (output.imports if imports is None else imports).double().sigmoid().numpy()
+        modules = output.imports.double().sigmoid().numpy()
         confidence = self._confidence(output)
         for index, node in enumerate(_places(output, graphs)):
             defects = []

@@ -24,9 +24,9 @@ from graphsage.sparse import Sparse
 IGNORED = -100
 RARE = -6.0  # first logit of a cell
 TEMPERATURE = 0.1  # of the similarities that the embedding is trained by
-ANSWERS = 3
+ANSWERS = 4
 """What weights mean: raised when others are needed for the same answers. 1: a defect was a sum over places; 2: the
-confidence read all states."""
+confidence read all states; 3: imports were learnt with their names masked alone."""
 LOSSES = ("bugs", "location", "imports", "confidence", "embedding")
 
 
@@ -41,7 +41,7 @@ class Batch:
     start: Tensor  # (G + 1,) first node of each graph
     record_id: list[str] = field(default_factory=list)  # B
     version_graph: Tensor | None = None  # (B, V) graph of the original and its other versions, -1 where there is none
-    import_graph: Tensor | None = None  # (B,) graph of the masked source, -1 where there is none
+    import_graph: Tensor | None = None  # (B, 2) graph with the imported names masked, and as it is; -1 for a gap
     bug_labels: Tensor | None = None  # (B, V) 1 where the graph holds a defect
     location_labels: Tensor | None = None  # (B, V) node of the defect inside its graph
     operator_labels: Tensor | None = None  # (B, V) operator that made the defect
@@ -277,14 +277,17 @@ class GraphSage(nn.Module):
         return (total - cell).mean()
 
     def imports_loss(self, output: Output, batch: Batch) -> Tensor | None:
-        """Cross-entropy of every module, summed over the modules."""
+        """Cross-entropy of every module, summed over the modules.
+
+        With the imported names masked, where what is done with a module has to tell it, and as people ask.
+        """
         assert batch.import_graph is not None
         assert batch.import_labels is not None
-        named = batch.import_labels[:, 0] != IGNORED  # (B,)
-        if not named.any():
+        there = (batch.import_graph >= 0) & (batch.import_labels[:, :1] != IGNORED)  # (B, 2)
+        if not there.any():
             return None
-        logits = output.imports[batch.import_graph[named]]  # (Q, K)
-        target = batch.import_labels[named].float()
+        logits = output.imports[batch.import_graph[there]]  # (Q, K)
+        target = batch.import_labels[there.nonzero()[:, 0]].float()
         return functional.binary_cross_entropy_with_logits(logits, target, reduction="sum") / len(logits)
 
     def confidence_loss(self, output: Output, batch: Batch) -> Tensor | None:

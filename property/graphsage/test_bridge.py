@@ -90,6 +90,16 @@ def several(trained) -> Iterator[bridge.Bridge]:
     trained.close()
 
 
+def test_a_file_is_answered_as_its_functions_are(trained, sources) -> None:
+    flat = [source for source in sources if source.count("def ") == 1]
+    found, alone = trained.answer_file("\n\n".join(flat)), trained.answer_batch(flat)
+    assert len(found) > 5
+    assert [each["name"] for each in found] == [each["name"] for each in alone]
+    for one, other in zip(found, alone, strict=True):
+        assert one["confidence"] == pytest.approx(other["confidence"], abs=1e-4)
+        assert [each["module"] for each in one["imports"]] == [each["module"] for each in other["imports"]]
+
+
 @pytest.mark.parametrize("method", ["defect_scores", "confidences", "embeddings", "answer_batch"])
 def test_processes_read_what_one_thread_does(several, sources, method) -> None:
     one, two = (getattr(several, method)(sources * 3, processes=count) for count in (1, 2))

@@ -226,9 +226,14 @@ def test_a_window_keeps_the_defect_and_only_inner_edges(samples: data.Samples) -
     whole = batches.collate(samples, chosen, versions, True)
     sizes = torch.diff(cut.start)
     assert (sizes[: 2 * len(chosen)] <= 12).all()
-    masked = cut.import_graph[cut.import_graph >= 0]  # a module may be used anywhere: these stay whole
-    assert torch.equal(sizes[masked], torch.diff(whole.start)[whole.import_graph[whole.import_graph >= 0]])
+    # a module may be used anywhere: masked ones stay whole, and of those that were cut none is learnt
+    used, before = torch.as_tensor(samples.masked[chosen] >= 0), torch.diff(whole.start)
+    masked, fits = cut.import_graph[used, 0], before[whole.version_graph[used, 0]] <= 12
+    assert torch.equal(sizes[masked], before[whole.import_graph[used, 0]])
     assert (sizes[masked] > 24).any()
+    assert torch.equal(cut.import_graph[used, 1], torch.where(fits, cut.version_graph[used, 0], -1))
+    assert torch.equal(whole.import_graph[used, 1], whole.version_graph[used, 0])
+    assert (whole.import_graph[~used] == -1).all()
     assert (cut.location_labels[:, 1] >= 0).all()
     assert (cut.location_labels[:, 1] < sizes[cut.version_graph[:, 1]]).all()
     # the node that the label names has the same features in both
@@ -321,6 +326,19 @@ def test_losses_add_up_and_begin_near_their_closed_forms(samples: data.Samples) 
     cells = torch.diff(batch.start)[batch.version_graph[batch.location_labels != IGNORED]] * len(data.OPERATORS)
     expected = 0.5 * cells.float().log().mean()  # its weight times log of the number of cells
     assert abs(float(output.losses["location"]) - float(expected)) < 0.25 * float(expected)
+
+
+def test_modules_are_learnt_masked_and_in_sight(samples: data.Samples) -> None:
+    model = GraphSage([978, 6, 4, 3], 5, len(data.OPERATORS), samples.modules.shape[1])
+    chosen = np.arange(12)
+    batch = batches.collate(samples, chosen, np.zeros((12, 1), dtype=np.int64), gradient=False)
+    used = torch.as_tensor(samples.masked[chosen] >= 0)
+    output = model(batch)
+    both = torch.cat([output.imports[batch.version_graph[used, 0]], output.imports[batch.import_graph[used, 0]]])
+    target = torch.as_tensor(samples.modules[chosen])[used].repeat(2, 1)
+    probability = both.sigmoid()
+    each = -torch.where(target > 0, probability, 1 - probability).log().sum(1)
+    torch.testing.assert_close(output.losses["imports"] / model.weights["imports"], each.mean())
 
 
 def test_labels_that_are_ignored_change_nothing(samples: data.Samples, model: GraphSage) -> None:
