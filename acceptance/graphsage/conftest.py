@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from acceptance import jsonl, sides
-from acceptance.graphsage import places, programs
+from acceptance.graphsage import ngrams, places, programs
 from assay.session import Session
 from assay.subject import Dataset, Predictions, Subject
 from corpus import defects, distributions, problems
@@ -58,26 +58,6 @@ def _pairs_of(name: str, files: Sequence[str], seed: int, most: int) -> list[def
     return defects.pairs(rows, seed=seed)[:most]
 
 
-def build_ngram_scores(out: Path, learnt: str, pairs: str) -> None:
-    """Logistic regression on token 1- to 3-grams of the pairs `learnt`: probability of a defect in the other pairs."""
-    from sklearn.feature_extraction.text import HashingVectorizer
-    from sklearn.linear_model import SGDClassifier
-
-    vectorizer = HashingVectorizer(
-        token_pattern=r"\w+|[^\w\s]+", ngram_range=(1, 3), n_features=2**18, binary=True, lowercase=False
-    )
-    train = jsonl.read(Path(learnt) / "train.jsonl")
-    texts = [row[kind] for row in train for kind in ("original", "mutant")]
-    labels = [kind for _ in train for kind in (0, 1)]
-    model = SGDClassifier(loss="log_loss", alpha=1e-6, max_iter=10, tol=None, random_state=0, average=True)
-    model.fit(vectorizer.transform(texts), labels)
-    scores = {}
-    for side in ("dev", "test"):
-        sources = [row[kind] for row in jsonl.read(Path(pairs) / f"{side}.jsonl") for kind in ("original", "mutant")]
-        scores[side] = model.predict_proba(vectorizer.transform(sources))[:, 1].tolist()
-    (out / "scores.json").write_text(json.dumps(scores))
-
-
 def build_imports(out: Path, functions: str, seed: int, items: int) -> None:
     """Masked held-out functions that use a module, with the modules as gold; vocabulary from training."""
     for side, limit in (("test", items), ("dev", items)):
@@ -89,25 +69,44 @@ def build_imports(out: Path, functions: str, seed: int, items: int) -> None:
     (out / "vocabulary.json").write_text(json.dumps([name for name, count in counts.most_common() if count >= RARE]))
 
 
-def build_attribute_bayes(out: Path, functions: str, imports: str) -> None:
-    """Naive Bayes on attribute and other visible names of the masked source: log-odds per module."""
-    from sklearn.feature_extraction.text import CountVectorizer
-    from sklearn.naive_bayes import BernoulliNB
+def build_import_baselines(out: Path, functions: str, imports: str) -> None:
+    """Scores of every module for the items of dev and test, learnt from names, attributes and other words.
 
+    "bayes": log-odds of naive Bayes where imported names are masked. "lookup": with all names in sight, the largest
+    share that the module has among the functions with one of the words.
+    """
     vocabulary = json.loads((Path(imports) / "vocabulary.json").read_text())
     train = [row for row in jsonl.read(Path(functions) / "train.jsonl") if row["uses"]]
-    vectorizer = CountVectorizer(token_pattern=r"[A-Za-z_]\w+", binary=True, lowercase=False, min_df=3)
-    table = vectorizer.fit_transform([row["masked"] for row in train])
     labels = np.array([[module in uses for module in vocabulary] for uses in (set(row["uses"]) for row in train)])
+    items = {side: jsonl.read(Path(imports) / f"{side}.jsonl") for side in ("dev", "test")}
     result = {}
-    for side in ("dev", "test"):
-        items = jsonl.read(Path(imports) / f"{side}.jsonl")
-        columns = np.zeros((len(items), len(vocabulary)))
-        features = vectorizer.transform([row["masked"] for row in items])
-        for index in range(len(vocabulary)):
-            columns[:, index] = BernoulliNB().fit(table, labels[:, index]).predict_proba(features)[:, 1]
-        result[side] = columns
+    for name, column, score in (("bayes", "masked", _bayes), ("lookup", "source", _lookup)):
+        asked = [[row[column] for row in rows] for rows in items.values()]
+        found = score([row[column] for row in train], labels, asked)
+        result |= {f"{name}-{side}": scores for side, scores in zip(items, found, strict=True)}
     np.savez(out / "scores.npz", **result)
+
+
+def _words(texts: Sequence[str], asked: Sequence[Sequence[str]]) -> tuple[Any, list[Any]]:
+    """Which words stand in each of the texts, (N, V) 0/1, and in those that are asked about."""
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    vectorizer = CountVectorizer(token_pattern=r"[A-Za-z_]\w+", binary=True, lowercase=False, min_df=3)
+    return vectorizer.fit_transform(texts), [vectorizer.transform(part) for part in asked]
+
+
+def _bayes(texts: Sequence[str], labels: np.ndarray, asked: Sequence[Sequence[str]]) -> list[np.ndarray]:
+    from sklearn.naive_bayes import BernoulliNB
+
+    table, parts = _words(texts, asked)
+    models = [BernoulliNB().fit(table, label) for label in labels.T]
+    return [np.stack([model.predict_proba(part)[:, 1] for model in models], axis=1) for part in parts]
+
+
+def _lookup(texts: Sequence[str], labels: np.ndarray, asked: Sequence[Sequence[str]]) -> list[np.ndarray]:
+    table, parts = _words(texts, asked)
+    share = (table.T @ labels) / (np.asarray(table.sum(axis=0)).T + 1)  # (V, K); a word seen once or twice says less
+    return [np.stack([share[row.indices].max(axis=0, initial=0) for row in part]) for part in parts]
 
 
 @dataclass(frozen=True)
@@ -173,13 +172,20 @@ class DataSets:
             **self._tables("humaneval"),
         )  # fmt: skip
 
-    def ngram_confidence(self, asked: Path) -> list[float]:
-        """Probability of passing by token n-grams, for the programs of a file."""
+    def _asked_programs(self) -> dict[str, str]:
+        """Files of the programs that are asked about, by name."""
+        humaneval = self.humaneval()
+        files = {"programs": self.heldout_programs().path("test.jsonl")}
+        files |= {} if humaneval is None else {"humaneval": humaneval.path("humaneval.jsonl")}
+        return {name: str(file) for name, file in files.items()}
+
+    def ngram_passing(self) -> dict[str, list[float]]:
+        """Probability of passing by token n-grams, for "programs" and "humaneval"."""
         built = self._dataset(
-            "programs-ngram", programs.build_ngram_confidence, sources={},
-            learnt=str(self.programs().path("train.jsonl")), asked=str(asked),
+            "programs-ngram", ngrams.build_passing_scores, sources={},
+            learnt=str(self.programs().path("train.jsonl")), programs=self._asked_programs(),
         )  # fmt: skip
-        scores: list[float] = json.loads(built.path("scores.json").read_text())
+        scores: dict[str, list[float]] = json.loads(built.path("scores.json").read_text())
         return scores
 
     def defects(self) -> Dataset:
@@ -215,10 +221,11 @@ class DataSets:
         )  # fmt: skip
 
     def ngram_defects(self) -> dict[str, list[float]]:
-        """Probability of a defect by token n-grams, for the items of "dev" and "test"."""
+        """Probability of a defect by token n-grams for "dev" and "test", of none for "programs" and "humaneval"."""
         built = self._dataset(
-            "defects-ngram", build_ngram_scores, sources={},
+            "defects-ngram", ngrams.build_defect_scores, sources={},
             learnt=str(self.baseline_defects().folder), pairs=str(self.defects().folder),
+            programs=self._asked_programs(),
         )  # fmt: skip
         scores: dict[str, list[float]] = json.loads(built.path("scores.json").read_text())
         return scores
@@ -239,14 +246,14 @@ class DataSets:
             functions=str(self.functions.folder), **self._tables("imports"),
         )  # fmt: skip
 
-    def bayes_imports(self) -> dict[str, np.ndarray]:
-        """Scores (N, K) of naive Bayes for the items of "dev" and "test"."""
+    def import_baselines(self) -> dict[str, np.ndarray]:
+        """Scores (N, K) of naive Bayes and of looking words up: "bayes-dev", "bayes-test", "lookup-dev", ..."""
         built = self._dataset(
-            "imports-bayes", build_attribute_bayes, sources={},
+            "imports-baselines", build_import_baselines, sources={},
             functions=str(self.functions.folder), imports=str(self.imports().folder),
         )  # fmt: skip
         with np.load(built.path("scores.npz")) as scores:
-            return {side: scores[side] for side in ("dev", "test")}
+            return dict(scores)
 
     def begin(self, build: Callable[[], object]) -> None:
         """Build in a thread. Whoever asks waits for it; where it failed, they build again and see why."""
@@ -261,11 +268,11 @@ class DataSets:
         """What training does not wait for."""
         return [
             self.heldout_programs,
+            self.humaneval,
             self.ngram_defects,
             self.guesses,
-            self.bayes_imports,
-            self.humaneval,
-            lambda: self.ngram_confidence(self.heldout_programs().path("test.jsonl")),
+            self.import_baselines,
+            self.ngram_passing,
         ]
 
 

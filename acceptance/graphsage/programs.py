@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from acceptance import jsonl, sides
+from acceptance import sides
 from assay.artifacts import default_root
 from corpus import hub, problems, programs, records
 
@@ -77,21 +77,6 @@ def build_programs(
 def build_humaneval(out: Path, seed: int, rewrites: int, mutants: int) -> None:
     """Write humaneval.jsonl: canonical solutions, rewrites and mutants of all 164 problems, as they come."""
     programs.build_humaneval(out, _plan(seed, rewrites, mutants), hub.folder())
-
-
-def build_ngram_confidence(out: Path, learnt: str, asked: str) -> None:
-    """Logistic regression on token 1- to 3-grams of the programs `learnt`: probability that those `asked` pass."""
-    from sklearn.feature_extraction.text import HashingVectorizer
-    from sklearn.linear_model import SGDClassifier
-
-    vectorizer = HashingVectorizer(
-        token_pattern=r"\w+|[^\w\s]+", ngram_range=(1, 3), n_features=2**18, binary=True, lowercase=False
-    )
-    train = jsonl.read(Path(learnt))
-    model = SGDClassifier(loss="log_loss", alpha=1e-5, max_iter=20, tol=None, random_state=0, average=True)
-    model.fit(vectorizer.transform([row["source"] for row in train]), [row["passed"] for row in train])
-    scores = model.predict_proba(vectorizer.transform([row["source"] for row in jsonl.read(Path(asked))]))[:, 1]
-    (out / "scores.json").write_text(json.dumps(scores.tolist()))
 
 
 @dataclass(frozen=True)

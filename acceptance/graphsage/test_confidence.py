@@ -11,9 +11,12 @@ from assay.evidence import CheckResult
 
 
 @pytest.fixture(scope="session")
-def ngram_confidence(made, heldout_program_data):
-    """Probability of passing by token n-grams, for the held-out programs."""
-    return made.ngram_confidence(heldout_program_data.path("test.jsonl"))
+def ngrams(made):
+    """Baseline -> probability of passing by token n-grams, for "programs" and "humaneval".
+
+    The head of the subject reads what speaks for a defect, so it has an n-gram model of defects beside it, too.
+    """
+    return {"ngram-logreg": made.ngram_passing(), "ngram-defects": made.ngram_defects()}
 
 
 @pytest.fixture(scope="session")
@@ -22,13 +25,13 @@ def predictions(ask, heldout_programs):
 
 
 @pytest.mark.requirement("graphsage/confidence.heldout")
-def test_knows_which_programs_pass(judge, predictions, heldout_programs, ngram_confidence, heldout_program_data):
+def test_knows_which_programs_pass(judge, predictions, heldout_programs, ngrams, heldout_program_data):
     judge(
         predictions,
         gold=heldout_programs.passed,
         groups=heldout_programs.column("group"),
         baselines={
-            "ngram-logreg": ngram_confidence,
+            **{name: scores["programs"] for name, scores in ngrams.items()},
             "size": heldout_programs.sizes,
             "base-rate": [float(np.mean(heldout_programs.passed))] * len(heldout_programs.rows),
         },
@@ -61,7 +64,7 @@ def test_confidence_varies(judge, predictions, heldout_programs, heldout_program
 
 
 @pytest.mark.requirement("graphsage/confidence.humaneval")
-def test_confidence_on_humaneval(judge, ask, made, humaneval_data):
+def test_confidence_on_humaneval(judge, ask, ngrams, humaneval_data):
     """Every program of all 164 problems, whole problems drawn for the interval; none may fail to parse."""
     items = programs.Programs(humaneval_data.rows("humaneval.jsonl"))
     answers = ask("confidences", items.sources)  # a text that does not parse is an error there
@@ -71,7 +74,7 @@ def test_confidence_on_humaneval(judge, ask, made, humaneval_data):
         gold=items.passed,
         groups=items.column("problem"),
         baselines={
-            "ngram-logreg": made.ngram_confidence(humaneval_data.path("humaneval.jsonl")),
+            **{name: scores["humaneval"] for name, scores in ngrams.items()},
             "size": items.sizes,
         },
         slices={"kind": items.column("kind")},

@@ -23,7 +23,7 @@ class Side:
 
     def __init__(self, rows, universe, known) -> None:
         self.rows, self.universe, self.known = rows, universe, known
-        self.sources = [row["masked"] for row in rows]
+        self.masked, self.sources = ([row[kind] for row in rows] for kind in ("masked", "source"))
         column = {name: index for index, name in enumerate(universe)}
         self.gold = np.zeros((len(rows), len(universe)), dtype=int)
         for index, row in enumerate(rows):
@@ -45,45 +45,69 @@ class Side:
 
 
 @pytest.fixture(scope="session")
-def bayes(made):
-    return made.bayes_imports()
+def cheap(made):
+    """Scores of the baselines over the vocabulary."""
+    return made.import_baselines()
 
 
 @pytest.mark.requirement("graphsage/imports.recall5")
-def test_names_used_modules_among_five(judge, ask, sides, bayes, import_data):
+def test_names_used_modules_among_five(judge, ask, sides, cheap, import_data):
     test = sides["test"]
-    predictions = ask("import_scores", test.sources).map(test.align)
+    predictions = ask("import_scores", test.masked).map(test.align)
     judge(
         predictions,
         gold=test.gold,
         groups=[row["distribution"] for row in test.rows],
         clusters=[row["module"] for row in test.rows],
-        baselines={"popularity": test.popularity, "attribute-bayes": test.padded(bayes["test"])},
+        baselines={"popularity": test.popularity, "attribute-bayes": test.padded(cheap["bayes-test"])},
         datasets=[import_data],
         details={"samples": samples(test, predictions.values)},
     )
 
 
 @pytest.mark.requirement("graphsage/imports.f1")
-def test_names_used_modules_as_a_set(judge, ask, sides, bayes, import_data):
+def test_names_used_modules_as_a_set(judge, ask, sides, cheap, import_data):
     """Subject and baselines each cut at the score that was best on dev distributions."""
-    test, dev = sides["test"], sides["dev"]
-    naive = best_cut(dev.padded(bayes["dev"]), dev.gold)
-    popular = best_cut(dev.popularity, dev.gold)
+    dev, test = sides["dev"], sides["test"]
     judge(
-        ask("import_scores", test.sources).map(
-            lambda answers, on_dev: chosen(test.align(answers), best_cut(dev.align(on_dev), dev.gold)),
-            beside=ask("import_scores", dev.sources),
-        ),
+        cut(ask("import_scores", test.masked), ask("import_scores", dev.masked), sides),
         gold=test.gold,
         groups=[row["distribution"] for row in test.rows],
         clusters=[row["module"] for row in test.rows],
         baselines={
-            "popularity": chosen(test.popularity, popular),
-            "attribute-bayes": chosen(test.padded(bayes["test"]), naive),
+            "popularity": chosen(test.popularity, best_cut(dev.popularity, dev.gold)),
+            "attribute-bayes": looked_up("bayes", cheap, sides),
         },
         datasets=[import_data],
     )
+
+
+@pytest.mark.requirement("graphsage/imports.in_sight")
+def test_names_used_modules_with_their_names_in_sight(judge, ask, sides, cheap, import_data):
+    """As people ask: nothing is masked, so that the name of a module mostly tells it."""
+    dev, test = sides["dev"], sides["test"]
+    judge(
+        cut(ask("import_scores", test.sources), ask("import_scores", dev.sources), sides),
+        gold=test.gold,
+        groups=[row["distribution"] for row in test.rows],
+        clusters=[row["module"] for row in test.rows],
+        baselines={"identifier-lookup": looked_up("lookup", cheap, sides)},
+        datasets=[import_data],
+    )
+
+
+def cut(answers, on_dev, sides):
+    """What the subject names: scores at or above the cut that is best on dev, the control's at its own."""
+    dev, test = sides["dev"], sides["test"]
+    return answers.map(
+        lambda asked, tried: chosen(test.align(asked), best_cut(dev.align(tried), dev.gold)), beside=on_dev
+    )
+
+
+def looked_up(name, cheap, sides) -> np.ndarray:
+    """What a baseline names, cut where dev is best."""
+    dev, test = (sides[side].padded(cheap[f"{name}-{side}"]) for side in ("dev", "test"))
+    return chosen(test, best_cut(dev, sides["dev"].gold))
 
 
 def chosen(scores, cut) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
@@ -10,7 +11,7 @@ from acceptance import precision
 
 
 @pytest.fixture(scope="session")
-def declared(graphsage, functions, program_data, heldout_programs):
+def declared(graphsage, functions, import_data, program_data, heldout_programs):
     """What specification and data say of the run; read once for all rows."""
     profile = graphsage.profile
     ids = {side: [row["record_id"] for row in functions.rows(f"{side}.jsonl")] for side in ("train", "dev", "test")}
@@ -29,7 +30,7 @@ def declared(graphsage, functions, program_data, heldout_programs):
         "schedule": "plateau",
         "active_labels": ["bug_labels"],
         "precision": precision.declared(profile),
-        "constant_losses": constant_losses(profile),
+        "constant_losses": constant_losses(profile, functions, import_data),
     }
 
 
@@ -59,11 +60,24 @@ def solved_problems(rows) -> list[str]:
     return list(dict.fromkeys(row["problem"] for row in rows if row["kind"] == "canonical" and row["passed"]))
 
 
-def constant_losses(profile) -> dict[str, float]:
-    """Of a predictor that says one half of everything, where both labels weigh the same: ln 2 times the weight."""
+def constant_losses(profile, functions, import_data) -> dict[str, float]:
+    """Of predictors that say the same of everything, times the weights.
+
+    One half where both labels weigh the same: ln 2. Of modules their shares in training. Places and the embedding start
+    as constants.
+    """
     names = ("bugs", "location", "imports", "confidence", "embedding")
     weights = dict(zip(names, profile["loss_weights"], strict=True))
-    return {name: weights[name] * math.log(2) for name in ("bugs", "confidence")}
+    vocabulary = json.loads(import_data.path("vocabulary.json").read_text())
+    train, dev = (
+        [set(row["uses"]) for row in functions.rows(f"{side}.jsonl") if row["uses"]] for side in ("train", "dev")
+    )
+    modules = 0.0
+    for module in vocabulary:
+        share, there = (sum(module in uses for uses in side) / len(side) for side in (train, dev))
+        modules -= there * math.log(share) + (1 - there) * math.log1p(-share)
+    return {"bugs": weights["bugs"] * math.log(2), "confidence": weights["confidence"] * math.log(2),
+            "imports": weights["imports"] * modules}  # fmt: skip
 
 
 @pytest.mark.requirement("graphsage/model.size", "graphsage/model.bytes")

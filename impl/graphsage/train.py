@@ -349,11 +349,11 @@ def _one_of(flags: NDArray[np.bool_], place: NDArray[np.float64]) -> NDArray[np.
 def dev_losses(model: GraphSage, samples: data.Samples, device: Device) -> dict[str, float]:
     """Each loss component over the whole split, every version in it, in eval mode: the mean over samples.
 
-    Functions and problems are mixed evenly, so that every batch holds labels of every kind.
+    Functions and problems are mixed evenly: a batch without a label of some kind would count as one without loss.
     """
     model.eval()
     totals: dict[str, float] = {}
-    order = np.random.default_rng(0).permutation(len(samples))
+    order = evenly((samples.passed != data.IGNORED).any(axis=1))
     with torch.inference_mode(), device.autocast():
         for low in range(0, len(samples), _DEV_BATCH):
             chosen = order[low : low + _DEV_BATCH]
@@ -362,6 +362,15 @@ def dev_losses(model: GraphSage, samples: data.Samples, device: Device) -> dict[
             for name, loss in output.losses.items():
                 totals[name] = totals.get(name, 0.0) + float(loss) * len(chosen)
     return {name: total / len(samples) for name, total in totals.items()}
+
+
+def evenly(kind: NDArray[Any]) -> NDArray[np.int64]:
+    """An order of the N samples in which those of each kind (N,) are drawn by chance and come at even distances."""
+    rng, place = np.random.default_rng(0), np.zeros(len(kind))
+    for each in np.unique(kind):
+        members = rng.permutation(np.flatnonzero(kind == each))
+        place[members] = (np.arange(len(members)) + 0.5) / len(members)
+    return np.argsort(place, kind="stable")
 
 
 def thresholds(model: GraphSage, samples: data.Samples, device: Device) -> dict[str, float]:

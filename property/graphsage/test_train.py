@@ -34,6 +34,18 @@ def started(tiny, sides):
     return start
 
 
+@pytest.mark.parametrize(("few", "many"), [(0, 5), (1, 3), (3, 9), (41, 1668), (200, 10)])
+def test_law_samples_of_each_kind_come_at_even_distances(few: int, many: int) -> None:
+    kind = np.repeat([True, False], [few, many])
+    order = train.evenly(kind)
+    assert sorted(order.tolist()) == list(range(few + many))
+    for part in (kind, ~kind):
+        places = np.flatnonzero(part[order])
+        assert (np.diff(places) <= -(-len(kind) // max(1, len(places))) + 1).all()
+    drawn = [place for place in order.tolist() if place >= few]
+    assert many < 20 or drawn != sorted(drawn)
+
+
 @pytest.mark.parametrize("killed_at", [3, 7, 12])
 def test_resumed_equals_uninterrupted(tiny, sides, artifact, tmp_path, monkeypatch, killed_at) -> None:
     """Killed in the middle of an epoch, between checkpoints, and started again: the same bits at the end."""
