@@ -11,6 +11,8 @@ from acceptance.persona.replies import CONTROLS, read, replies, samples, texts
 
 @pytest.mark.requirement("persona/consistency.probe")
 def test_names_what_the_persona_holds(judge, persona, heldout, probe_data):
+    """The base has read what partners tell of themselves, never what a speaker is to say of himself."""
+    before = {name: replies(persona, heldout.items, stage=name) for name in ("base", "sft")}
     observed = replies(persona, heldout.items)
     judge(
         read(observed, heldout, judges.named),
@@ -18,7 +20,7 @@ def test_names_what_the_persona_holds(judge, persona, heldout, probe_data):
         groups=heldout.groups,
         baselines={
             **peers(persona, heldout, judges.named),
-            "sft": read(replies(persona, heldout.items, stage="sft"), heldout, judges.named).values,
+            **{name: read(found, heldout, judges.named).values for name, found in before.items()},
             "chance": heldout.guesses(),
         },
         slices={"new": heldout.column("slice"), "form": heldout.of_probe("form"), "slot": heldout.slots},
