@@ -34,14 +34,27 @@ def build_peers(out: Path, pairs: str, pool: str, dimensions: int) -> None:
     passages = jsonl.read(Path(pool) / "passages.jsonl")
     ids, pooled, queries = [row["id"] for row in passages], [row["text"] for row in passages], texts["test"]["query"]
     tuned = baselines.tune(texts["dev"]["query"], texts["dev"]["passage"])
-    analyser, k1, b = tuned["analyser"], tuned["k1"], tuned["b"]
+    chosen = {name: value for name, value in tuned.items() if name != "ndcg"}
     found = {
-        "bm25-tuned": baselines.bm25(queries, pooled, analyser, k1, b),
+        "bm25-tuned": baselines.bm25(queries, pooled, **chosen),
         "bm25-default": baselines.bm25(queries, pooled, "words", 1.2, 0.75),
         "tfidf-svd": baselines.tfidf_svd(queries, pooled, texts["train"]["passage"], dimensions),
     }
     (out / "runs.json").write_text(json.dumps({name: baselines.runs(table, ids) for name, table in found.items()}))
     (out / "tuned.json").write_text(json.dumps(tuned))
+
+
+def build_large_pool(out: Path, pairs: str, passages: int) -> None:
+    """That many distinct passages in random order: functions, and six lines of functions where these are too few."""
+    sides = ("test", "held", "fit", "dev", "train")
+    texts = dict.fromkeys(row["passage"] for side in sides for row in jsonl.read(Path(pairs) / f"{side}.jsonl"))
+    parts = ["\n".join(lines[low : low + 6]) for lines in map(str.splitlines, texts) for low in range(0, len(lines), 6)]
+    random.Random(0).shuffle(parts)
+    chosen = list(dict.fromkeys([*texts, *parts]))[:passages]
+    if len(chosen) < passages:
+        raise ValueError(f"{len(chosen):,} distinct passages, {passages:,} are wanted: name more distributions")
+    random.Random(1).shuffle(chosen)
+    jsonl.write(out / "passages.jsonl", ({"id": str(i), "text": text} for i, text in enumerate(chosen)))
 
 
 @dataclass(frozen=True)
@@ -89,6 +102,14 @@ def pair_data(dataset: Callable[..., Dataset], tables: sides.Tables) -> Dataset:
 @pytest.fixture(scope="session")
 def pool(dataset: Callable[..., Dataset], pair_data: Dataset) -> Dataset:
     return dataset("pool", build_pool, sources={}, tables=["pairs"], pairs=str(pair_data.folder))
+
+
+@pytest.fixture(scope="session")
+def large_pool(dataset: Callable[..., Dataset], pair_data: Dataset, tables: sides.Tables) -> Dataset:
+    return dataset(
+        "large-pool", build_large_pool, sources={}, tables=["timing"],
+        pairs=str(pair_data.folder), passages=tables("timing")["passages"],
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")

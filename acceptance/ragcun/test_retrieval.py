@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import defaultdict
 
 import numpy as np
@@ -64,6 +65,26 @@ def test_embeddings_alone(judge, ragcun, heldout, passages, peers, pair_data, po
         slices={"distribution": heldout.distributions},
         datasets=[pool],
         checks=[ranks_by_distance(ragcun, heldout, pool, dense.values)],
+    )
+
+
+@pytest.mark.requirement("ragcun/scale.nearest")
+def test_finds_the_nearest_among_many(judge, ragcun, heldout, large_pool, tables):
+    """Where there are so many passages that codes propose them; what is nearest is computed here, of all."""
+    rows = random.Random(0).sample(heldout.rows, min(len(heldout.rows), tables("timing")["nearest"]))
+    passages, queries = large_pool.rows("passages.jsonl"), [row["query"] for row in rows]
+    there = ragcun.predictions("embed", [row["text"] for row in passages], side="passage").values
+    table = baselines.nearest(ragcun.predictions("embed", queries, side="query").values, there)
+    nearest = baselines.runs(table, [row["id"] for row in passages], depth=10)
+    judge(
+        ragcun.predictions("search", queries, passages=str(large_pool.path("passages.jsonl")), mode="dense", k=10),
+        gold={
+            "qrels": [dict.fromkeys((name for name, _ in run), 1.0) for run in nearest],
+            "candidates": np.full(len(rows), len(passages)),
+        },
+        groups=[row["group"] for row in rows],
+        clusters=[row["cluster"] for row in rows],
+        datasets=[large_pool],
     )
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from acceptance import jsonl
 from acceptance.ragcun import transformer
 from assay.evidence import CheckResult
 from assay.metrics import training
@@ -19,32 +17,14 @@ from assay.subject import Predictions
 WARM_UP = 20
 
 
-def build_large_pool(out: Path, pairs: str, passages: int) -> None:
-    """That many distinct passages: functions, and halves of functions where there are not enough of them."""
-    texts: dict[str, None] = {}
-    for side in ("test", "held", "fit", "dev", "train"):
-        for row in jsonl.read(Path(pairs) / f"{side}.jsonl"):
-            lines = row["passage"].splitlines()
-            texts[row["passage"]] = None
-            for low in range(0, len(lines), 6):
-                texts["\n".join(lines[low : low + 6])] = None
-    chosen = list(texts)
-    random.Random(0).shuffle(chosen)
-    if len(chosen) < passages:
-        raise ValueError(f"{len(chosen):,} distinct passages, {passages:,} are wanted: name more distributions")
-    jsonl.write(out / "passages.jsonl", ({"id": str(i), "text": text} for i, text in enumerate(chosen[:passages])))
-
-
 @pytest.fixture(scope="session")
-def answers(ragcun, dataset, pair_data, heldout, tables):
-    """One call each on one pinned core."""
-    table = tables("timing")
-    data = dataset(
-        "large-pool", build_large_pool, sources={}, tables=["timing"],
-        pairs=str(pair_data.folder), passages=table["passages"],
-    )  # fmt: skip
-    queries = heldout.queries[: table["calls"] + WARM_UP]
-    return ragcun.timings("answer", queries, threads=1, warm_up=WARM_UP, passages=str(data.path("passages.jsonl")))
+def answers(ragcun, heldout, large_pool, tables):
+    """One call each on one pinned core, in an order that no distribution has to itself."""
+    count = min(len(heldout.queries), tables("timing")["calls"] + WARM_UP)
+    queries = random.Random(0).sample(heldout.queries, count)
+    return ragcun.timings(
+        "answer", queries, threads=1, warm_up=WARM_UP, passages=str(large_pool.path("passages.jsonl"))
+    )
 
 
 @pytest.mark.requirement("ragcun/latency.p95")

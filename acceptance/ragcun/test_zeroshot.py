@@ -9,7 +9,7 @@ from acceptance.ragcun import baselines, collections
 
 
 def judged(judge, ragcun, data, path):
-    """Hybrid beside BM25 as it comes and with stems, both untuned: there is no dev split to tune them on."""
+    """Hybrid beside BM25 as it comes, with stems, and without stop words: there is no dev split to tune it on."""
     passages, rows = data.rows("passages.jsonl"), data.rows("queries.jsonl")
     queries, texts = [row["query"] for row in rows], [row["text"] for row in passages]
     ids = [row["id"] for row in passages]
@@ -19,7 +19,10 @@ def judged(judge, ragcun, data, path):
         gold={"qrels": [row["qrels"] for row in rows], "candidates": np.full(len(rows), len(passages))},
         baselines={
             "bm25": baselines.runs(baselines.bm25(queries, texts, "words", 1.2, 0.75), ids),
-            "bm25-stems": baselines.runs(baselines.bm25(queries, texts, "stems", 1.2, 0.75), ids),
+            **{
+                f"bm25-{way}": baselines.runs(baselines.bm25(queries, texts, way, 1.2, 0.75), ids)
+                for way in ("stems", "stems-no-stop-words")
+            },
         },
         datasets=[data],
     )

@@ -15,15 +15,15 @@ from ragcun.embedder import Embedder, Matrix
 from ragcun.lexical import Bm25, LexicalIndex, best
 from ragcun.model import SIDES
 from ragcun.retriever import Mode, Retriever
+from ragcun.tokens import subtokens
 
 __all__ = ["Bridge", "bm25", "load"]
 
 
 def bm25(queries: Sequence[str], passages: str, k1: float, b: float, k: int) -> list[list[tuple[str, float]]]:
-    """For each query the best k (id, score) of a file of passages by the lexical half alone: no weights take part."""
+    """For each query the best k (id, score) of a file of passages by BM25 over all sub-tokens: no weights take part."""
     ids, texts = _read(passages)
-    index = LexicalIndex.of(texts, Bm25(k1, b))
-    found = [index.scores(query) for query in queries]
+    found = LexicalIndex.of(texts, Bm25(k1, b)).rows([subtokens(query) for query in queries])
     return [[(ids[place], float(scores[place])) for place in best(scores, k)] for scores in found]
 
 

@@ -1,8 +1,12 @@
-"""BM25 over sub-tokens (bm25s): the lexical half of the hybrid, tuned on pairs, rebuilt when passages were added."""
+"""BM25 over sub-tokens (bm25s): the lexical half of the hybrid, tuned on pairs, rebuilt when passages were added.
+
+The name that code defines counts several times, as a title does elsewhere, and a query's stop words do not count.
+"""
 
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +19,22 @@ from ragcun.tokens import subtokens
 
 SATURATION = (0.9, 1.2, 1.6, 2.2, 3.0, 4.0)
 LENGTH = (0.3, 0.5, 0.75, 0.9, 1.0)
+NAME = (1, 2, 4, 8, 16)
 _CHUNK = 512  # queries scored at a time
+_DEFINED = re.compile(r"^\s*(?:async\s+)?(?:def|class)\s+(\w+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Bm25:
-    """k1 (saturation of term frequency) and b (weight of the passage's length); the defaults are Lucene's."""
+    """k1 (saturation of term frequency) and b (weight of the passage's length); the defaults are Lucene's.
+
+    `name`: how often the words of the first name that a passage defines are counted (Robertson et al. 2004: fields as
+    repeated words).
+    """
 
     k1: float = 1.2
     b: float = 0.75
+    name: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +68,7 @@ class LexicalIndex:
     @classmethod
     def of(cls, texts: Sequence[str], parameters: Bm25) -> LexicalIndex:
         """The index of texts by their sub-tokens."""
-        return cls([subtokens(text) for text in texts], parameters)
+        return cls([counted(subtokens(text), named(text), parameters) for text in texts], parameters)
 
     def save(self, folder: Path) -> None:
         """Write the index as arrays and JSON; nothing when there is no word in it."""
@@ -77,7 +88,7 @@ class LexicalIndex:
 
     def scores(self, query: str) -> NDArray[np.float32]:
         """(passages,) BM25 scores; zeros where no token of the query is known."""
-        tokens = subtokens(query)
+        tokens = asked(query)
         if self._index is None or not tokens:
             return np.zeros(self.size, dtype=np.float32)
         result: NDArray[np.float32] = self._index.get_scores(tokens)
@@ -103,6 +114,25 @@ class LexicalIndex:
         found = np.zeros((len(queries), self.size), dtype=np.float32)
         found[:, : weights.shape[1]] = (asked @ weights).toarray()
         return found
+
+
+def asked(query: str) -> list[str]:
+    """Sub-tokens of a query without stop words (Lucene's for English), unless it has no others."""
+    from bm25s.stopwords import STOPWORDS_EN
+
+    tokens = subtokens(query)
+    return [token for token in tokens if token not in STOPWORDS_EN] or tokens
+
+
+def named(text: str) -> list[str]:
+    """Sub-tokens of the first function or class that a passage defines; none where it defines nothing."""
+    found = _DEFINED.search(text)
+    return subtokens(found[1]) if found else []
+
+
+def counted(tokens: list[str], name: list[str], parameters: Bm25) -> list[str]:
+    """What the index counts of a passage."""
+    return tokens + (parameters.name - 1) * name
 
 
 def best(scores: NDArray[Any], k: int) -> NDArray[np.intp]:
@@ -136,11 +166,13 @@ def gain(rank: float, k: int = 10) -> float:
 
 
 def tune(queries: Sequence[str], passages: Sequence[str]) -> Bm25:
-    """k1 and b with the best mean nDCG@10, where passage i answers query i."""
-    asked, pool = ([subtokens(text) for text in texts] for texts in (queries, passages))  # once for the whole grid
+    """The weight of names, then k1 and b, with the best mean nDCG@10, where passage i answers query i."""
+    words = [asked(query) for query in queries]  # once for the whole grid
+    pool = [(subtokens(passage), named(passage)) for passage in passages]
 
     def quality(parameters: Bm25) -> float:
-        index = LexicalIndex(pool, parameters)
-        return sum(gain(expected_rank(row, i)) for i, row in enumerate(index.rows(asked)))
+        index = LexicalIndex([counted(*passage, parameters) for passage in pool], parameters)
+        return sum(gain(expected_rank(row, i)) for i, row in enumerate(index.rows(words)))
 
-    return max((Bm25(k1, b) for k1, b in itertools.product(SATURATION, LENGTH)), key=quality)
+    name = max((Bm25(name=name) for name in NAME), key=quality).name
+    return max((Bm25(k1, b, name) for k1, b in itertools.product(SATURATION, LENGTH)), key=quality)

@@ -126,8 +126,7 @@ class PairTrainer(Trainer):
         return (outputs.loss, outputs) if return_outputs else outputs.loss
 
     def evaluate(self, *arguments: Any, **more: Any) -> dict[str, float]:
-        if self.state.global_step:  # at initialisation nothing is fitted either
-            fit(self.model, self.fit_on)
+        fit(self.model, self.fit_on)  # before training, too: what training adds is not what whitening does
         result: dict[str, float] = super().evaluate(*arguments, **more)
         return result
 
