@@ -9,7 +9,8 @@ import argparse
 import json
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    from graphsage.train import train
+    from graphsage.train import Settings, train
 
     profile = _profile(options)
+    with _reading(options.spec):
+        Settings.read(profile)  # refused here, and not once the data are built
     train(profile, _sides(options), options.model)
     print(f"trained: {options.model / 'model.safetensors'}")
     return 0
@@ -90,6 +93,8 @@ def _predict(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    if not 0 <= options.port < 2**16:
+        raise UsageError(f"--port {options.port}: a port is a number from 0 to {2**16 - 1:,}")
     from graphsage import bridge, serving
 
     model = bridge.load(options.model, options.device)
@@ -118,12 +123,21 @@ def _readable(answer: dict[str, Any]) -> str:
 
 
 def _profile(options: argparse.Namespace) -> dict[str, Any]:
-    profiles = _spec(options).get("profile", {})
+    with _reading(options.spec):
+        profiles: dict[str, dict[str, Any]] = dict(_spec(options).get("profile", {}))
     if options.profile not in profiles:
         known = ", ".join(profiles) or "none"
         raise UsageError(f'{options.spec}: no profile "{options.profile}"; known: {known}')
-    profile: dict[str, Any] = profiles[options.profile]
-    return profile
+    return profiles[options.profile]
+
+
+@contextmanager
+def _reading(spec: Path) -> Iterator[None]:
+    """What is missing in a specification, or of another kind than it should be, is told of the file."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{spec}: not the specification of graphsage: {error!r}") from None
 
 
 def _spec(options: argparse.Namespace) -> dict[str, Any]:
@@ -139,22 +153,28 @@ def _sides(options: argparse.Namespace) -> dict[str, Path]:
     from corpus.splits import split
 
     def table(name: str) -> dict[str, Any]:
-        found = _spec(options)["data"][name]
-        return {**found, **found.get(options.profile, {})}
+        found: dict[str, Any] = _spec(options)["data"][name]
+        for layer in ("smoke", "sketch") if options.profile == "sketch" else (options.profile,):
+            found = found | found.get(layer, {})
+        return found
 
-    names = {side: table("corpus")[side] for side in ("train", "dev", "test")}
+    def counts(key: str) -> dict[str, int]:
+        return {side: int(about[key][side]) for side in programs.SIDES}
+
+    with _reading(options.spec):
+        names = {side: [*table("corpus")[side]] for side in programs.SIDES}
+        about = table("programs")
+        wanted = {"doctest": counts("doctest"), "mbpp": counts("mbpp"), "code_contests": counts("contests")}
+        seed, memory = int(about["seed"]), options.model / "outcomes.sqlite"
+        plan = programs.Plan(seed, int(about["rewrites"]), int(about["mutants"]), memory=memory)
+    data = hub.folder()
+    for name, source in (("mbpp", problems.MBPP), ("code_contests", problems.CODE_CONTESTS)):
+        if not source.files_in(data):
+            del wanted[name]
+            print(f"graphsage: without {source.title}, which {hub.VARIABLE} does not have", file=sys.stderr)
     found = functions_of(distributions.find([name for side in names.values() for name in side]))
     sides = split(found, **names)
-    about = table("programs")
-    plan = programs.Plan(about["seed"], about["rewrites"], about["mutants"], memory=options.model / "outcomes.sqlite")
-    data = hub.folder()
-    wanted = {"doctest": about["doctest"]}
-    for name, key, source in (("mbpp", "mbpp", problems.MBPP), ("code_contests", "contests", problems.CODE_CONTESTS)):
-        if source.files_in(data):
-            wanted[name] = about[key]
-        else:
-            print(f"graphsage: without {source.title}, which {hub.VARIABLE} does not have", file=sys.stderr)
-    drawn = programs.draw({side: sides[side] for side in programs.SIDES}, wanted, about["seed"], data)
+    drawn = programs.draw({side: sides[side] for side in programs.SIDES}, wanted, seed, data)
     paths: dict[str, Path] = {}
     for side in ("train", "dev"):
         paths[side] = options.model / f"{side}.jsonl"

@@ -109,8 +109,8 @@ class Bridge:
         self.updates: int = config["training"]["update"]  # optimizer updates behind these weights
         self.operators: list[str] = config["operators"]
         self.modules: list[str] = config["modules"]
-        self.thresholds: dict[str, float] = config["thresholds"]
-        self.calibration: dict[str, float] = config["calibration"]
+        self.thresholds = _numbers(config["thresholds"], "defect", "imports")
+        self.calibration = _numbers(config["calibration"], "scale")
         self.edges: bool = config["edges"]
         self.device = Device.of(device or config["device"], config["precision"], answers=True)
         self.model = model.to(self.device.kind, self.device.dtype).eval().requires_grad_(False)
@@ -329,6 +329,11 @@ class _CoreLeft:
 
 
 _CORE_LEFT = _CoreLeft()
+
+
+def _numbers(table: dict[str, float], *names: str) -> dict[str, float]:
+    """Those of a table, which must be there. Raises KeyError and TypeError."""
+    return {name: 0.0 + table[name] for name in names}
 
 
 def _probability(output: Output) -> NDArray[np.float64]:

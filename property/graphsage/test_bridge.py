@@ -289,6 +289,21 @@ def test_a_configuration_that_is_none_is_refused(artifact, tmp_path) -> None:
         bridge.load(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [{"thresholds": {}}, {"thresholds": {"defect": 0.5, "imports": "high"}}, {"calibration": {}}],
+)
+def test_a_configuration_that_lacks_something_is_refused_before_any_answer(artifact, tmp_path, capsys, damage) -> None:
+    shutil.copy(artifact / "model.safetensors", tmp_path)
+    config = json.loads((artifact / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | damage))
+    (tmp_path / "module.py").write_text("def f(x):\n    return x\n")
+    with pytest.raises(ModelMismatch, match="not the configuration of a model"):
+        bridge.load(tmp_path)
+    assert main(["predict", str(tmp_path / "module.py"), "--model", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 @pytest.mark.parametrize("answers", [1, None])
 def test_a_model_that_would_answer_otherwise_now_is_refused(artifact, tmp_path, answers) -> None:
     shutil.copy(artifact / "model.safetensors", tmp_path)

@@ -131,6 +131,14 @@ def test_a_verdict_on_something_else_is_no_verdict(published, damage) -> None:
         Standing.of(published)
 
 
+@pytest.mark.parametrize("port", ["99999", "-1"])
+def test_a_port_that_is_none_is_one_line_and_exit_two(published, capsys, port) -> None:
+    assert main(["serve", str(published), "--port", port]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert port in error
+
+
 def test_serve_refuses_what_is_not_there(tmp_path, capsys) -> None:
     assert main(["serve", str(tmp_path), "--port", "0"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
