@@ -1,8 +1,9 @@
 """Programs with a label from execution: does this function pass the tests of its problem?
 
 The record of one program, and the builders of the files that training and acceptance read. A label is never given by
-a rule or a model, a problem is on one side only, and HumanEval has a builder of its own: nothing of it, and nothing
-that equals it in structure, is ever written into train, dev or test.
+a rule or a model, a problem is on one side only, and HumanEval has a builder of its own: nothing of it is ever written
+into train, dev or test, and no problem of another public set that equals one of it in structure. Doctests are compared
+with it where a public set is asked for beside them, or HumanEval lies in the data folder.
 
 Against artefacts: every source goes through `ast.unparse`, docstrings and comments gone; mutants are made of rewrites
 as well as of originals; what passes and what fails is balanced for each way of writing each function; what cannot even
@@ -89,7 +90,7 @@ def build(
 
     `origins` are of TRAINING_ORIGINS; `names` are the distributions whose doctests are read, `data` the folder of
     public sets, `contests` a limit of CodeContests problems. Raises CorpusError for HumanEval among the origins, for a
-    set that is not there, and where nothing passes.
+    set that is not there, for MBPP or CodeContests without HumanEval, which is kept out, and where nothing passes.
     """
     for origin in origins:
         if origin == TEST_ONLY:
@@ -105,7 +106,7 @@ def build(
         found += problems.mbpp(data)
     if "code_contests" in origins:
         found += problems.code_contests(data, contests)
-    kept = _without_copies(found, _test_only_hashes(data))
+    kept = _without_copies(found, _test_only_hashes(data, is_public=set(origins) != {"doctest"}))
     rows, report = label(kept, plan)
     sides = split(rows, plan.seed)
     for side, programs in sides.items():
@@ -123,9 +124,11 @@ def draw(
     """Problems of each side, so many at most as `wanted` says by origin and side, drawn by `seed`.
 
     Doctests are those of the side's own `functions`; a problem of a public set is on one side only. No two problems
-    have one structure, and none has one of HumanEval's. Raises CorpusError for a set that is wanted and not there.
+    have one structure, and none has one of HumanEval's. Raises CorpusError for a set that is wanted and not there, and
+    for MBPP or CodeContests without HumanEval.
     """
-    taken = _test_only_hashes(data)
+    is_public = any(any(counts.values()) for origin, counts in wanted.items() if origin != "doctest")
+    taken = _test_only_hashes(data, is_public)
     found = {
         side: _some(doctests.problems(functions[side]), wanted["doctest"][side], seed, taken) for side in functions
     }
@@ -459,11 +462,20 @@ def _without_copies(found: Iterable[Problem], taken: Iterable[str]) -> list[Prob
     return kept
 
 
-def _test_only_hashes(data: Path | None) -> set[str]:
-    """Structures of HumanEval's solutions where the set is here; elsewhere nothing is judged on it."""
-    if not problems.HUMANEVAL.files_in(data):
+def _test_only_hashes(data: Path | None, is_public: bool) -> set[str]:
+    """Structures of HumanEval's solutions, from where `build_humaneval` has them.
+
+    Beside other public sets it has to be there: what is learnt from them may be judged on it elsewhere. Doctests alone
+    need no network: for them it is asked for in the data folder only.
+    """
+    if not is_public and not problems.HUMANEVAL.files_in(data):
         return set()
-    return {each.ast_hash for each in problems.humaneval(data)}
+    try:
+        return {each.ast_hash for each in problems.humaneval(data)}
+    except CorpusError as error:
+        raise CorpusError(
+            f"MBPP and CodeContests are learnt from only where HumanEval is at hand, to be kept out: {error}"
+        ) from None
 
 
 # -- what was seen ---------------------------------------------------------------------------------

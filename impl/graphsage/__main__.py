@@ -9,14 +9,19 @@ import argparse
 import json
 import sys
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from corpus import distributions, hub, problems, programs, records
 from corpus.errors import CorpusError
+from corpus.functions import Function, functions_of
+from corpus.programs import Plan, Program
+from corpus.splits import split
 
 MODEL = Path("graphsage-model")
+_LEARNT = ("train", "dev")
 
 
 class UsageError(ValueError):
@@ -42,6 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if name == "train":
             command.add_argument("--spec", type=Path, default=Path("spec/graphsage.toml"), help="the specification")
             command.add_argument("--profile", default="cpu", help="[profile.NAME] in the specification")
+            command.add_argument(
+                "--programs",
+                type=Path,
+                metavar="DIR",
+                help="learn from programs that `python -m corpus programs` wrote there, in place of those built here: "
+                "from MBPP or CodeContests by the hub, say",
+            )
         else:
             command.add_argument("--device", choices=("cpu", "cuda", "mps"), help="default: what it was trained for")
         if name == "predict":
@@ -148,9 +160,6 @@ def _spec(options: argparse.Namespace) -> dict[str, Any]:
 
 def _sides(options: argparse.Namespace) -> dict[str, Path]:
     """Build functions and labelled programs of train and dev from what the specification names and is here."""
-    from corpus import distributions, hub, problems, programs, records
-    from corpus.functions import functions_of
-    from corpus.splits import split
 
     def table(name: str) -> dict[str, Any]:
         found: dict[str, Any] = _spec(options)["data"][name]
@@ -165,24 +174,36 @@ def _sides(options: argparse.Namespace) -> dict[str, Path]:
         names = {side: [*table("corpus")[side]] for side in programs.SIDES}
         about = table("programs")
         wanted = {"doctest": counts("doctest"), "mbpp": counts("mbpp"), "code_contests": counts("contests")}
-        seed, memory = int(about["seed"]), options.model / "outcomes.sqlite"
-        plan = programs.Plan(seed, int(about["rewrites"]), int(about["mutants"]), memory=memory)
+        memory = options.model / "outcomes.sqlite"
+        plan = Plan(int(about["seed"]), int(about["rewrites"]), int(about["mutants"]), memory=memory)
+    folder: Path | None = options.programs
+    given = None if folder is None else {side: programs.read(folder / f"{side}.jsonl") for side in _LEARNT}
+    found = functions_of(distributions.find([name for side in names.values() for name in side]))
+    sides = split(found, **names)
+    labelled = _labelled(sides, wanted, plan) if given is None else given
+    paths: dict[str, Path] = {}
+    for side in _LEARNT:
+        paths[side] = options.model / f"{side}.jsonl"
+        records.write(paths[side], sides[side])
+        paths[f"{side}_programs"] = options.model / f"{side}_programs.jsonl"
+        records.write(paths[f"{side}_programs"], labelled[side])
+    return paths
+
+
+def _labelled(
+    sides: Mapping[str, Sequence[Function]], wanted: dict[str, dict[str, int]], plan: Plan
+) -> dict[str, list[Program]]:
+    """Programs of doctested functions, and of the public sets that are here."""
     data = hub.folder()
     for name, source in (("mbpp", problems.MBPP), ("code_contests", problems.CODE_CONTESTS)):
         if not source.files_in(data):
             del wanted[name]
-            print(f"graphsage: without {source.title}, which {hub.VARIABLE} does not have", file=sys.stderr)
-    found = functions_of(distributions.find([name for side in names.values() for name in side]))
-    sides = split(found, **names)
-    drawn = programs.draw({side: sides[side] for side in programs.SIDES}, wanted, seed, data)
-    paths: dict[str, Path] = {}
-    for side in ("train", "dev"):
-        paths[side] = options.model / f"{side}.jsonl"
-        records.write(paths[side], sides[side])
-        labelled, _ = programs.label(drawn[side], plan)
-        paths[f"{side}_programs"] = options.model / f"{side}_programs.jsonl"
-        records.write(paths[f"{side}_programs"], labelled)
-    return paths
+            way_out = (
+                f"`python -m corpus programs --origins {name}` asks the hub, too, and --programs takes what it wrote"
+            )
+            print(f"graphsage: without {source.title}, which {hub.VARIABLE} does not have; {way_out}", file=sys.stderr)
+    drawn = programs.draw({side: sides[side] for side in programs.SIDES}, wanted, plan.seed, data)
+    return {side: programs.label(drawn[side], plan)[0] for side in _LEARNT}
 
 
 if __name__ == "__main__":

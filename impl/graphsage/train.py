@@ -27,7 +27,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from corpus import records
-from corpus.programs import Program
+from corpus.programs import TEST_ONLY, Program
 from graphsage import batches, data, growth
 from graphsage.device import Device
 from graphsage.model import ANSWERS, Batch, GraphSage, Output
@@ -440,6 +440,8 @@ def train(config: Mapping[str, Any], data: Mapping[str, Path], out: Path) -> Non
     out.mkdir(parents=True, exist_ok=True)
     functions = [records.read(Path(data[side])) for side in ("train", "dev")]
     labelled = [records.read(Path(data[f"{side}_programs"]), Program) for side in ("train", "dev")]
+    if any(program.origin == TEST_ONLY for programs in labelled for program in programs):
+        raise ValueError("HumanEval is for tests only, never for training or model selection; take its programs out")
     run = start(settings, functions, labelled, digest(data), out)
     run.run()
     finish(run)

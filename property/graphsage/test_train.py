@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,14 @@ def test_other_data_in_the_same_folder_do_not_resume(tiny, sides, artifact, tmp_
     others[side].write_text("".join(rows[1:] + rows[:1]))
     with pytest.raises(ValueError, match="from other data"):
         train.train(tiny, others, out)
+
+
+@pytest.mark.parametrize("side", ["train_programs", "dev_programs"])
+def test_humaneval_is_refused_for_training_and_for_choices(tiny, sides, tmp_path, side) -> None:
+    rows = records.read(sides[side], Program)
+    records.write(tmp_path / "rows.jsonl", [*rows[:-1], replace(rows[-1], origin="humaneval")])
+    with pytest.raises(ValueError, match="for tests only"):
+        train.train(tiny, {**sides, side: tmp_path / "rows.jsonl"}, tmp_path / "model")
 
 
 def test_as_many_functions_are_rewritten_as_the_profile_says(tiny, started, tmp_path) -> None:
