@@ -38,6 +38,7 @@ _SHARES: Final = {"train": 0.70, "dev": 0.15, "test": 0.15}
 _PATIENCE: Final = 20  # times the CPU time of the known solution, before a version of it counts as endless
 _LEAST_MS: Final = 250
 _FEWEST_WARM: Final = 8  # problems
+_READ_FOR_ONE: Final = 4  # problems of CodeContests that are read for one that is kept: all of them are gigabytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,19 +124,22 @@ def draw(
 ) -> dict[str, list[Problem]]:
     """Problems of each side, so many at most as `wanted` says by origin and side, drawn by `seed`.
 
-    Doctests are those of the side's own `functions`; a problem of a public set is on one side only. No two problems
-    have one structure, and none has one of HumanEval's. Raises CorpusError for a set that is wanted and not there, and
-    for MBPP or CodeContests without HumanEval.
+    Doctests are those of the side's own `functions`; a problem of a public set is on one side only. CodeContests' are
+    drawn among the first that can be used, _READ_FOR_ONE times as many as are wanted. No two problems have one
+    structure, and none has one of HumanEval's. Raises CorpusError for a set that is wanted and not there, and for MBPP
+    or CodeContests without HumanEval.
     """
     is_public = any(any(counts.values()) for origin, counts in wanted.items() if origin != "doctest")
     taken = _test_only_hashes(data, is_public)
     found = {
         side: _some(doctests.problems(functions[side]), wanted["doctest"][side], seed, taken) for side in functions
     }
-    for origin, read in (("mbpp", problems.mbpp), ("code_contests", problems.code_contests)):
+    for origin in ("mbpp", "code_contests"):
         counts = wanted.get(origin, {})
-        if any(counts.values()):
-            every = _some(read(data), sum(counts.values()), seed, taken)
+        most = sum(counts.values())
+        if most:
+            read = problems.mbpp(data) if origin == "mbpp" else problems.code_contests(data, _READ_FOR_ONE * most)
+            every = _some(read, most, seed, taken)
             for side in functions:
                 found[side] += every[: counts[side]]
                 every = every[counts[side] :]
