@@ -107,7 +107,7 @@ def build(
         found += problems.mbpp(data)
     if "code_contests" in origins:
         found += problems.code_contests(data, contests)
-    kept = _without_copies(found, _test_only_hashes(data, is_public=set(origins) != {"doctest"}))
+    kept = list(_without_copies(found, _test_only_hashes(data, is_public=set(origins) != {"doctest"})))
     rows, report = label(kept, plan)
     sides = split(rows, plan.seed)
     for side, programs in sides.items():
@@ -150,14 +150,16 @@ def _some(found: Iterable[Problem], limit: int, seed: int, taken: set[str]) -> l
     """So many problems at most, drawn by `seed`, none with a structure in `taken`, which grows by theirs."""
     order = list(found)
     random.Random(seed).shuffle(order)
-    kept = []
-    for problem in order:
-        if len(kept) == limit:
-            break
-        if problem.ast_hash not in taken:
-            taken.add(problem.ast_hash)
-            kept.append(problem)
-    return kept
+    return list(itertools.islice(_without_copies(order, taken), limit))
+
+
+def _without_copies(found: Iterable[Problem], taken: set[str]) -> Iterator[Problem]:
+    """Those with a structure that is not in `taken`, the first of equal ones; `taken` grows by theirs."""
+    for problem in found:
+        digest = problem.ast_hash
+        if digest not in taken:
+            taken.add(digest)
+            yield problem
 
 
 def build_humaneval(folder: Path, plan: Plan, data: Path | None = None) -> dict[str, Any]:
@@ -452,18 +454,6 @@ def split(rows: Sequence[Program], seed: int) -> dict[str, list[Program]]:
     for row in rows:
         sides[side_of[row.group]].append(row)
     return sides
-
-
-def _without_copies(found: Iterable[Problem], taken: Iterable[str]) -> list[Problem]:
-    """Problems whose solution has a structure of its own, the first of equal ones; none that is in `taken`."""
-    seen = set(taken)
-    kept = []
-    for problem in found:
-        digest = problem.ast_hash
-        if digest not in seen:
-            seen.add(digest)
-            kept.append(problem)
-    return kept
 
 
 def _test_only_hashes(data: Path | None, is_public: bool) -> set[str]:
