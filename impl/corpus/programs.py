@@ -1,9 +1,10 @@
 """Programs with a label from execution: does this function pass the tests of its problem?
 
-The record of one program, and the builders of the files that training and acceptance read. A label is never given by
-a rule or a model, a problem is on one side only, and HumanEval has a builder of its own: nothing of it is ever written
-into train, dev or test, and no problem of another public set that equals one of it in structure. Doctests are compared
-with it where a public set is asked for beside them, or HumanEval lies in the data folder.
+The record of one program, and the builders of the files that training and acceptance read. No label here is given by a
+rule or a model. (What trains an embedding may trust rewrites and mutants that nobody ran, as `graphsage` does beside
+these; nothing is judged on them.) A problem is on one side only, and HumanEval has a builder of its own: nothing of it
+is ever written into train, dev or test, and no problem of another public set that equals one of it in structure.
+Doctests are compared with it where a public set is asked for beside them, or HumanEval lies in the data folder.
 
 Against artefacts: every source goes through `ast.unparse`, docstrings and comments gone; mutants are made of rewrites
 as well as of originals; what passes and what fails is balanced for each way of writing each function; what cannot even
