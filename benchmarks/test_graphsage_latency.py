@@ -16,7 +16,8 @@ import pytest
 SIZES = {"small": (30, 60), "medium": (200, 330), "large": (900, 1600)}
 FILES = ("bisect", "textwrap", "statistics", "argparse")  # from 100 to 2,700 lines
 DIMENSIONS = [978, 512, 512, 256]
-MODULES = 150
+HEAD = 288
+MODULES = 222  # labels of the model that `verify` trains
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -35,7 +36,7 @@ def untrained():
     from graphsage.model import GraphSage
 
     torch.manual_seed(0)
-    return GraphSage(DIMENSIONS, 256, len(OPERATORS), MODULES).eval()
+    return GraphSage(DIMENSIONS, HEAD, len(OPERATORS), MODULES).eval()
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +47,9 @@ def bridge():
     config = {
         "operators": list(OPERATORS),
         "modules": [f"module_{i}" for i in range(MODULES)],
-        "head": 256,
+        "head": HEAD,
         "thresholds": {"defect": 0.5, "imports": 0.5},
-        "calibration": {"scale": 1.0, "offset": 0.0},
+        "calibration": {"scale": 1.0},
         "training": {"update": 0},
         "edges": True,
         "device": "cpu",

@@ -56,8 +56,7 @@ def rows(source: Source, data: Path | None) -> Iterator[dict[str, Any]]:
 
 def files(source: Source, data: Path | None) -> Iterator[Path]:
     """The files of the data set, in the order of their names; from the hub each is fetched when it is its turn."""
-    local = [] if data is None else sorted(path for path in data.glob(source.local) if path.is_file())
-    yield from local or _download(source, data)
+    yield from source.files_in(data) or _download(source, data)
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:

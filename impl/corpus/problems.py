@@ -7,6 +7,7 @@ problem never hands its tests to whoever reads its source: `task` is the only wa
 
 import ast
 import copy
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -184,11 +185,12 @@ def code_contests(data: Path | None, limit: int | None = None, cases: int = 10, 
 def _contest(row: Mapping[str, Any], cases: int, submissions: int) -> Problem | None:
     name = "CodeContests/" + "_".join(_field(row, "name", "code_contests").split())
     tests = [pair for key in ("public_tests", "private_tests", "generated_tests") for pair in _pairs(row.get(key))]
-    right = [text for text in map(_as_function, _python(row.get("solutions"))) if text is not None]
-    wrong = [text for text in map(_as_function, _python(row.get("incorrect_solutions"))) if text is not None]
-    if not tests or not right:
+    if not tests:
         return None
-    others = tuple(dict.fromkeys([*right[1 : 1 + submissions], *wrong[:submissions]]))
+    right = _functions(row.get("solutions"), 1 + submissions)
+    if not right:
+        return None
+    others = tuple(dict.fromkeys([*right[1:], *_functions(row.get("incorrect_solutions"), submissions)]))
     after = f"{_ENTRY}()"
     template = Script(source=f"{right[0]}\n\n{after}", cases=tuple(tests[:cases]), limits=_SCRIPT_LIMITS)
     return Problem(name, name, "code_contests", right[0], template, after=after, submissions=others)
@@ -211,6 +213,11 @@ def _python(solutions: Any) -> Iterator[str]:
     else:
         pairs = [(each["language"], each["solution"]) for each in solutions]
     yield from (str(text) for language, text in pairs if language in (PYTHON3, "PYTHON3"))
+
+
+def _functions(solutions: Any, most: int) -> list[str]:
+    """The first so many that can be functions: a problem may have hundreds, and none is parsed that is not needed."""
+    return list(itertools.islice((text for text in map(_as_function, _python(solutions)) if text is not None), most))
 
 
 def _as_function(text: str) -> str | None:

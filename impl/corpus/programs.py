@@ -1,8 +1,10 @@
 """Programs with a label from execution: does this function pass the tests of its problem?
 
-The record of one program, and the builders of the files that training and acceptance read. A label is never given by
-a rule or a model, a problem is on one side only, and HumanEval has a builder of its own: nothing of it, and nothing
-that equals it in structure, is ever written into train, dev or test.
+The record of one program, and the builders of the files that training and acceptance read. No label here is given by a
+rule or a model. (What trains an embedding may trust rewrites and mutants that nobody ran, as `graphsage` does beside
+these; nothing is judged on them.) A problem is on one side only, and HumanEval has a builder of its own: nothing of it
+is ever written into train, dev or test, and no problem of another public set that equals one of it in structure.
+Doctests are compared with it where a public set is asked for beside them, or HumanEval lies in the data folder.
 
 Against artefacts: every source goes through `ast.unparse`, docstrings and comments gone; mutants are made of rewrites
 as well as of originals; what passes and what fails is balanced for each way of writing each function; what cannot even
@@ -37,6 +39,7 @@ _SHARES: Final = {"train": 0.70, "dev": 0.15, "test": 0.15}
 _PATIENCE: Final = 20  # times the CPU time of the known solution, before a version of it counts as endless
 _LEAST_MS: Final = 250
 _FEWEST_WARM: Final = 8  # problems
+_READ_FOR_ONE: Final = 4  # problems of CodeContests that are read for one that is kept: all of them are gigabytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ def build(
 
     `origins` are of TRAINING_ORIGINS; `names` are the distributions whose doctests are read, `data` the folder of
     public sets, `contests` a limit of CodeContests problems. Raises CorpusError for HumanEval among the origins, for a
-    set that is not there, and where nothing passes.
+    set that is not there, for MBPP or CodeContests without HumanEval, which is kept out, and where nothing passes.
     """
     for origin in origins:
         if origin == TEST_ONLY:
@@ -105,7 +108,7 @@ def build(
         found += problems.mbpp(data)
     if "code_contests" in origins:
         found += problems.code_contests(data, contests)
-    kept = _without_copies(found, _test_only_hashes(data))
+    kept = list(_without_copies(found, _test_only_hashes(data, is_public=set(origins) != {"doctest"})))
     rows, report = label(kept, plan)
     sides = split(rows, plan.seed)
     for side, programs in sides.items():
@@ -122,17 +125,22 @@ def draw(
 ) -> dict[str, list[Problem]]:
     """Problems of each side, so many at most as `wanted` says by origin and side, drawn by `seed`.
 
-    Doctests are those of the side's own `functions`; a problem of a public set is on one side only. No two problems
-    have one structure, and none has one of HumanEval's. Raises CorpusError for a set that is wanted and not there.
+    Doctests are those of the side's own `functions`; a problem of a public set is on one side only. CodeContests' are
+    drawn among the first that can be used, _READ_FOR_ONE times as many as are wanted. No two problems have one
+    structure, and none has one of HumanEval's. Raises CorpusError for a set that is wanted and not there, and for MBPP
+    or CodeContests without HumanEval.
     """
-    taken = _test_only_hashes(data)
+    is_public = any(any(counts.values()) for origin, counts in wanted.items() if origin != "doctest")
+    taken = _test_only_hashes(data, is_public)
     found = {
         side: _some(doctests.problems(functions[side]), wanted["doctest"][side], seed, taken) for side in functions
     }
-    for origin, read in (("mbpp", problems.mbpp), ("code_contests", problems.code_contests)):
+    for origin in ("mbpp", "code_contests"):
         counts = wanted.get(origin, {})
-        if any(counts.values()):
-            every = _some(read(data), sum(counts.values()), seed, taken)
+        most = sum(counts.values())
+        if most:
+            read = problems.mbpp(data) if origin == "mbpp" else problems.code_contests(data, _READ_FOR_ONE * most)
+            every = _some(read, most, seed, taken)
             for side in functions:
                 found[side] += every[: counts[side]]
                 every = every[counts[side] :]
@@ -143,14 +151,16 @@ def _some(found: Iterable[Problem], limit: int, seed: int, taken: set[str]) -> l
     """So many problems at most, drawn by `seed`, none with a structure in `taken`, which grows by theirs."""
     order = list(found)
     random.Random(seed).shuffle(order)
-    kept = []
-    for problem in order:
-        if len(kept) == limit:
-            break
-        if problem.ast_hash not in taken:
-            taken.add(problem.ast_hash)
-            kept.append(problem)
-    return kept
+    return list(itertools.islice(_without_copies(order, taken), limit))
+
+
+def _without_copies(found: Iterable[Problem], taken: set[str]) -> Iterator[Problem]:
+    """Those with a structure that is not in `taken`, the first of equal ones; `taken` grows by theirs."""
+    for problem in found:
+        digest = problem.ast_hash
+        if digest not in taken:
+            taken.add(digest)
+            yield problem
 
 
 def build_humaneval(folder: Path, plan: Plan, data: Path | None = None) -> dict[str, Any]:
@@ -447,23 +457,20 @@ def split(rows: Sequence[Program], seed: int) -> dict[str, list[Program]]:
     return sides
 
 
-def _without_copies(found: Iterable[Problem], taken: Iterable[str]) -> list[Problem]:
-    """Problems whose solution has a structure of its own, the first of equal ones; none that is in `taken`."""
-    seen = set(taken)
-    kept = []
-    for problem in found:
-        digest = problem.ast_hash
-        if digest not in seen:
-            seen.add(digest)
-            kept.append(problem)
-    return kept
+def _test_only_hashes(data: Path | None, is_public: bool) -> set[str]:
+    """Structures of HumanEval's solutions, from where `build_humaneval` has them.
 
-
-def _test_only_hashes(data: Path | None) -> set[str]:
-    """Structures of HumanEval's solutions where the set is here; elsewhere nothing is judged on it."""
-    if not problems.HUMANEVAL.files_in(data):
+    Beside other public sets it has to be there: what is learnt from them may be judged on it elsewhere. Doctests alone
+    need no network: for them it is asked for in the data folder only.
+    """
+    if not is_public and not problems.HUMANEVAL.files_in(data):
         return set()
-    return {each.ast_hash for each in problems.humaneval(data)}
+    try:
+        return {each.ast_hash for each in problems.humaneval(data)}
+    except CorpusError as error:
+        raise CorpusError(
+            f"MBPP and CodeContests are learnt from only where HumanEval is at hand, to be kept out: {error}"
+        ) from None
 
 
 # -- what was seen ---------------------------------------------------------------------------------

@@ -9,13 +9,19 @@ import argparse
 import json
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from corpus import distributions, hub, problems, programs, records
 from corpus.errors import CorpusError
+from corpus.functions import Function, functions_of
+from corpus.programs import Plan, Program
+from corpus.splits import split
 
 MODEL = Path("graphsage-model")
+_LEARNT = ("train", "dev")
 
 
 class UsageError(ValueError):
@@ -41,6 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if name == "train":
             command.add_argument("--spec", type=Path, default=Path("spec/graphsage.toml"), help="the specification")
             command.add_argument("--profile", default="cpu", help="[profile.NAME] in the specification")
+            command.add_argument(
+                "--programs",
+                type=Path,
+                metavar="DIR",
+                help="learn from programs that `python -m corpus programs` wrote there, in place of those built here: "
+                "from MBPP or CodeContests by the hub, say",
+            )
         else:
             command.add_argument("--device", choices=("cpu", "cuda", "mps"), help="default: what it was trained for")
         if name == "predict":
@@ -56,9 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    from graphsage.train import train
+    from graphsage.train import Settings, train
 
     profile = _profile(options)
+    with _reading(options.spec):
+        Settings.read(profile)  # refused here, and not once the data are built
     train(profile, _sides(options), options.model)
     print(f"trained: {options.model / 'model.safetensors'}")
     return 0
@@ -90,6 +105,8 @@ def _predict(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    if not 0 <= options.port < 2**16:
+        raise UsageError(f"--port {options.port}: a port is a number from 0 to {2**16 - 1:,}")
     from graphsage import bridge, serving
 
     model = bridge.load(options.model, options.device)
@@ -118,12 +135,21 @@ def _readable(answer: dict[str, Any]) -> str:
 
 
 def _profile(options: argparse.Namespace) -> dict[str, Any]:
-    profiles = _spec(options).get("profile", {})
+    with _reading(options.spec):
+        profiles: dict[str, dict[str, Any]] = dict(_spec(options).get("profile", {}))
     if options.profile not in profiles:
         known = ", ".join(profiles) or "none"
         raise UsageError(f'{options.spec}: no profile "{options.profile}"; known: {known}')
-    profile: dict[str, Any] = profiles[options.profile]
-    return profile
+    return profiles[options.profile]
+
+
+@contextmanager
+def _reading(spec: Path) -> Iterator[None]:
+    """What is missing in a specification, or of another kind than it should be, is told of the file."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{spec}: not the specification of graphsage: {error!r}") from None
 
 
 def _spec(options: argparse.Namespace) -> dict[str, Any]:
@@ -134,35 +160,50 @@ def _spec(options: argparse.Namespace) -> dict[str, Any]:
 
 def _sides(options: argparse.Namespace) -> dict[str, Path]:
     """Build functions and labelled programs of train and dev from what the specification names and is here."""
-    from corpus import distributions, hub, problems, programs, records
-    from corpus.functions import functions_of
-    from corpus.splits import split
 
     def table(name: str) -> dict[str, Any]:
-        found = _spec(options)["data"][name]
-        return {**found, **found.get(options.profile, {})}
+        found: dict[str, Any] = _spec(options)["data"][name]
+        for layer in ("smoke", "sketch") if options.profile == "sketch" else (options.profile,):
+            found = found | found.get(layer, {})
+        return found
 
-    names = {side: table("corpus")[side] for side in ("train", "dev", "test")}
+    def counts(key: str) -> dict[str, int]:
+        return {side: int(about[key][side]) for side in programs.SIDES}
+
+    with _reading(options.spec):
+        names = {side: [*table("corpus")[side]] for side in programs.SIDES}
+        about = table("programs")
+        wanted = {"doctest": counts("doctest"), "mbpp": counts("mbpp"), "code_contests": counts("contests")}
+        memory = options.model / "outcomes.sqlite"
+        plan = Plan(int(about["seed"]), int(about["rewrites"]), int(about["mutants"]), memory=memory)
+    folder: Path | None = options.programs
+    given = None if folder is None else {side: programs.read(folder / f"{side}.jsonl") for side in _LEARNT}
     found = functions_of(distributions.find([name for side in names.values() for name in side]))
     sides = split(found, **names)
-    about = table("programs")
-    plan = programs.Plan(about["seed"], about["rewrites"], about["mutants"], memory=options.model / "outcomes.sqlite")
-    data = hub.folder()
-    wanted = {"doctest": about["doctest"]}
-    for name, key, source in (("mbpp", "mbpp", problems.MBPP), ("code_contests", "contests", problems.CODE_CONTESTS)):
-        if source.files_in(data):
-            wanted[name] = about[key]
-        else:
-            print(f"graphsage: without {source.title}, which {hub.VARIABLE} does not have", file=sys.stderr)
-    drawn = programs.draw({side: sides[side] for side in programs.SIDES}, wanted, about["seed"], data)
+    labelled = _labelled(sides, wanted, plan) if given is None else given
     paths: dict[str, Path] = {}
-    for side in ("train", "dev"):
+    for side in _LEARNT:
         paths[side] = options.model / f"{side}.jsonl"
         records.write(paths[side], sides[side])
-        labelled, _ = programs.label(drawn[side], plan)
         paths[f"{side}_programs"] = options.model / f"{side}_programs.jsonl"
-        records.write(paths[f"{side}_programs"], labelled)
+        records.write(paths[f"{side}_programs"], labelled[side])
     return paths
+
+
+def _labelled(
+    sides: Mapping[str, Sequence[Function]], wanted: dict[str, dict[str, int]], plan: Plan
+) -> dict[str, list[Program]]:
+    """Programs of doctested functions, and of the public sets that are here."""
+    data = hub.folder()
+    for name, source in (("mbpp", problems.MBPP), ("code_contests", problems.CODE_CONTESTS)):
+        if not source.files_in(data):
+            del wanted[name]
+            way_out = (
+                f"`python -m corpus programs --origins {name}` asks the hub, too, and --programs takes what it wrote"
+            )
+            print(f"graphsage: without {source.title}, which {hub.VARIABLE} does not have; {way_out}", file=sys.stderr)
+    drawn = programs.draw({side: sides[side] for side in programs.SIDES}, wanted, plan.seed, data)
+    return {side: programs.label(drawn[side], plan)[0] for side in _LEARNT}
 
 
 if __name__ == "__main__":

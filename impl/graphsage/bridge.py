@@ -1,7 +1,7 @@
 """From trained weights to answers: loads an artifact folder, takes source text, gives plain data.
 
-Refuses what it cannot answer for: a folder without trained weights, weights of another shape, text that is not Python.
-It never falls back to an untrained model and never turns an error into a number.
+Refuses what it cannot answer for: a folder without trained weights, weights of another shape, text that is not Python
+or no function. It never falls back to an untrained model and never turns an error into a number.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from corpus.processes import pool
 from graphsage import batches, data, features, graph
 from graphsage.data import Reading, Store
 from graphsage.device import Device
-from graphsage.graph import CodeGraphs, UnparseableSource
+from graphsage.graph import KIND, CodeGraphs, UnparseableSource
 from graphsage.model import ANSWERS, Batch, GraphSage, Output
 
-__all__ = ["Bridge", "ModelMismatch", "ModelNotTrained", "UnparseableSource", "load"]
+__all__ = ["Bridge", "ModelMismatch", "ModelNotTrained", "NotOneFunction", "UnparseableSource", "load"]
 
 _TIE = 0.01  # logits this near are equal: odds of 1.01 to 1 are no preference
 _AHEAD = 4  # chunks of each process that are read, or answered, before they are asked for
@@ -46,6 +46,10 @@ class ModelNotTrained(FileNotFoundError):  # noqa: N818 (says what is the case)
 
 class ModelMismatch(ValueError):  # noqa: N818
     """The weights do not fit the configuration beside them, or this version."""
+
+
+class NotOneFunction(ValueError):  # noqa: N818
+    """The text is Python, but not the definition of one function."""
 
 
 def load(artifact: Path, device: str | None = None) -> Bridge:
@@ -83,7 +87,7 @@ def feature_matrices(sources: Sequence[str]) -> list[NDArray[np.float32]]:
 
 def fingerprints(sources: Sequence[str], processes: int = 1) -> list[str]:
     """SHA-256 of graph and features of each source: equal where no model could tell two sources apart."""
-    chunks = [sources[low : low + _CHUNK] for low in range(0, len(sources), _CHUNK)]
+    chunks = _chunks(sources)
     with data.readers(processes if len(chunks) > 1 else 1) as readers:
         return [each for found in data.each(data.fingerprints, chunks, readers) for each in found]
 
@@ -91,7 +95,8 @@ def fingerprints(sources: Sequence[str], processes: int = 1) -> list[str]:
 class Bridge:
     """Answers about source text; every method is safe to call from several threads at once.
 
-    All methods take sources of functions and raise UnparseableSource for text that is not Python. Docstrings are left
+    All methods but `answer_file` take sources of one function each and raise UnparseableSource for text that is not
+    Python, NotOneFunction for other code, TypeError for a single text where several are asked for. Docstrings are left
     out, as in training. With more than one of `processes`, sources are read by that many processes, which stay for
     later calls until `close`; they are spawned, so the calling script needs the `if __name__ == "__main__":` guard.
     """
@@ -102,8 +107,8 @@ class Bridge:
         self.updates: int = config["training"]["update"]  # optimizer updates behind these weights
         self.operators: list[str] = config["operators"]
         self.modules: list[str] = config["modules"]
-        self.thresholds: dict[str, float] = config["thresholds"]
-        self.calibration: dict[str, float] = config["calibration"]
+        self.thresholds = _numbers(config["thresholds"], "defect", "imports")
+        self.calibration = _numbers(config["calibration"], "scale")
         self.edges: bool = config["edges"]
         self.device = Device.of(device or config["device"], config["precision"], answers=True)
         self.model = model.to(self.device.kind, self.device.dtype).eval().requires_grad_(False)
@@ -224,6 +229,8 @@ class Bridge:
         """
 
         def prepared(graphs: CodeGraphs, stores: list[Store]) -> tuple[CodeGraphs, list[Batch]]:
+            if (graphs.kind[graphs.start[:-1]] != KIND["FunctionDef"]).any():
+                raise NotOneFunction("a source is not the definition of one function; `answer_file` takes whole files")
             return graphs, [self._batch(store) for store in stores]
 
         def read(chunk: Sequence[str]) -> tuple[CodeGraphs, list[Batch]]:
@@ -232,7 +239,7 @@ class Bridge:
         def answered(graphs: CodeGraphs, found: list[Batch]) -> tuple[CodeGraphs, list[Output]]:
             return graphs, [self.model.answer(batch, embed) for batch in found]
 
-        chunks = [sources[low : low + _CHUNK] for low in range(0, len(sources), _CHUNK)]
+        chunks = _chunks(sources)
         if len(chunks) <= 1:
             yield from (answered(*read(chunk)) for chunk in chunks)
         elif processes > 1:
@@ -280,6 +287,12 @@ class Bridge:
         return _joined([read(output) for output, _ in self._outputs(sources, processes)])
 
 
+def _chunks(sources: Sequence[str]) -> list[Sequence[str]]:
+    if isinstance(sources, str | bytes):  # a sequence of texts, too: one of each character
+        raise TypeError("one text where a sequence of texts is asked for")
+    return [sources[low : low + _CHUNK] for low in range(0, len(sources), _CHUNK)]
+
+
 class _CoreLeft:
     """A core less for the model while a thread of its own parses: threads that wait for a core spin on another's.
 
@@ -305,6 +318,11 @@ class _CoreLeft:
 
 
 _CORE_LEFT = _CoreLeft()
+
+
+def _numbers(table: dict[str, float], *names: str) -> dict[str, float]:
+    """Those of a table, which must be there. Raises KeyError and TypeError."""
+    return {name: 0.0 + table[name] for name in names}
 
 
 def _probability(output: Output) -> NDArray[np.float64]:

@@ -186,7 +186,10 @@ _CONSTANTS: dict[str, tuple[int, int]] = {}
 
 def _constant(value: Any) -> tuple[int, int]:
     """(literal class, symbol) of a constant, remembered per process where it is short."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # an integer written in hexadecimal, of more decimal digits than Python gives
+        text = hex(value)
     found = _CONSTANTS.get(text)
     if found is None:
         found = (_literal(value), hashed(text, "constant"))

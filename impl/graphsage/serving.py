@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -85,13 +86,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.NOT_FOUND, f"{self.path}: there are GET /model and POST /predict")
             return
         length = self.headers.get("Content-Length", "")
-        if not length.isdigit():
+        if not re.fullmatch("[0-9]{1,18}", length):
             self._refuse(HTTPStatus.LENGTH_REQUIRED, "send the text of a Python file with its Content-Length")
             return
         if int(length) > LARGEST:
             self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"{int(length):,} bytes, at most {LARGEST:,}")
             return
         body = self.rfile.read(int(length))
+        if len(body) < int(length):
+            self._refuse(HTTPStatus.BAD_REQUEST, f"{len(body):,} bytes came of the {int(length):,} that were announced")
+            return
         try:
             found = answer(self.server.bridge, self.server.standing, body)
         except UnparseableSource as error:

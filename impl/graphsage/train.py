@@ -6,6 +6,7 @@ the same number of threads). It must never read a test split: it knows "train" a
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -26,7 +27,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from corpus import records
-from corpus.programs import Program
+from corpus.programs import TEST_ONLY, Program
 from graphsage import batches, data, growth
 from graphsage.device import Device
 from graphsage.model import ANSWERS, Batch, GraphSage, Output
@@ -129,9 +130,10 @@ class Run:
     """One training run in the folder `out`; `resume` continues from its last checkpoint if there is one."""
 
     def __init__(
-        self, settings: Settings, train: data.Samples, dev: data.Samples, modules: list[str], out: Path
+        self, settings: Settings, train: data.Samples, dev: data.Samples, modules: list[str], origin: str, out: Path
     ) -> None:
         self.settings, self.train, self.dev, self.modules, self.out = settings, train, dev, modules, out
+        self.origin = origin  # SHA-256 of the files that all of it was read from
         settings.model(len(modules), settings.narrow)  # refused here, and not after hours, where it has no such part
         torch.manual_seed(settings.seed)
         self.device = Device.of(settings.device, settings.precision)
@@ -293,6 +295,11 @@ class Run:
         elif end:
             print(line, file=sys.stderr, flush=True)
 
+    def identity(self) -> dict[str, Any]:
+        """What has to be the same for a run to go on from a checkpoint."""
+        settings = asdict(self.settings)
+        return {"answers": ANSWERS, "settings": settings, "modules": self.modules, "origin": self.origin}
+
     def save(self) -> None:
         tensors: dict[str, Tensor] = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         tensors |= {f"averaged.{name}": value for name, value in self.averaged.items()}
@@ -301,12 +308,10 @@ class Run:
             tensors |= {f"optimizer.{number}.{name}": torch.as_tensor(value) for name, value in values.items()}
         tensors["rng"] = torch.get_rng_state()
         about = {
-            "answers": ANSWERS,
             "progress": asdict(self.progress),
             "groups": state["param_groups"],
             "plateau": {k: v for k, v in self.plateau.state_dict().items() if isinstance(v, int | float | list)},
-            "settings": asdict(self.settings),
-            "modules": self.modules,
+            **self.identity(),
         }
         last = self.checkpoints / "last.safetensors"
         _save(last, tensors, {"state": json.dumps(about)})
@@ -321,8 +326,7 @@ class Run:
         with safe_open(last, framework="pt") as file:
             about = json.loads(file.metadata()["state"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        mine = {"answers": ANSWERS, "settings": asdict(self.settings), "modules": self.modules}
-        if any(about.get(name) != value for name, value in mine.items()):
+        if any(about.get(name) != value for name, value in self.identity().items()):
             raise ValueError(
                 f"{last}: written by another profile or version, or from other data; remove it to start anew"
             )
@@ -448,13 +452,21 @@ def train(config: Mapping[str, Any], data: Mapping[str, Path], out: Path) -> Non
     out.mkdir(parents=True, exist_ok=True)
     functions = [records.read(Path(data[side])) for side in ("train", "dev")]
     labelled = [records.read(Path(data[f"{side}_programs"]), Program) for side in ("train", "dev")]
-    run = start(settings, functions, labelled, out)
+    if any(program.origin == TEST_ONLY for programs in labelled for program in programs):
+        raise ValueError("HumanEval is for tests only, never for training or model selection; take its programs out")
+    run = start(settings, functions, labelled, digest(data), out)
     run.run()
     finish(run)
 
 
-def start(settings: Settings, functions: Sequence[Any], labelled: Sequence[Any], out: Path) -> Run:
-    """Build the samples of both sides (train, dev) and the run over them."""
+def digest(files: Mapping[str, Path]) -> str:
+    """SHA-256 of what stands in the files, and of what each is for; where they lie does not matter."""
+    each = {name: hashlib.sha256(Path(path).read_bytes()).hexdigest() for name, path in files.items()}
+    return hashlib.sha256(json.dumps(each, sort_keys=True).encode()).hexdigest()
+
+
+def start(settings: Settings, functions: Sequence[Any], labelled: Sequence[Any], origin: str, out: Path) -> Run:
+    """Build the samples of both sides (train, dev) and the run over them; `origin` is the digest of their files."""
     modules = data.vocabulary(functions[0], settings.module_seen)
     began = time.monotonic()
 
@@ -472,7 +484,7 @@ def start(settings: Settings, functions: Sequence[Any], labelled: Sequence[Any],
             if labelled[number]:
                 parts.append(data.prepare_programs(labelled[number], len(modules), *common))
             sides.append(data.Samples.join(parts))
-    return Run(settings, sides[0], sides[1], modules, out)
+    return Run(settings, sides[0], sides[1], modules, origin, out)
 
 
 def finish(run: Run) -> None:

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import types
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from corpus.errors import CorpusError
-from corpus.execution import confinement, examiner, labels, sandbox
+from corpus.execution import confinement, examiner, labels, program, sandbox
 from corpus.execution.channel import Channel, Late
 from corpus.execution.sandbox import Call, Doctest, Example, Limits, Outcome, Sandbox, Script
 
@@ -317,6 +318,78 @@ def test_law_a_doctest_cannot_be_answered_by_other_means(cells: Sandbox, said: l
     assert cells.run(Doctest(FORGED.format(said=said), "heapq", "merge", shown)) == Outcome(False, reason)
     assert set(os.listdir("/proc/self/fd")) == before
     assert cells.run(right) == Outcome(True)
+
+
+READ = """def merge(*items, key=None, reverse=False):
+    import ast, doctest, {imports}
+    for each in doctest.DocTestParser().get_examples({text}):
+        if each.source.startswith('list(merge(['):
+            return iter(ast.literal_eval(each.want))
+"""
+SHOWN = (Example("list(merge([1,3,5,7], [0,2,4,8], [5,10,15,20], [], [25]))\n", "[0, 1, 2, 3, 4, 5, 5, 7, 8, 10, 15, 20, 25]\n"),)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("imports", "text", "reason"),
+    [
+        ("heapq", "heapq.merge.__doc__", ""),
+        ("heapq, inspect", "inspect.getdoc(heapq.merge)", ""),
+        ("heapq", "open(heapq.__file__).read()", "PermissionError"),
+        ("heapq, os", "open(os.symlink(heapq.__file__, 'link') or 'link').read()", "PermissionError"),
+        ("heapq, os", "os.fdopen(os.open(heapq.__file__, os.O_RDONLY)).read()", "PermissionError"),
+        ("heapq, os", "open(HELD, 'rb').read().decode('latin-1')", "PermissionError"),
+        ("heapq, inspect", "inspect.getsource(heapq)", "OSError"),
+        ("heapq", "heapq.__loader__.get_source('heapq')", "ImportError"),
+    ],
+)
+def test_law_a_doctest_is_not_answered_from_its_docstring(cells: Sandbox, imports: str, text: str, reason: str) -> None:
+    right = Doctest(None, "heapq", "merge", SHOWN)
+    assert cells.run(right) == Outcome(True)
+    bytecode = "heapq.__cached__ if os.path.exists(heapq.__cached__) else heapq.__file__"
+    read = READ.format(imports=imports, text=text.replace("HELD", bytecode))
+    outcome = cells.run(replace(right, source=read))
+    assert outcome == Outcome(False, f"raised {reason or 'TypeError'}")
+
+
+def test_law_what_wraps_a_function_keeps_none_of_its_examples() -> None:
+    """Properties, class methods, what `functools` wraps, classes inside classes: what is the module's in any way."""
+    module = types.ModuleType("module")
+    exec(WRAPPED, vars(module))
+    program._hide_answers(module, "Outer.Inner.cached")
+    assert module.plain.__doc__ == "Nothing to show."
+    inner = vars(module.Outer.Inner)
+    held = [module, module.Outer, module.Outer.Inner, module.kept, module.kept.__wrapped__, *inner.values()]
+    held += [inner["one"].fget, inner["two"].__func__, inner["three"].__func__, inner["cached"].func]
+    assert not [each for each in held if ">>>" in (each.__doc__ or "")]
+
+
+WRAPPED = '''
+"""
+>>> 1
+"""
+import functools
+def plain():
+    "Nothing to show."
+@functools.lru_cache
+def kept():
+    ">>> 1"
+class Outer:
+    ">>> 1"
+    class Inner(list):
+        ">>> 1"
+        @property
+        def one(self):
+            ">>> 1"
+        @classmethod
+        def two(cls):
+            ">>> 1"
+        @staticmethod
+        def three():
+            ">>> 1"
+        @functools.cached_property
+        def cached(self):
+            ">>> 1"
+'''
 
 
 def test_law_what_is_late_is_no_verdict_on_a_program() -> None:

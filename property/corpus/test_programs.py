@@ -152,6 +152,55 @@ def test_law_humaneval_never_reaches_training(
     assert not list(tmp_path.iterdir())
 
 
+def test_law_what_is_kept_out_of_training_is_asked_where_judging_asks(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HumanEval on the hub guards as well as in the folder; without it only doctests are built, and ask no network."""
+    zipped(tmp_path / "mbpp/mbpp.jsonl.gz", list(hub.rows(problems.MBPP, data)))
+    wanted = {"doctest": dict.fromkeys(programs.SIDES, 1), "mbpp": {"train": 99, "dev": 0, "test": 0}}
+    nothing: dict[str, list[Any]] = {side: [] for side in programs.SIDES}
+    with pytest.raises(CorpusError, match=r"only where HumanEval is at hand, to be kept out: .*put it there"):
+        programs.draw(nothing, wanted, 0, tmp_path)
+    with pytest.raises(CorpusError, match="only where HumanEval is at hand"):
+        programs.build(tmp_path / "out", ["mbpp"], PLAN, data=tmp_path)
+    none = {**wanted, "mbpp": dict.fromkeys(programs.SIDES, 0)}
+    assert programs.draw(nothing, none, 0, tmp_path) == nothing
+    import huggingface_hub
+
+    parquet(tmp_path / "hub.parquet", list(hub.rows(problems.HUMANEVAL, data)))
+    monkeypatch.setattr(huggingface_hub, "list_repo_files", lambda *_, **__: ["openai_humaneval/test-0.parquet"])
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda *_, **__: str(tmp_path / "hub.parquet"))
+    drawn = {each.problem for each in programs.draw(nothing, wanted, 0, tmp_path)["train"]}
+    assert len(drawn) == 9
+    assert "MBPP/99" not in drawn  # HumanEval/0 under other names
+
+
+def test_law_a_draw_reads_and_parses_no_more_than_it_may_need(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of CodeContests are 13,000 problems with hundreds of solutions each."""
+
+    def row(number: int) -> dict[str, Any]:
+        right = ["+".join(["print(int(input())", *map(str, range(number)), f"{place})"]) for place in range(300)]
+        wrong = [f"print({place}, {number})" for place in range(300)]
+        texts = {"solutions": right, "incorrect_solutions": wrong}
+        return {**CONTEST_ROW, "name": f"{number}_A", **{key: {"language": [3] * 300, "solution": each} for key, each in texts.items()}}  # fmt: skip
+
+    zipped(tmp_path / "humaneval/HumanEval.jsonl.gz", HUMANEVAL_ROWS)
+    zipped(tmp_path / "code_contests/rows.jsonl.gz", [row(number) for number in range(60)])
+    parsed: list[str] = []
+    as_function = problems._as_function
+    monkeypatch.setattr(problems, "_as_function", lambda text: parsed.append(text) or as_function(text))
+    nothing: dict[str, list[Any]] = {side: [] for side in programs.SIDES}
+    wanted = {"doctest": dict.fromkeys(programs.SIDES, 0), "code_contests": {"train": 3, "dev": 1, "test": 1}}
+    drawn = programs.draw(nothing, wanted, 0, tmp_path)
+    assert {side: len(found) for side, found in drawn.items()} == wanted["code_contests"]
+    assert len(parsed) == 20 * (5 + 4)
+    assert all(len(each.submissions) == 8 for found in drawn.values() for each in found)
+    assert max(int(each.problem[13:-2]) for found in drawn.values() for each in found) < 20
+    assert [each.problem for each in drawn["train"]] != [f"CodeContests/{number}_A" for number in range(3)]
+
+
 def test_law_every_humaneval_problem_is_judged(data: Path, tmp_path: Path) -> None:
     report = programs.build_humaneval(tmp_path, PLAN, data)
     rows = programs.read(tmp_path / "humaneval.jsonl")

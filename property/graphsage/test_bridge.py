@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 
 from graphsage import bridge, data
 from graphsage.__main__ import main
-from graphsage.bridge import ModelMismatch, ModelNotTrained, UnparseableSource
+from graphsage.bridge import ModelMismatch, ModelNotTrained, NotOneFunction, UnparseableSource
 from graphsage.device import Device
 
 
@@ -241,6 +241,32 @@ def test_text_that_is_not_python_is_an_error(trained, method) -> None:
         getattr(trained, method)(["def f(x):\n    return x", "function f() { return 1 }"])
 
 
+@pytest.mark.parametrize("source", ["x = 1", "hello", "class C:\n    def f(self): ...", "def f(): ...\ndef g(): ..."])
+def test_code_that_is_not_one_function_is_an_error(trained, sources, source) -> None:
+    with pytest.raises(NotOneFunction):
+        trained.answer(source)
+    for method in ("defect_scores", "confidences", "embeddings", "import_scores", "answer_batch"):
+        with pytest.raises(NotOneFunction):
+            getattr(trained, method)([sources[0], source])
+    with pytest.raises(NotOneFunction):
+        trained.defects([source], seed=0)
+
+
+@pytest.mark.parametrize("text", ["abc", "def f(x): ...", b"abc"])
+def test_one_text_is_not_taken_for_several(trained, text) -> None:
+    for method in ("defect_scores", "confidences", "embeddings", "import_scores", "answer_batch"):
+        with pytest.raises(TypeError, match="one text"):
+            getattr(trained, method)(text)
+    with pytest.raises(TypeError, match="one text"):
+        bridge.fingerprints(text)
+
+
+def test_an_integer_of_more_digits_than_python_writes_is_answered(trained) -> None:
+    source = f"def f(x):\n    y = x + 0x{'f' * 5000}\n    return y"
+    assert trained.answer(source)["name"] == "f"
+    assert [each["name"] for each in trained.answer_file(source)] == ["f"]
+
+
 def test_an_untrained_folder_is_refused(tmp_path, artifact) -> None:
     with pytest.raises(ModelNotTrained, match="train"):
         bridge.load(tmp_path)
@@ -271,6 +297,21 @@ def test_a_configuration_that_is_none_is_refused(artifact, tmp_path) -> None:
     (tmp_path / "config.json").write_text("[]")
     with pytest.raises(ModelMismatch, match="not the configuration of a model"):
         bridge.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"thresholds": {}}, {"thresholds": {"defect": 0.5, "imports": "high"}}, {"calibration": {}}],
+)
+def test_a_configuration_that_lacks_something_is_refused_before_any_answer(artifact, tmp_path, capsys, damage) -> None:
+    shutil.copy(artifact / "model.safetensors", tmp_path)
+    config = json.loads((artifact / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | damage))
+    (tmp_path / "module.py").write_text("def f(x):\n    return x\n")
+    with pytest.raises(ModelMismatch, match="not the configuration of a model"):
+        bridge.load(tmp_path)
+    assert main(["predict", str(tmp_path / "module.py"), "--model", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 @pytest.mark.parametrize("answers", [1, None])

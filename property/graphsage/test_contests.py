@@ -5,7 +5,7 @@ from acceptance.graphsage import programs as suite
 
 from corpus import programs
 from graphsage import data
-from property.corpus.test_problems import CONTEST_ROW, parquet
+from property.corpus.test_problems import CONTEST_ROW, HUMANEVAL_ROWS, parquet, zipped
 
 
 @pytest.fixture
@@ -13,6 +13,7 @@ def built(tmp_path, monkeypatch):
     monkeypatch.setenv("ASSAY_DATA", str(tmp_path))
     monkeypatch.setattr(suite, "default_root", lambda: tmp_path)
     parquet(tmp_path / "code_contests/train-00000.parquet", [CONTEST_ROW])
+    zipped(tmp_path / "humaneval/HumanEval.jsonl.gz", HUMANEVAL_ROWS)
     for side in suite.programs.SIDES:
         (tmp_path / f"{side}.jsonl").write_text("")
     none = dict.fromkeys(suite.programs.SIDES, 0)

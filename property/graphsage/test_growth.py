@@ -20,7 +20,7 @@ from graphsage.train import Settings
 def start(tiny: dict[str, Any], sides: Mapping[str, Path]) -> Callable[[Path], train.Run]:
     functions = [records.read(sides[side]) for side in ("train", "dev")]
     labelled = [records.read(sides[f"{side}_programs"], Program) for side in ("train", "dev")]
-    return lambda out: train.start(Settings.read({**tiny, "precision": "fp32"}), functions, labelled, out)
+    return lambda out: train.start(Settings.read({**tiny, "precision": "fp32"}), functions, labelled, "origin", out)
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import socket
 import threading
 import urllib.error
 import urllib.request
@@ -91,6 +92,27 @@ def test_too_large_a_request_is_not_read(address) -> None:
     assert caught.value.code == 413
 
 
+@pytest.mark.parametrize(
+    ("length", "status"),
+    [
+        (str(len(SOURCE) + 7), 400),  # cut off behind a whole statement
+        ("²", 411),
+        ("9" * 5000, 411),
+        ("-1", 411),
+        (str(len(SOURCE)), 200),
+    ],
+    ids=["cut off", "no digit", "too many digits", "negative", "whole"],
+)
+def test_only_a_whole_body_of_a_stated_length_is_answered(address, length, status) -> None:
+    host, port = address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as end:
+        end.sendall(f"POST /predict HTTP/1.0\r\nContent-Length: {length}\r\n\r\n".encode("latin-1") + SOURCE)
+        end.shutdown(socket.SHUT_WR)
+        head, _, reply = b"".join(iter(lambda: end.recv(2**16), b"")).partition(b"\r\n\r\n")
+    assert int(head.split()[1]) == status
+    assert ("functions" in json.loads(reply)) is (status == 200)
+
+
 def test_without_a_verdict_the_model_is_unproven(artifact) -> None:
     assert Standing.of(artifact).facts() == {"verdict": "UNPROVEN"}
 
@@ -107,6 +129,14 @@ def test_a_verdict_on_something_else_is_no_verdict(published, damage) -> None:
         (published / "verdict.json").write_text('{"verdict": "DONE"}')
     with pytest.raises(VerdictMismatch, match=r"verdict\.json"):
         Standing.of(published)
+
+
+@pytest.mark.parametrize("port", ["99999", "-1"])
+def test_a_port_that_is_none_is_one_line_and_exit_two(published, capsys, port) -> None:
+    assert main(["serve", str(published), "--port", port]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert port in error
 
 
 def test_serve_refuses_what_is_not_there(tmp_path, capsys) -> None:

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ def started(tiny, sides):
     labelled = [records.read(sides[f"{side}_programs"], Program) for side in ("train", "dev")]
 
     def start(out: Path) -> train.Run:
-        return train.start(settings, functions, labelled, out)
+        return train.start(settings, functions, labelled, "origin", out)
 
     return start
 
@@ -110,6 +111,30 @@ def test_a_model_of_another_version_does_not_resume(tiny, sides, artifact, tmp_p
     monkeypatch.setattr(train, "ANSWERS", train.ANSWERS + 1)
     with pytest.raises(ValueError, match="another profile or version"):
         train.train(tiny, sides, tmp_path / "copy")
+
+
+@pytest.mark.parametrize("side", ["train", "dev", "train_programs", "dev_programs"])
+def test_other_data_in_the_same_folder_do_not_resume(tiny, sides, artifact, tmp_path, side) -> None:
+    """A row less, or in another order, is other data: the model that is there would have learnt something else."""
+    rows = sides[side].read_text().splitlines(keepends=True)
+    others = {name: tmp_path / f"{name}.jsonl" for name in sides}
+    for name, path in others.items():
+        shutil.copy(sides[name], path)
+    out = shutil.copytree(artifact, tmp_path / "model")
+    before = (out / "model.safetensors").read_bytes()
+    train.train(tiny, others, out)  # the same rows in another place are the same data
+    assert (out / "model.safetensors").read_bytes() == before
+    others[side].write_text("".join(rows[1:] + rows[:1]))
+    with pytest.raises(ValueError, match="from other data"):
+        train.train(tiny, others, out)
+
+
+@pytest.mark.parametrize("side", ["train_programs", "dev_programs"])
+def test_humaneval_is_refused_for_training_and_for_choices(tiny, sides, tmp_path, side) -> None:
+    rows = records.read(sides[side], Program)
+    records.write(tmp_path / "rows.jsonl", [*rows[:-1], replace(rows[-1], origin="humaneval")])
+    with pytest.raises(ValueError, match="for tests only"):
+        train.train(tiny, {**sides, side: tmp_path / "rows.jsonl"}, tmp_path / "model")
 
 
 def test_as_many_functions_are_rewritten_as_the_profile_says(tiny, started, tmp_path) -> None:

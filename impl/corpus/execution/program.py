@@ -11,12 +11,13 @@ import contextlib
 import functools
 import importlib
 import io
+import linecache
 import os
 import sys
 import tempfile
 import traceback
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from corpus.execution import values
@@ -83,6 +84,8 @@ def _function(task: Mapping[str, Any]) -> Callable[[str], list[str]]:
 def _examples(task: Mapping[str, Any]) -> Callable[[str], list[str]]:
     module = importlib.import_module(task["module"])
     before = set(sys.modules)
+    _hide_answers(module, task["qualname"])
+    _shut(getattr(module, "__file__", None), getattr(module, "__cached__", None))
     if task["source"] is not None:
         replace(module, task["qualname"], task["source"])
     namespace = {**_at_hand(task["module"]), **vars(module), "__name__": "__main__"}
@@ -122,7 +125,7 @@ def replace(module: types.ModuleType, qualname: str, source: str) -> None:
     function with the same free variables is found.
     """
     *owners, name = qualname.split(".")
-    function = _innermost(vars(functools.reduce(getattr, owners, module))[name])
+    *_, function = _layers(_found(module, qualname))
     tree = ast.parse(source)
     for owner in reversed(owners):  # names are mangled, and super() works, in a class of this name only
         tree.body = [ast.ClassDef(owner, [], [], tree.body, [])]
@@ -134,17 +137,66 @@ def replace(module: types.ModuleType, qualname: str, source: str) -> None:
     function.__code__ = code
 
 
-def _innermost(value: Any) -> Any:
-    """The function inside properties, class methods and whatever wraps as `functools.wraps` does."""
+def _found(module: types.ModuleType, qualname: str) -> Any:
+    """What the class or module holds under that name, nothing bound. Raises LookupError and AttributeError."""
+    *owners, name = qualname.split(".")
+    return vars(functools.reduce(getattr, owners, module))[name]
+
+
+def _layers(value: Any) -> Iterator[Any]:
+    """A value, then the functions inside properties, class methods and whatever wraps as `functools.wraps` does."""
+    yield value
     for _ in range(20):
         holders = (
             ("__wrapped__",) if isinstance(value, types.FunctionType) else ("__func__", "fget", "func", "__wrapped__")
         )
         inner = next((found for name in holders if (found := getattr(value, name, None)) is not None), None)
         if inner is None:
-            break
+            return
         value = inner
-    return value
+        yield value
+
+
+def _hide_answers(module: types.ModuleType, qualname: str) -> None:
+    """Take docstrings with examples away from the module and from the classes and functions that stand in it."""
+    pending: list[Any] = [module, _found(module, qualname)]
+    seen: dict[int, Any] = {}
+    while pending:
+        value = pending.pop()
+        if id(value) in seen:
+            continue
+        seen[id(value)] = value
+        with contextlib.suppress(AttributeError, TypeError):  # there is none, or it is written in C and stays
+            if ">>>" in value.__doc__:
+                (type.__setattr__ if isinstance(value, type) else setattr)(value, "__doc__", "")
+        if isinstance(value, types.ModuleType | type):
+            pending += [
+                each for each in vars(value).values() if isinstance(each, type) or hasattr(type(each), "__get__")
+            ]
+        else:
+            pending += _layers(value)
+
+
+def _shut(*paths: str | None) -> None:
+    """Have Python refuse to open these files, under whatever name: docstrings stand there, too.
+
+    It is no wall against what opens files without Python: docs/threat-model.md.
+    """
+    linecache.clearcache()
+    stat = os.stat
+    files = [stat(path) for path in paths if path and os.path.exists(path)]
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event != "open":
+            return
+        try:
+            asked = stat(arguments[0])
+        except (OSError, TypeError, ValueError):  # nothing that is there
+            return
+        if any(os.path.samestat(asked, file) for file in files):
+            raise PermissionError(f"{arguments[0]} holds answers")
+
+    sys.addaudithook(hook)
 
 
 # -- scripts ---------------------------------------------------------------------------------------
