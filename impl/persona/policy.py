@@ -1,13 +1,14 @@
 """A trained chain on disk, and the models in it: the base, and for each stage the base with its adapters merged.
 
-Layout of the folder: `model.safetensors` and `tokenizer.json` of the base, `STAGE.safetensors` for the adapters of each
-stage, `config.json`, written last. It must never answer from weights that are absent or do not fit.
+Layout of the folder: `training.json`, written first, `model.safetensors` and `tokenizer.json` of the base,
+`STAGE.safetensors` for the adapters of each stage, `config.json`, written last. It must never answer from weights that are absent or do not fit.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -214,16 +215,25 @@ def left_padded(rows: Sequence[Sequence[int]], padding: int) -> tuple[Tensor, Te
     return ids, mask
 
 
-def save_base(model: Any, tokenizer: Any, out: Path) -> None:
-    """Write the base's weights (tied ones once) and its tokenizer."""
+def save_base(model: Any, out: Path) -> None:
+    """Write the base's weights, tied ones once."""
     tied = set(model.all_tied_weights_keys)
     weights = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items() if name not in tied}
     beside = out / f"{WEIGHTS}.partial"
     save_file(weights, beside)
     os.replace(beside, out / WEIGHTS)
-    if not (out / "tokenizer.json").is_file():  # of a hub model
-        tokenizer.save_pretrained(str(out))
-        model.config.save_pretrained(str(out / HUB))
+
+
+def save_hub(model: Any, tokenizer: Any, out: Path) -> None:
+    """Write what the weights of a hub model are read with: its tokenizer, and its description; each file whole."""
+    beside = out / f"{HUB}.partial"
+    for one, folder in ((tokenizer, out), (model.config, out / HUB)):
+        shutil.rmtree(beside, ignore_errors=True)
+        one.save_pretrained(str(beside))
+        folder.mkdir(exist_ok=True)
+        for file in beside.iterdir():
+            os.replace(file, folder / file.name)
+    beside.rmdir()
 
 
 def adapters(settings: Settings, name: str) -> Any:

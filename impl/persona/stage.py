@@ -39,7 +39,7 @@ def arguments(settings: Settings, name: str, out: Path) -> dict[str, Any]:
         os.environ["TENSORBOARD_LOGGING_DIR"] = str(out / "tensorboard" / name)
     kind = precision(settings.precision)
     return {
-        "output_dir": str(out / "checkpoints" / name),
+        "output_dir": str(out / checkpoints.FOLDER / name),
         "run_name": f"{out.name}-{name}",
         "report_to": list(settings.report_to),
         "seed": settings.seed,

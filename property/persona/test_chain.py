@@ -89,6 +89,49 @@ def test_a_killed_chain_ends_with_the_same_weights(trained, files, tmp_path):
             assert torch.equal(value, other[file][name]), f"{file}: {name}"
 
 
+def contents(out):
+    return {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+
+def test_a_folder_is_of_one_training(trained, files, tmp_path):
+    """Other settings or data are refused, whether the training there has finished or not, and nothing is touched."""
+    out = tmp_path / "copy"
+    shutil.copytree(trained, out)
+    other = {**files, "train": files["dev"]}
+    for finished in (True, False):
+        if not finished:
+            (out / "config.json").unlink()
+        before = contents(out)
+        with pytest.raises(PersonaError, match=rf"{out}: .*settings\.sft\.epochs; give another folder, or remove"):
+            train(merge_configs(PROFILE, {"sft": {"epochs": 2}}), files, out)
+        with pytest.raises(PersonaError, match=r"differing in data\.train;"):
+            train(PROFILE, other, out)
+        assert contents(out) == before
+    (out / "training.json").unlink()
+    with pytest.raises(PersonaError, match=r"without a training\.json"):
+        train(PROFILE, files, out)
+
+
+def test_a_folder_counts_as_finished_only_after_its_last_training(trained, files, tmp_path, monkeypatch):
+    out = tmp_path / "copy"
+    shutil.copytree(trained, out)
+    monkeypatch.setattr(Chain, "all", lambda run: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        train(PROFILE, files, out)
+    with pytest.raises(PersonaError, match=r"no config\.json"):
+        bridge.load(out)
+
+
+def test_a_folder_without_weights_is_free(files, tmp_path, monkeypatch):
+    """What failed before it made any leaves no claim, nor pieces learnt otherwise."""
+    with pytest.raises(PersonaError, match="the device has"):
+        train(merge_configs(PROFILE, {"memory_gib": 1e-6}), files, tmp_path)
+    monkeypatch.setattr(Chain, "all", lambda run: None)
+    monkeypatch.setattr(Chain, "finish", lambda run: None)
+    train(merge_configs(PROFILE, {"model": {"vocabulary": 400}}), files, tmp_path)
+    assert len(tokens.read(tmp_path / "tokenizer.json")) == 400
+
+
 def test_answers_are_one_for_an_item_in_order_and_repeat(model, items):
     whole = model.reply(items)
     assert len(whole) == len(items)
@@ -260,7 +303,10 @@ def test_a_hub_model_is_a_base(files, tokenizer, tmp_path):
     sizes = {"vocab_size": 300, "n_positions": 256, "n_embd": 32, "n_layer": 2, "n_head": 2}
     GPT2LMHeadModel(GPT2Config(**sizes)).save_pretrained(str(source))
     out = tmp_path / "out"
-    train(merge_configs(PROFILE, {"base": str(source), "reward": {"epochs": 0}}), files, out)
+    config = merge_configs(PROFILE, {"base": str(source), "reward": {"epochs": 0}})
+    train(config, files, out)
+    shutil.rmtree(out / "hub")  # as a kill between two files would leave it
+    Chain(Settings.read(config), read(files), out).base()
     shutil.rmtree(source)
     model = bridge.load(out)
     assert model.stages == ["sft"]
