@@ -145,6 +145,8 @@ def spoken(
 ) -> list[dict[str, list[int]]]:
     """The same of dialogues, the last turn being the response: every second turn is learnt, all that is said in reply.
 
+    Counted from the response, for the turn before it is the partner's, whoever spoke first.
+
     `sections` is what stands after [PERSONA] in each; nothing by default. With `subjects` each has a row `about`, too:
     the subject at the pieces of a word that the section tells, at those after which a piece of such a word is said in
     reply, and where a reply is about to begin; IGNORED elsewhere.
@@ -180,7 +182,7 @@ def _lines(prompt: str, first: int, told: int) -> tuple[list[int], list[int]]:
     starts = [0, *itertools.accumulate(len(line) + 1 for line in lines)]
     starts[-1] -= 1  # the response has no line end before it
     kinds = [
-        _TOLD if place < told else _REPLY if place > first and (place - first) % 2 else _OTHER
+        _TOLD if place < told else _REPLY if place > first and (len(lines) - place) % 2 else _OTHER
         for place in range(len(lines) - 1)
     ]
     return starts, [*kinds, _OTHER, _REPLY]

@@ -63,6 +63,14 @@ def test_of_a_dialogue_without_persona_every_reply_is_learnt(tokenizer):
     assert one["input_ids"] == [*whole, tokenizer.eos_token_id]
 
 
+def test_the_turn_before_the_response_is_the_partners_whoever_spoke_first(tokenizer):
+    """Nothing was said before the speaker's first turn, so that is no reply and not learnt."""
+    (one,) = tokens.spoken(tokenizer, [["hi.", "one?", "two.", "three?", "four."]])
+    assert (
+        tokenizer.decode([label for label in one["labels"] if label != tokens.IGNORED]) == f" two.\nfour.{tokens.END}"
+    )
+
+
 def test_what_a_place_is_about_stands_where_the_next_piece_is_foretold(tokenizer):
     """Under the pieces of a told word in the section; in a reply one before them; and before the reply begins."""
     dialogue, section = (
