@@ -151,6 +151,9 @@ class Settings:
         ):
             if value not in known:
                 raise PersonaError(f'{name} = "{value}": known are {", ".join(known)}')
+        longest, context = settings.reinforce.response, settings.model.context
+        if longest >= context:
+            raise PersonaError(f"reinforce.response = {longest}: less than model.context = {context} is needed")
         return settings
 
 

@@ -1,7 +1,8 @@
 """A trained chain on disk, and the models in it: the base, and for each stage the base with its adapters merged.
 
 Layout of the folder: `training.json`, written first, `model.safetensors` and `tokenizer.json` of the base,
-`STAGE.safetensors` for the adapters of each stage, `config.json`, written last. It must never answer from weights that are absent or do not fit.
+`STAGE.safetensors` for the adapters of each stage, `config.json`, written last. It must never answer from weights that
+are absent or do not fit.
 """
 
 from __future__ import annotations
@@ -163,7 +164,7 @@ class Policy:
     @torch.inference_mode()
     def replies(self, rows: Sequence[tuple[Sequence[str], Sequence[str]]], longest: int = 32) -> list[str]:
         """The response to each (persona, dialogue), at most `longest` pieces."""
-        ids = [one[-(self.context - longest) :] for one in tokens.prompts(self.tokenizer, rows)]
+        ids = tokens.prompts(self.tokenizer, rows, self.context - longest)
         found = [""] * len(ids)
         for chosen in tokens.alike(ids):
             batch, mask = left_padded([ids[place] for place in chosen], self.tokenizer.pad_token_id)

@@ -48,9 +48,9 @@ def _ppo(model: Any, scorer: Any, tokenizer: Any, rows: Rows, settings: Settings
     from trl.experimental.ppo import PPOConfig, PPOTrainer
 
     options = settings.reinforce
-    longest = settings.model.context - options.response
-    found = tokens.prompts(tokenizer, [(row["persona"], row["dialogue"]) for row in rows])
-    prompts = Dataset.from_list([{"input_ids": ids[-longest:]} for ids in found])
+    asked = [(row["persona"], row["dialogue"]) for row in rows]
+    found = tokens.prompts(tokenizer, asked, settings.model.context - options.response)
+    prompts = Dataset.from_list([{"input_ids": ids} for ids in found])
 
     def collate(batch: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         ids, _ = left_padded([one["input_ids"] for one in batch], tokenizer.pad_token_id)

@@ -139,6 +139,37 @@ def test_answers_are_one_for_an_item_in_order_and_repeat(model, items):
     assert all(set(one) == {"text"} for one in whole)
 
 
+TALK = {"persona": ["i am a baker."], "dialogue": ["hello, how are you today?"] * 101}
+
+
+def starts(tokenizer, ids):
+    return tokenizer.decode(ids, skip_special_tokens=False).startswith("[PERSONA] i am a baker.\n[DIALOGUE] hello, how")
+
+
+def test_a_long_talk_is_answered_by_the_persona(model, monkeypatch):
+    policy, given = model._policy("sft"), []
+    answer = policy.model.generate
+    monkeypatch.setattr(policy.model, "generate", lambda **how: given.append(how["input_ids"]) or answer(**how))
+    assert len(model.reply([TALK], stage="sft")) == 1
+    assert starts(policy.tokenizer, given[0][0])
+    assert 256 - 8 - 12 < given[0].shape[1] <= 256 - 8
+
+
+def test_a_long_talk_is_rehearsed_by_the_persona(language_model, tokenizer, tmp_path, monkeypatch):
+    from trl.experimental import ppo as trl_ppo
+
+    given = []
+
+    def trainer(**how):
+        given.extend(how["train_dataset"])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trl_ppo, "PPOTrainer", trainer)
+    with pytest.raises(KeyboardInterrupt):
+        ppo.train(language_model, language_model, tokenizer, [TALK], Settings.read(PROFILE), tmp_path)
+    assert starts(tokenizer, given[0]["input_ids"])
+
+
 def test_likelihood_is_perplexity_by_another_name(model, items):
     scores = model.likelihood(items, stage="sft")
     for one, other in zip(scores, model.perplexity(items, stage="sft"), strict=True):

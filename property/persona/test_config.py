@@ -103,6 +103,7 @@ def test_toml_is_read(tmp_path):
         ({"reinforce": {"algorithm": "dpo"}}, "ppo, rloo, grpo"),
         ({"pairing": "none"}, "own, blind, shuffled"),
         ({"report_to": "wandb"}, "list of strings"),
+        ({"reinforce": {"response": 320}}, "reinforce.response = 320: less than model.context = 320"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, table, told):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona import tokens
+from persona import sft, tokens
 from persona.format import DIALOGUE, PERSONA, RESPONSE, render
 
 
@@ -107,8 +107,32 @@ def test_padding_takes_no_part(tokenizer):
     assert batch["labels"].tolist() == [[-100, 6, 7], [8, -100, -100]]
 
 
-def test_of_what_is_too_long_the_last_pieces_stay(tokenizer):
-    asked = [(["i have an owl."], ["hi.", "hello.", "any pet?"]), ([], ["hi."])]
+LONG = (["i have an owl."], ["hi.", "hello.", "how are you?", "fine.", "any pet?"])
+
+
+def test_what_is_too_long_loses_its_oldest_turns_and_keeps_its_persona(tokenizer):
+    sizes = [len(tokens.prompts(tokenizer, [(LONG[0], LONG[1][first:])])[0]) for first in range(5)]
+    for first, size in enumerate(sizes):
+        for room in range(size, sizes[first - 1] if first else size + 9):
+            assert tokens.fitting(tokenizer, [LONG], [room]) == [(LONG[0], LONG[1][first:])]
+            assert tokens.prompts(tokenizer, [LONG], room) == tokens.prompts(tokenizer, [(LONG[0], LONG[1][first:])])
+    (alone,) = tokens.prompts(tokenizer, [(LONG[0], LONG[1][-1:])])
+    assert tokens.prompts(tokenizer, [LONG], sizes[-1] - 2) == [alone[2:]]  # no turn is left to drop
+
+
+def test_an_example_that_is_too_long_keeps_its_persona_and_response(tokenizer):
+    wanted = tokens.examples(tokenizer, [(LONG[0], LONG[1][2:])], ["an owl."])
+    size = len(wanted[0]["input_ids"])
+    assert tokens.examples(tokenizer, [LONG], ["an owl."], size) == wanted
+    rows = [{"record_id": "a", "persona": LONG[0], "dialogue": LONG[1], "response": "an owl."}]
+    (row,) = sft.dataset(tokenizer, rows, "own", 0, size)
+    (whole,) = tokens.spoken(tokenizer, [[*LONG[1][2:], "an owl."]], [LONG[0]])
+    assert {name: row[name] for name in whole} == whole
+    assert row["length"] == size
+
+
+def test_of_one_turn_that_is_too_long_the_last_pieces_stay(tokenizer):
+    asked = [(["i have an owl."], ["any pet?"]), ([], ["hi."])]
     whole = tokens.examples(tokenizer, asked, ["an owl.", "hi."])
     cut = tokens.examples(tokenizer, asked, ["an owl.", "hi."], 7)
     assert [len(one["input_ids"]) for one in cut] == [7, 7]
