@@ -138,6 +138,34 @@ def test_quality_agrees_with_the_harness():
         judge.compute_distinct_n(["a"], 0)
 
 
+def test_what_no_number_can_hold_is_told():
+    assert QualityEvaluator().compute_perplexity([[-700.0]]) == pytest.approx(math.exp(700))
+    with pytest.raises(PersonaError, match="800 nats a token"):
+        QualityEvaluator().compute_perplexity([[-800.0]])
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda: PersonaEvaluator().evaluate_consistency("i have a dog.", "a dog."),
+        lambda: PersonaEvaluator().evaluate_consistency(None, "a dog."),
+        lambda: PersonaEvaluator().evaluate_consistency([None], "a dog."),
+        lambda: PersonaEvaluator().evaluate_consistency(PERSONA, 3),
+        lambda: PersonaEvaluator().evaluate_batch_responses([["a"], ["b"]], "ab"),
+        lambda: PersonaEvaluator().compute_multi_turn_consistency(PERSONA, "a dog."),
+        lambda: PersonaEvaluator().swap_likelihood([[math.nan, -1.0]], [0]),
+        lambda: EngagementEvaluator().calculate_engagement_score(None),
+        lambda: EngagementEvaluator().evaluate_engagement("a dog."),
+        lambda: EngagementEvaluator().evaluate_multi_turn_engagement("a dog."),
+        lambda: QualityEvaluator().compute_distinct_n("a dog."),
+        lambda: QualityEvaluator().compute_bleu("a", "a"),
+    ],
+)
+def test_what_is_of_the_wrong_kind_is_refused(ask):
+    with pytest.raises(PersonaError, match=r"is needed, got|NaN"):
+        ask()
+
+
 def test_unequal_numbers_are_refused():
     with pytest.raises(PersonaError, match="got 1 and 2"):
         QualityEvaluator().compute_bleu(["a"], ["a", "b"])
