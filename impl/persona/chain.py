@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import importlib.util
 import json
 import os
 import re
@@ -52,6 +53,7 @@ def train(config: Mapping[str, Any], data: Mapping[str, Path], out: Path) -> Non
     torch.use_deterministic_algorithms(not torch.cuda.is_available())
     torch.utils.deterministic.fill_uninitialized_memory = False  # nothing reads it; 7 % of an update of SFT
     files = read(data)
+    check(settings, files)
     claim(out, settings, data)
     run = Chain(settings, files, out)
     run.all()
@@ -67,6 +69,20 @@ def read(data: Mapping[str, Path]) -> dict[str, Rows]:
         keys = _TWIN_KEYS if name.startswith("twins") else _DIALOGUE_KEYS
         found[name] = prepare.read(Path(data[name]), *keys)
     return found
+
+
+def check(settings: Settings, files: Mapping[str, Rows]) -> None:
+    """PersonaError where the settings ask for more than the files, or this Python, have."""
+    taught = settings.reward.epochs and settings.reinforce.updates
+    for name, least, why in (
+        ("chatter", pretrain.LEAST if settings.base == SCRATCH else 0, "some are held back from pre-training"),
+        ("train", settings.reinforce.batch if taught else 0, "reinforce.batch prompts are asked at once"),
+    ):
+        if len(files[name]) < least:
+            raise PersonaError(f"{name}: {len(files[name])} rows are too few, {least} are needed: {why}")
+    for name in settings.report_to:
+        if importlib.util.find_spec(name) is None:
+            raise PersonaError(f'report_to = "{name}": no package of that name is installed')
 
 
 def claim(out: Path, settings: Settings, data: Mapping[str, Path]) -> None:

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from persona import tokens
-from persona.config import Settings
+from persona.config import SCRATCH, Settings
 from persona.errors import PersonaError
 from persona.format import RESPONSE, unescape
 from persona.model import Shape, build
@@ -53,24 +53,18 @@ class Folder:
         if not about.is_file():
             raise PersonaError(f"{self.path}: no {ABOUT}, so no finished training; run `python -m persona train`")
         try:
-            self.about: dict[str, Any] = json.loads(about.read_text(encoding="utf-8"))
-            told = self.about["settings"]
+            told = json.loads(about.read_text(encoding="utf-8"))
             # a folder that does not say how its section was read is older than the choice
-            self.settings = Settings.read({**told, "model": {"apart": False, **told.get("model", {})}})
-        except (KeyError, ValueError) as error:
+            model = {"apart": False, **told["settings"].get("model", {})}
+            self.settings = Settings.read({**told["settings"], "model": model})
+            self.stages: list[str] = [row["name"] for row in told["stages"]]
+            """What was trained, in order."""
+            self.temperature = float(told.get("temperature", 1.0))
+            """What logits of the stages in TAUGHT are divided by; 1 in a folder that is older than the number."""
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise PersonaError(f"{about}: not of a trained chain: {error}") from None
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self.tokenizer = tokenizer(self.path, self.settings)
-
-    @property
-    def temperature(self) -> float:
-        """What logits of the stages in TAUGHT are divided by; 1 in a folder that is older than the number."""
-        return float(self.about.get("temperature", 1.0))
-
-    @property
-    def stages(self) -> list[str]:
-        """What was trained, in order."""
-        return [row["name"] for row in self.about["stages"]]
 
     def base(self) -> Any:
         """The base as it was before any adapter, with the weights of the folder."""
@@ -99,12 +93,14 @@ class Folder:
 
 
 def tokenizer(path: Path, settings: Settings) -> Any:
-    """The tokenizer beside the weights."""
-    if settings.base == "scratch":
-        return tokens.read(path / "tokenizer.json")
+    """The tokenizer beside the weights. PersonaError when it is absent or broken."""
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(str(path))
+    file = path / "tokenizer.json"
+    try:
+        return tokens.read(file) if settings.base == SCRATCH else AutoTokenizer.from_pretrained(str(path))
+    except Exception as error:  # what tokenizers raises is nothing narrower
+        raise PersonaError(f"{file}: cannot be read ({str(error).splitlines()[0]}); train again") from None
 
 
 def load_base(settings: Settings, tokenizer: Any, path: Path) -> Any:
@@ -128,7 +124,7 @@ def base_model(settings: Settings, tokenizer: Any, path: Path | None = None) -> 
 
     With the folder of a trained chain, a hub model is built from the description there, without its weights.
     """
-    if settings.base == "scratch":
+    if settings.base == SCRATCH:
         each = settings.model
         shape = Shape(len(tokenizer), each.width, each.layers, each.heads, each.inner, each.context, each.induction)
         marks = tokens.marks(tokenizer) if each.apart else None

@@ -26,7 +26,9 @@ from persona.tokens import IGNORED, padded
 _FIRST_PIECE = 5  # those before are padding, end and markers
 _SHORTEST, _LONGEST = 8, 32  # pieces of a random sequence, at first and at last
 _NARROW, _WIDE = 32, 96  # tokens of a drill, at first and at last
-_HELD_BACK = 64  # dialogues that are evaluated on and not trained on
+_HELD_BACK = 64  # dialogues that are evaluated on and not trained on; of few, a tenth
+LEAST = 10
+"""Dialogues that pre-training needs: one of them is held back."""
 _CHOICE = 8  # times as many dialogues are drawn as a batch holds, so that there are some of like length
 _SAVE_EVERY = 100
 
@@ -40,7 +42,7 @@ class Corpus:
     """
 
     def __init__(self, chatter: Examples, spoken: Examples, vocabulary: int, settings: Pretrain, seed: int) -> None:
-        held = min(_HELD_BACK, len(chatter) // 10)
+        held = min(_HELD_BACK, len(chatter) // LEAST)
         self.held, self.chatter, self.spoken = chatter[:held], chatter[held:], spoken
         self.vocabulary, self.settings, self.seed = vocabulary, settings, seed
         self.subjects = max(0, 1 + max((each for one in chatter for each in one.get("about", ())), default=IGNORED))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import io
 import json
 import math
@@ -17,7 +18,7 @@ from safetensors.torch import load_file
 
 from persona import __main__ as command
 from persona import bridge, ppo, pretrain, reward, stage, tokens
-from persona.chain import Chain, read, train
+from persona.chain import Chain, check, read, train
 from persona.chat import chat
 from persona.config import Settings, merge_configs, save_config
 from persona.errors import PersonaError
@@ -273,16 +274,54 @@ def test_the_command_line_evaluates_and_chats(trained, files, monkeypatch, capsy
     assert len(capsys.readouterr().out.splitlines()) == 1
 
 
-def test_a_users_mistake_is_one_line(tmp_path, capsys):
+def test_a_users_mistake_is_one_line(tmp_path, capsys, trained, files):
     save_config({"seed": 1}, tmp_path / "config.json")
-    for arguments in (
-        ["train", "--set", "sft.epoch=3", "--data", str(tmp_path)],
-        ["train", "--config", str(tmp_path / "config.json"), "--data", str(tmp_path), "--model", str(tmp_path / "m")],
-        ["chat", "--model", str(tmp_path)],
-        ["evaluate", str(tmp_path / "no.jsonl")],
+    (tmp_path / "latin.toml").write_bytes(b'base = "\xff"')
+    (tmp_path / "spec.toml").write_text("profile = 3")
+    for number, damage in enumerate(("tokenizer.json", "config.json")):
+        broken = tmp_path / f"broken{number}"
+        shutil.copytree(trained, broken)
+        (broken / damage).write_text("[]")
+    shutil.copytree(trained, tmp_path / "lacking")
+    (tmp_path / "lacking" / "tokenizer.json").unlink()
+    row = {"persona": [], "dialogue": ["hello!"], "response": "hi."}
+    for name, wrong in (
+        ("number", {"response": 3}),
+        ("text", {"persona": "i am a baker."}),
+        ("null", {"dialogue": None}),
     ):
-        assert command.main(arguments) == 2
-        assert len(capsys.readouterr().err.splitlines()) == 1
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps({**row, **wrong}))
+    few = tmp_path / "few"
+    shutil.copytree(files["dev"].parent, few)
+    few.joinpath("chatter.jsonl").write_text("".join(files["chatter"].read_text().splitlines(True)[:9]))
+    quick = ["--data", str(few), "--model", str(tmp_path / "m")]
+    for arguments, told in (
+        (["train", "--set", "sft.epoch=3", "--data", str(tmp_path)], "sft.epochs"),
+        (["train", "--config", str(tmp_path / "config.json"), "--data", str(tmp_path), "--model", "m"], "not there"),
+        (["train", "--config", str(tmp_path / "latin.toml")], "no UTF-8"),
+        (["train", "--spec", str(tmp_path / "latin.toml")], "latin.toml: 'utf-8'"),
+        (["train", "--spec", str(tmp_path / "spec.toml")], "no [profile.cpu]; there are none"),
+        (["train", "--profile", "smoke"], "--profile names one of --spec"),
+        (["train", "--set", "threads=0"], "threads"),
+        (["train", "--set", "sft.learning_rate=nan"], "sft.learning_rate"),
+        (["train", *quick], "chatter: 9 rows are too few, 10 are needed"),
+        (["train", *quick, "--set", 'base="nobody"'], "train: 32 rows are too few, 64 are needed"),
+        (["chat", "--model", str(tmp_path)], "config.json: not of a trained chain"),
+        (["chat", "--model", str(tmp_path / "broken0")], "tokenizer.json: cannot be read"),
+        (["chat", "--model", str(tmp_path / "broken1")], "config.json: not of a trained chain"),
+        (["chat", "--model", str(tmp_path / "lacking")], "tokenizer.json: cannot be read"),
+        (["evaluate", str(tmp_path / "no.jsonl")], "not there"),
+        *((["evaluate", str(tmp_path / f"{name}.jsonl")], f"{name}.jsonl:1") for name in ("number", "text", "null")),
+    ):
+        assert command.main(arguments) == 2, arguments
+        (line,) = capsys.readouterr().err.splitlines()
+        assert told in line
+
+
+def test_a_report_to_nobody_is_refused_before_anything_is_trained(files, tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(PersonaError, match='report_to = "wandb": no package'):
+        check(Settings.read({**PROFILE, "report_to": ["wandb"]}), read(files))
 
 
 def test_a_profile_that_does_not_fit_the_device_is_refused(files, tmp_path):
