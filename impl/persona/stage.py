@@ -85,11 +85,27 @@ class Marker(TrainerCallback):  # type: ignore[misc]
         (folder / checkpoints.COMPLETE).write_text(json.dumps({"loss": losses[-1] if losses else None}))
 
 
+class Order(TrainerCallback):  # type: ignore[misc]
+    """Makes the order of rows in every epoch but the first a function of seed and epoch.
+
+    The trainer draws it from the generator as it is when an epoch begins, which in a run that goes on in the middle of
+    one is not what it was. The first epoch begins as a stage does, with the generator as it was seeded.
+    """
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, train_dataloader: Any = None, **more: Any) -> None:
+        epoch = int(state.epoch or 0)
+        if epoch:
+            sampler = train_dataloader.batch_sampler
+            sampler = getattr(sampler, "batch_sampler", sampler).sampler  # of several processes, each has its share
+            sampler.generator = torch.Generator().manual_seed(args.seed + epoch)
+
+
 def run(trainer: Any, name: str) -> dict[str, Any]:
     """Train to the end, or on from the newest whole checkpoint; what its log says."""
     folder = Path(trainer.args.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
     trainer.add_callback(Marker())
+    trainer.add_callback(Order())
     newest = checkpoints.last(folder)
     trainer.train(resume_from_checkpoint=None if newest is None else str(newest))
     log = trainer.state.log_history
