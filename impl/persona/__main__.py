@@ -39,11 +39,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m persona", description="a chatbot that keeps to its persona")
     commands = parser.add_subparsers(dest="command", required=True)
 
-    command = commands.add_parser("prepare", help="write the files of training: the embedded world, and conversations")
+    command = commands.add_parser("prepare", help="write the files of training, and conversations to ask about")
     command.add_argument("-o", "--output", type=Path, default=DATA, help="folder for the files")
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--rows", action="append", default=[], metavar="FILE=N", help="another number of rows")
-    command.add_argument("--conversations", action="store_true", help="Synthetic-Persona-Chat, too")
+    command.add_argument("--conversations", action="store_true", help="Synthetic-Persona-Chat, too, for `evaluate`")
 
     command = commands.add_parser("train", help="base, SFT with adapters, reward model, reinforcement")
     command.add_argument("--data", type=Path, default=DATA, help="folder that `prepare` wrote")
@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _common(command: argparse.ArgumentParser) -> None:
     command.add_argument("--model", type=Path, default=MODEL, help="folder of the trained chain")
-    command.add_argument("--stage", default="ppo", help="whose weights answer: base, sft, ppo, blind, shuffled")
+    command.add_argument("--stage", help="whose weights answer: base, sft, ppo, blind, shuffled; the last by default")
 
 
 def _prepare(options: argparse.Namespace) -> int:

@@ -223,7 +223,6 @@ class Chain:
     def _done(self, name: str, model: Any, log: dict[str, Any]) -> None:
         policy.save_adapters(model, name, self.out)
         self.logs.append(log)
-        del model
         gc.collect()  # trainers and models refer to each other
 
     def _below(self, *stages: str) -> Any:

@@ -66,6 +66,14 @@ class Folder:
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self.tokenizer = tokenizer(self.path, self.settings)
 
+    @property
+    def best(self) -> str:
+        """The last of TAUGHT that there is. PersonaError where there is none."""
+        for name in reversed(self.stages):
+            if name in TAUGHT:
+                return name
+        raise PersonaError(f"{self.path}: none of {', '.join(TAUGHT)} was trained; name a stage")
+
     def base(self) -> Any:
         """The base as it was before any adapter, with the weights of the folder."""
         return load_base(self.settings, self.tokenizer, self.path)

@@ -35,14 +35,6 @@ def train(
         return _grouped(model, scorer, tokenizer, rows, settings, out)
 
 
-def kl(logprobs: Any, reference: Any, mask: Any) -> Any:
-    """(N,) the estimate k1 of KL(policy || reference) of each response: the sum of log p - log q over its pieces.
-
-    Schulman 2020, "Approximating KL divergence"; what TRL's PPO takes off the reward, times `kl`.
-    """
-    return ((logprobs - reference) * mask).sum(-1)
-
-
 def _ppo(model: Any, scorer: Any, tokenizer: Any, rows: Rows, settings: Settings, out: Path) -> tuple[Any, Any]:
     from datasets import Dataset
     from trl.experimental.ppo import PPOConfig, PPOTrainer
@@ -143,7 +135,7 @@ def _grouped(model: Any, scorer: Any, tokenizer: Any, rows: Rows, settings: Sett
 
 
 def _log(name: str, trainer: Any) -> dict[str, Any]:
-    """Of every update: the score, the divergence, and how much of the sampling was clipped."""
+    """Of every update: the score, the divergence, and the entropy of what was sampled."""
     kept = {
         "score": ("objective/scores", "reward"),
         "kl": ("objective/kl", "kl"),

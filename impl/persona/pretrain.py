@@ -88,7 +88,8 @@ class Reader(torch.nn.Module):
     knows that nothing was; to be told both while it learns to speak saves most of the way. The first is read out of
     what the last layer is given, the second, where a reply is about to begin, out of what it gives. The readouts are
     thrown away. How a reply is put is left to chance, and learning chances drowns the word that it gives: pieces of a
-    reply weigh `phrasing`, but for its first one and those of the word. Without subjects it is the model alone.
+    reply weigh `phrasing`, but for its first one and those of the word - or all of them, where it is about nothing and
+    shares a batch with one that is. A batch that is about nothing, as all are without subjects, is the model's alone.
     """
 
     def __init__(self, model: Any, subjects: int, share: float, phrasing: float = 1.0) -> None:

@@ -6,7 +6,6 @@ import copy
 import importlib.util
 import io
 import json
-import math
 import re
 import shutil
 import subprocess
@@ -135,6 +134,7 @@ def test_a_folder_without_weights_is_free(files, tmp_path, monkeypatch):
 
 def test_answers_are_one_for_an_item_in_order_and_repeat(model, items):
     whole = model.reply(items)
+    assert whole == model.reply(items, stage="ppo")
     assert len(whole) == len(items)
     assert [model.reply([item])[0] for item in items] == whole
     assert all(set(one) == {"text"} for one in whole)
@@ -190,14 +190,6 @@ def test_the_reward_hangs_on_the_persona(model, items):
     own = model.reward(items)
     swapped = model.reward([{**item, "persona": items[place - 1]["persona"]} for place, item in enumerate(items)])
     assert all(one["score"] != other["score"] for one, other in zip(own, swapped, strict=True))
-
-
-def test_the_divergence_by_hand():
-    """Two responses; the second has one piece. KL = sum of log p - log q over what is there."""
-    policy = torch.tensor([[0.5, 0.25], [0.5, 0.9]]).log()
-    reference = torch.tensor([[0.25, 0.25], [1.0, 0.1]]).log()
-    found = ppo.kl(policy, reference, torch.tensor([[1.0, 1.0], [1.0, 0.0]]))
-    assert found.tolist() == pytest.approx([math.log(2), math.log(0.5)])
 
 
 def test_a_pair_is_asked_under_both_personas(tokenizer, rows):
@@ -380,5 +372,9 @@ def test_a_hub_model_is_a_base(files, tokenizer, tmp_path):
     shutil.rmtree(source)
     model = bridge.load(out)
     assert model.stages == ["sft"]
-    (found,) = model.reply([{"persona": ["i am a baker."], "dialogue": ["hello!"]}], stage="sft")
-    assert isinstance(found["text"], str)
+    items = [{"persona": ["i am a baker."], "dialogue": ["hello!"], "response": "hi.", "candidates": ["hi."]}]
+    for ask in (model.reply, model.likelihood, model.perplexity):  # of the last stage that there is
+        assert ask(items) == ask(items, stage="sft")
+    model.folder.stages.clear()
+    with pytest.raises(PersonaError, match="none of sft, ppo was trained"):
+        model.reply(items)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from assay import metrics
 from persona.errors import PersonaError
 from persona.evaluators import Benchmark, BenchmarkEvaluator, EngagementEvaluator, PersonaEvaluator, QualityEvaluator
-from persona.world import generate
+from persona.world import WORLD, generate
 
 PERSONA = ["i work as a baker.", "i have a dog."]
 TEXT = st.lists(st.sampled_from(["i", "like", "tea", "red", "my", "dog?", "baker.", "Dog", "it's"]), max_size=12).map(
@@ -62,11 +62,12 @@ def test_a_probe_wants_the_answer_and_no_other_value(response, right):
 
 def test_reciting_wins_keywords_and_loses_probes_of_shared_values():
     rows = [row for row in generate("test", 300, 0, ["held"]) if row.probe.slot in ("home", "birthplace", "sister")]
-    plain = [{"persona": row.persona, "probe": {"slot": row.probe.slot, "answer": row.probe.answer}} for row in rows]
-    gold = PersonaEvaluator().summary(plain, [row.response for row in rows])
-    recited = PersonaEvaluator().summary(plain, [" ".join(row.persona) for row in rows])
-    assert recited["keyword"] == recited["keyword_recited"] == 1.0 > gold["keyword"]
-    assert gold["probe_accuracy"] == 1.0 > recited["probe_accuracy"]
+    judge, personas = PersonaEvaluator(), [row.persona for row in rows]
+    probes = [row.probe.answer for row in rows], [WORLD.every_value(row.probe.slot) for row in rows]
+    gold, recited = [row.response for row in rows], [" ".join(persona) for persona in personas]
+    keyword = [judge.evaluate_batch_responses(personas, said)["mean"] for said in (gold, recited)]
+    assert keyword[0] < keyword[1] == 1.0
+    assert judge.probe_accuracy(gold, *probes) == 1.0 > judge.probe_accuracy(recited, *probes)
 
 
 def test_a_swap_wants_each_persona_its_own():

@@ -7,7 +7,7 @@ them is the reward that anything is trained on.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -87,28 +87,6 @@ class PersonaEvaluator:
             best = max(row)
             won.append((row[place] == best) / sum(score == best for score in row))
         return fmean(won)
-
-    def summary(self, rows: Sequence[Mapping[str, Any]], responses: Sequence[str]) -> dict[str, float]:
-        """Keyword score and probe accuracy of responses to rows of the world, with what reciting would earn."""
-        from persona.world import WORLD
-
-        paired("rows and responses", rows, responses)
-        personas = [row["persona"] for row in rows]
-        recited = [" ".join(persona) for persona in personas]
-        probed = [
-            (row["probe"], response) for row, response in zip(rows, responses, strict=True) if row["probe"]["answer"]
-        ]
-        found = {
-            "keyword": self.evaluate_batch_responses(personas, responses)["mean"],
-            "keyword_recited": self.evaluate_batch_responses(personas, recited)["mean"],
-        }
-        if probed:
-            found["probe_accuracy"] = self.probe_accuracy(
-                [response for _, response in probed],
-                [probe["answer"] for probe, _ in probed],
-                [WORLD.every_value(probe["slot"]) for probe, _ in probed],
-            )
-        return found
 
 
 def _named(response: str, values: Collection[str]) -> set[str]:
