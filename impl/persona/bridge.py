@@ -1,8 +1,8 @@
 """From a trained chain to answers about plain data, for whoever judges or talks: items in, texts and numbers out.
 
 An item is {"persona": [str], "dialogue": [str], ...}; `stage` says whose weights answer ("base", "sft", "ppo", and the
-controls "blind" and "shuffled"; by default the last of "sft" and "ppo" that there is). A model that was trained without a
-persona is asked without one. It must never see what is true of an item.
+controls "blind" and "shuffled"; by default the last of "sft" and "ppo" that there is). A model that was trained without
+a persona is asked without one. It must never see what is true of an item.
 """
 
 from __future__ import annotations

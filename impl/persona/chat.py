@@ -1,7 +1,7 @@
 """A conversation with a trained chain, line by line, for a person.
 
-The persona is the one that the person gives; the model answers as the last stage that taught it to (see `policy.Folder`).
-`/persona` shows it, `/again` forgets what was said, `/quit` or an empty end of input leaves.
+The persona is the one that the person gives; the model answers as the last stage that taught it to (see
+`policy.Folder`). `/persona` shows it, `/again` forgets what was said, `/quit` or an empty end of input leaves.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The embedded world as JSON Lines, which the chain is trained on, and Synthetic-Persona-Chat by persona cluster.
 
-The chain reads none of the latter: it is there to ask a trained model about (`python -m persona evaluate`). Contracts say
-what is in the files: `personas`, `twins` and `conversations` under spec/contracts. It must never write the test side of
-the world: examinations are made where the true answers are kept.
+The chain reads none of the latter: it is there to ask a trained model about (`python -m persona evaluate`). Contracts
+say what is in the files: `personas`, `twins` and `conversations` under spec/contracts. It must never write the test
+side of the world: examinations are made where the true answers are kept.
 """
 
 from __future__ import annotations
