@@ -1,8 +1,10 @@
-"""Pre-training from scratch: a language model that has read dialogue, and no persona.
+"""Pre-training from scratch: a language model that has read dialogue of speakers who have no persona.
 
-First drills - random pieces, said twice - until it repeats what it never saw; then dialogue with drills in between.
-Of drills and exercises only what can be foretold is learnt: the second saying, the reply. What an update draws is a
-function of seed and update, so a killed run goes on to the same bits. It must never see a persona, nor another split.
+First drills - random pieces, said twice - until it repeats what it never saw; then dialogue with drills in between. Of
+drills and exercises only what can be foretold is learnt: the second saying, the reply. What an update draws is a
+function of seed and update, so a killed run goes on to the same bits. In the section where a persona will stand it
+reads what a partner tells, of himself or of what lies where, with words of all sides but the novel ones: see
+`world.chatter`. It must never see a persona of a row, nor another split's rows.
 """
 
 from __future__ import annotations
