@@ -90,7 +90,7 @@ class Lora:
 @dataclass(frozen=True, slots=True)
 class Sft:
     epochs: Count = 1
-    batch: Count = 24
+    batch: Count = 24  # on each device
     learning_rate: Rate = 3e-3
     warmup_share: Share = 0.05
     evaluations: Number = 2
@@ -101,7 +101,7 @@ class Sft:
 @dataclass(frozen=True, slots=True)
 class Reward:
     epochs: Number = 1
-    batch: Count = 32  # pairs
+    batch: Count = 32  # pairs, on each device
     learning_rate: Rate = 1e-3
     warmup_share: Share = 0.05
     evaluations: Number = 2

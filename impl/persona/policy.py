@@ -128,7 +128,7 @@ def load_base(settings: Settings, tokenizer: Any, path: Path) -> Any:
 
 
 def base_model(settings: Settings, tokenizer: Any, path: Path | None = None) -> Any:
-    """An untrained base of the right shape, or the hub model. Draws from torch's generator.
+    """An untrained base of the right shape, or the hub model, in fp32. Draws from torch's generator.
 
     With the folder of a trained chain, a hub model is built from the description there, without its weights.
     """
@@ -140,8 +140,8 @@ def base_model(settings: Settings, tokenizer: Any, path: Path | None = None) -> 
     from transformers import AutoConfig, AutoModelForCausalLM
 
     if path is not None:
-        return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(str(path / HUB)))
-    model = AutoModelForCausalLM.from_pretrained(settings.base)
+        return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(str(path / HUB)), dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(settings.base, dtype=torch.float32)  # whatever it is stored in
     model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     model.config.pad_token_id = tokenizer.pad_token_id
     return model

@@ -62,9 +62,8 @@ def train(
 
     options = settings.reward
     data = {side: dataset(tokenizer, twins, settings.model.context) for side, twins in sides.items()}
-    schedule = stage.Schedule.of(
-        len(data["train"]), options.batch, options.epochs, options.warmup_share, options.evaluations
-    )
+    batch = stage.together(settings, "reward", out, options.batch)
+    schedule = stage.Schedule.of(len(data["train"]), batch, options.epochs, options.warmup_share, options.evaluations)
     trainer = RewardTrainer(
         model=classifier(model, tokenizer),
         args=RewardConfig(

@@ -77,9 +77,8 @@ def train(
     if not torch.cuda.is_available():
         torch.use_deterministic_algorithms(True)
     options, context = settings.sft, settings.model.context
-    schedule = stage.Schedule.of(
-        len(sides["train"]), options.batch, options.epochs, options.warmup_share, options.evaluations
-    )
+    batch = stage.together(settings, name, out, options.batch)
+    schedule = stage.Schedule.of(len(sides["train"]), batch, options.epochs, options.warmup_share, options.evaluations)
     trainer = SFTTrainer(
         model=model,
         args=SFTConfig(

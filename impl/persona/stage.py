@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainingArguments
 
 from persona import checkpoints
 from persona.config import Settings
@@ -29,6 +29,7 @@ class Schedule:
 
     @classmethod
     def of(cls, records: int, batch: int, epochs: int, warmup_share: float, evaluations: int) -> Schedule:
+        """`batch` is that of an update, on all devices together."""
         updates = epochs * -(-records // batch)
         return cls(updates, round(warmup_share * updates), max(1, updates // max(1, evaluations)))
 
@@ -50,6 +51,12 @@ def arguments(settings: Settings, name: str, out: Path) -> dict[str, Any]:
         "dataloader_pin_memory": False,
         "disable_tqdm": not sys.stderr.isatty(),
     }
+
+
+def together(settings: Settings, name: str, out: Path, batch: int) -> int:
+    """Rows of an update where each device, as the trainer counts them, takes `batch` of them."""
+    seen = TrainingArguments(per_device_train_batch_size=batch, **arguments(settings, name, out))
+    return seen.train_batch_size * seen.world_size
 
 
 def evaluated(schedule: Schedule, batch: int, settings: Settings, best: bool) -> dict[str, Any]:

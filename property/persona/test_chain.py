@@ -363,7 +363,7 @@ def test_a_hub_model_is_a_base(files, tokenizer, tmp_path):
     source = tmp_path / "gpt2"
     learn(["hello there, how are you?"], 300).save_pretrained(str(source))
     sizes = {"vocab_size": 300, "n_positions": 256, "n_embd": 32, "n_layer": 2, "n_head": 2}
-    GPT2LMHeadModel(GPT2Config(**sizes)).save_pretrained(str(source))
+    GPT2LMHeadModel(GPT2Config(**sizes)).bfloat16().save_pretrained(str(source))
     out = tmp_path / "out"
     config = merge_configs(PROFILE, {"base": str(source), "reward": {"epochs": 0}})
     train(config, files, out)
@@ -373,6 +373,8 @@ def test_a_hub_model_is_a_base(files, tokenizer, tmp_path):
     model = bridge.load(out)
     assert model.stages == ["sft"]
     items = [{"persona": ["i am a baker."], "dialogue": ["hello!"], "response": "hi.", "candidates": ["hi."]}]
+    assert {p.dtype for p in model.folder.base().parameters()} == {torch.float32}
+    assert {value.dtype for value in weights(out)["model.safetensors"].values()} == {torch.float32}
     for ask in (model.reply, model.likelihood, model.perplexity):  # of the last stage that there is
         assert ask(items) == ask(items, stage="sft")
     model.folder.stages.clear()

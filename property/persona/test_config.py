@@ -76,7 +76,7 @@ def test_defaults_are_anew_at_each_call():
 def test_defaults_are_those_of_the_cpu_profile():
     profiles = tomllib.loads((ROOT / "spec" / "persona.toml").read_text(encoding="utf-8"))["profile"]
     assert Settings.read(profiles["cpu"]) == Settings()
-    for name in ("smoke", "t4x2"):
+    for name in ("smoke", "t4x2", "cuda"):
         Settings.read(profiles[name])
 
 

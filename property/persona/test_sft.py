@@ -120,6 +120,22 @@ def test_a_run_that_is_stopped_in_any_epoch_ends_with_the_same_bits(
         assert torch.equal(value, whole[key]), key
 
 
+def test_updates_are_counted_by_what_all_devices_take_at_once(language_model, tokenizer, rows, tmp_path, monkeypatch):
+    """Two T4 take twice the batch, so an epoch has half of the updates."""
+    monkeypatch.setattr(stage.TrainingArguments, "n_gpu", 2)
+    settings, asked = Settings.read(PROFILE), []
+    monkeypatch.setattr(stage.Schedule, "of", lambda records, batch, *more: asked.append((records, batch)) or 1 / 0)
+    for fit in (
+        lambda: sft.train(language_model, tokenizer, rows, settings, "sft", "own", tmp_path),
+        lambda: reward.train(
+            language_model, tokenizer, {"train": rows["twins"], "dev": rows["twins_dev"]}, settings, tmp_path
+        ),
+    ):
+        with pytest.raises(ZeroDivisionError):
+            fit()
+    assert asked == [(32, 16), (32, 16)]
+
+
 def stop_at(update):
     def stop(callback, args, state, control, **more):
         if state.global_step == update:
