@@ -112,10 +112,10 @@ class Reward:
 @dataclass(frozen=True, slots=True)
 class Reinforce:
     algorithm: str = "ppo"
-    updates: Number = 8
-    batch: Count = 64  # prompts an update
+    updates: Number = 8  # batches that are sampled; of each, PPO makes epochs * minibatches steps, the others epochs
+    batch: Count = 64  # prompts in one, answered once in PPO, `generations` times in the others
     epochs: Count = 2  # passes over what was sampled
-    minibatches: Count = 2
+    minibatches: Count = 2  # in PPO
     generations: Count = 4  # responses to a prompt, in RLOO and GRPO
     learning_rate: Rate = 5e-5
     kl: Weight = 0.1

@@ -10,13 +10,14 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from persona import __main__ as command
-from persona import bridge, ppo, pretrain, reward, stage, tokens
+from persona import bridge, policy, ppo, pretrain, reward, stage, tokens
 from persona.chain import Chain, check, read, train
 from persona.chat import chat
 from persona.config import Settings, merge_configs, save_config
@@ -322,16 +323,49 @@ def test_a_profile_that_does_not_fit_the_device_is_refused(files, tmp_path):
         train(config, files, tmp_path)
 
 
-@pytest.mark.parametrize("algorithm", ["rloo", "grpo"])
-def test_other_algorithms_are_selected(algorithm, language_model, tokenizer, rows, tmp_path):
-    from persona.config import Settings
-    from persona.policy import classifier
+def other(algorithm, **options):
+    return Settings.read(merge_configs(PROFILE, {"reinforce": {"algorithm": algorithm, "generations": 2, **options}}))
 
-    config = merge_configs(PROFILE, {"reinforce": {"algorithm": algorithm, "updates": 1, "generations": 2}})
-    scorer = classifier(copy.deepcopy(language_model), tokenizer).eval()
-    _, log = ppo.train(language_model, scorer, tokenizer, rows["train"], Settings.read(config), tmp_path)
+
+@pytest.mark.parametrize("algorithm", ["rloo", "grpo"])
+def test_other_algorithms_are_selected(algorithm, language_model, tokenizer, rows, tmp_path, monkeypatch):
+    asked, score = [], ppo.of_pieces
+    monkeypatch.setattr(ppo, "of_pieces", lambda *given: asked.append(given[-1]) or score(*given))
+    scorer = policy.classifier(copy.deepcopy(language_model), tokenizer).eval()
+    _, log = ppo.train(language_model, scorer, tokenizer, rows["train"], other(algorithm, updates=1), tmp_path)
     assert log["updates"] == 1
     assert log["finite"]
+    response = tokenizer.convert_tokens_to_ids("[RESPONSE]")
+    prompts = [tuple(ids[: ids.index(response)]) for batch in asked for ids in batch]
+    assert sorted(Counter(prompts).values()) == [2] * 8  # a batch of eight prompts, each answered twice
+
+
+@pytest.mark.parametrize("algorithm", ["rloo", "grpo"])
+def test_in_other_algorithms_what_does_not_end_is_scored_as_such(
+    algorithm, language_model, tokenizer, tmp_path, monkeypatch
+):
+    import trl
+
+    given = {}
+    monkeypatch.setattr(trl, f"{algorithm.upper()}Trainer", lambda **how: given.update(how) or 1 / 0)
+    scorer = policy.classifier(copy.deepcopy(language_model), tokenizer).eval()
+    with pytest.raises(ZeroDivisionError):
+        settings = other(algorithm, updates=3, epochs=2, unfinished_penalty=7.0)
+        ppo.train(language_model, scorer, tokenizer, [TALK], settings, tmp_path)
+    (row,) = given["train_dataset"]
+    assert starts(tokenizer, row["asked"])
+    assert len(row["asked"]) <= 256 - 8
+    assert tokens.encode(tokenizer, [row["prompt"]]) == [row["asked"]]
+    said, short = [*tokens.encode(tokenizer, [" hi."])[0], tokenizer.eos_token_id], {**TALK, "dialogue": ["hello!"]}
+    (asked,) = tokens.prompts(tokenizer, [(short["persona"], short["dialogue"])])
+    whole, cut = given["reward_funcs"](
+        completion_ids=[said, said[:-1]], asked=[asked, asked], prompts=[], completions=[]
+    )
+    assert whole == pytest.approx(reward.scores(scorer, tokenizer, [(short["persona"], short["dialogue"], "hi.")])[0])
+    (so_far,) = reward.of_pieces(scorer, tokenizer.pad_token_id, [asked + said[:-1]])
+    assert cut == pytest.approx(so_far - 7.0)
+    assert so_far != pytest.approx(whole)
+    assert given["args"].max_steps == 3 * 2
 
 
 def test_native_precision_is_one_that_is_known():
