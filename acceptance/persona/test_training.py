@@ -7,6 +7,7 @@ the stage is shown that it speaks of; what speaks of the chain is added up.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,17 @@ from persona.world import WORLD
 
 STAGES = ("base", "sft", "blind", "shuffled", "reward", "ppo")
 HEADS = ("score",)  # trained in full beside the adapters
+ABOVE = {
+    "sft": "PeftModelForCausalLM.base_model.model.",
+    "blind": "PeftModelForCausalLM2.base_model.model.",
+    "shuffled": "PeftModelForCausalLM3.base_model.model.",
+    "reward": "PeftModelForSequenceClassification.base_model.model.model.model.",
+    "ppo": "SectionForCausalLM.",
+}
+"""Stages that train adapters -> what stands in the flight record before the names of the base below them.
+
+Roots after the first have their class before the name. PPO's value model is trained in full, and is none of them.
+"""
 
 
 @pytest.fixture(scope="session")
@@ -143,7 +155,7 @@ def test_what_reached_the_losses(judge, persona, ids):
 def test_sft_learns_and_was_evaluated_as_it_should(judge, persona, stages, evaluations, ids):
     judge(
         seen(persona, evaluations=evaluations),
-        declared={"dev_records": ids["dev"], "test_records": ids["test"], "chosen": "best"},
+        declared={"dev_records": ids["dev"], "test_records": ids["test"], "chosen": "last"},
     )
 
 
@@ -155,33 +167,40 @@ def test_adapters_alone_move_above_the_base(judge, persona):
     was told, and throws both readouts away.
     """
     parameters = persona.flight.record["parameters"]
-    idle = {*parameters["without_gradient"], *parameters["never_moved"]}
     shapes = persona.artifact.shapes  # of all weight files, by name
     base = sum(math.prod(shape) for name, shape in shapes.items() if ".lora_" not in name and not head(name))
     width, heads = persona.profile["model"]["width"], 3  # PEFT keeps the reward head's first state; PPO's value model
     inputs = width + 1  # of a head: the last state, and how likely was what was said
     adapters = persona.artifact.parameters - base - inputs
     readouts = (len(WORLD.slots) + 1) * (width + 1)
+    frozen = below_adapters(shapes)
+    moved = sorted(frozen - {*parameters["never_moved"], *parameters.get("frozen", ())})
+    strayed = [f"{name}, which should not move" for name in moved]  # each a fault, as if it should and had not
     judge(
-        persona.flight,
-        declared={
-            "parameters": 7 * base + adapters + heads * inputs + readouts,
-            "frozen": [name for name in idle if below_adapters(name)],
-        },
+        seen(persona, parameters={**parameters, "never_moved": [*parameters["never_moved"], *strayed]}),
+        declared={"parameters": 7 * base + adapters + heads * inputs + readouts, "frozen": sorted(frozen)},
         details={
             "adapters": adapters,
             "base": base,
             "readouts": readouts,
             "trained at once, at most": parameters["trainable"],
+            "moved below adapters": moved,
         },
     )
 
 
-def below_adapters(name: str) -> bool:
-    """Whether a parameter is of a base under adapters; roots after the first have their class before the name."""
-    first = name.partition(".")[0]
-    value_model = first in ("Reading", "Head")  # PPO trains it in full
-    return first[0].isupper() and not value_model and ".lora_" not in name and not head(name)
+def below_adapters(names: Iterable[str]) -> set[str]:
+    """What no stage in ABOVE may move, as the flight record calls it; `names` are those of all weight files."""
+    names = list(names)
+    adapted = {name.partition(".lora_A.")[0].removeprefix("base_model.model.") for name in names if ".lora_A." in name}
+    base = [name for name in names if ".lora_" not in name and not head(name)]
+
+    def within(name: str) -> str:
+        layer, _, kind = name.rpartition(".")
+        return f"{layer}.base_layer.{kind}" if layer in adapted else name
+
+    first_heads = {f"PeftModelForSequenceClassification.base_model.model.{one}.original_module.weight" for one in HEADS}
+    return first_heads | {prefix + within(name) for prefix in ABOVE.values() for name in base}
 
 
 def head(name: str) -> bool:

@@ -28,7 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"persona: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"persona: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        told = f"{error.filename}: {error.strerror}" if error.filename else " ".join(str(error).split())
+        print(f"persona: {told}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -38,18 +39,18 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m persona", description="a chatbot that keeps to its persona")
     commands = parser.add_subparsers(dest="command", required=True)
 
-    command = commands.add_parser("prepare", help="write the files of training: the embedded world, and conversations")
+    command = commands.add_parser("prepare", help="write the files of training, and conversations to ask about")
     command.add_argument("-o", "--output", type=Path, default=DATA, help="folder for the files")
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--rows", action="append", default=[], metavar="FILE=N", help="another number of rows")
-    command.add_argument("--conversations", action="store_true", help="Synthetic-Persona-Chat, too")
+    command.add_argument("--conversations", action="store_true", help="Synthetic-Persona-Chat, too, for `evaluate`")
 
     command = commands.add_parser("train", help="base, SFT with adapters, reward model, reinforcement")
     command.add_argument("--data", type=Path, default=DATA, help="folder that `prepare` wrote")
     command.add_argument("--model", type=Path, default=MODEL, help="folder of the trained chain")
     command.add_argument("--config", type=Path, help="a .toml, .json or .yaml file over the defaults")
     command.add_argument("--spec", type=Path, help="a specification whose profile is used in place of --config")
-    command.add_argument("--profile", default="cpu", help="[profile.NAME] of --spec")
+    command.add_argument("--profile", help="[profile.NAME] of --spec; cpu by default")
     command.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="another value, such as sft.epochs=1"
     )
@@ -67,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _common(command: argparse.ArgumentParser) -> None:
     command.add_argument("--model", type=Path, default=MODEL, help="folder of the trained chain")
-    command.add_argument("--stage", default="ppo", help="whose weights answer: base, sft, ppo, blind, shuffled")
+    command.add_argument("--stage", help="whose weights answer: base, sft, ppo, blind, shuffled; the last by default")
 
 
 def _prepare(options: argparse.Namespace) -> int:
@@ -101,19 +102,28 @@ def _config(options: argparse.Namespace) -> dict[str, Any]:
 
     if options.spec and options.config:
         raise PersonaError("--spec and --config exclude each other")
+    if options.profile and not options.spec:
+        raise PersonaError("--profile names one of --spec, which is not given")
     config = load_config(options.config) if options.config else get_default_config()
     if options.spec:
-        try:
-            profiles = tomllib.loads(options.spec.read_text(encoding="utf-8")).get("profile", {})
-        except tomllib.TOMLDecodeError as error:
-            raise PersonaError(f"{options.spec}: {error}") from None
-        if options.profile not in profiles:
-            raise PersonaError(f"{options.spec}: no [profile.{options.profile}]; there are {', '.join(profiles)}")
-        config = merge_configs(config, profiles[options.profile])
+        config = merge_configs(config, _profile(options.spec, options.profile or "cpu"))
     for text in options.set:
         config = merge_configs(config, _setting(text))
     Settings.read(config)
     return config
+
+
+def _profile(spec: Path, name: str) -> dict[str, Any]:
+    try:
+        profiles = tomllib.loads(spec.read_text(encoding="utf-8")).get("profile", {})
+    except ValueError as error:  # no TOML, or no UTF-8
+        raise PersonaError(f"{spec}: {error}") from None
+    tables = (
+        {key: each for key, each in profiles.items() if isinstance(each, dict)} if isinstance(profiles, dict) else {}
+    )
+    if name not in tables:
+        raise PersonaError(f"{spec}: no [profile.{name}]; there are {', '.join(tables) or 'none'}")
+    return tables[name]
 
 
 def _setting(text: str) -> dict[str, Any]:
@@ -131,15 +141,14 @@ def _setting(text: str) -> dict[str, Any]:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    import math
-
     from persona import bridge, prepare
+    from persona.evaluators import QualityEvaluator
 
     rows = prepare.read(options.file, "persona", "dialogue", "response")
     model = bridge.load(options.model)
     scored = model.perplexity(rows, stage=options.stage)
     pieces = sum(one["tokens"] for one in scored)
-    perplexity = math.exp(sum(one["nll"] for one in scored) / pieces)
+    perplexity = QualityEvaluator().compute_perplexity([[-sum(one["nll"] for one in scored) / pieces]])
     replies = [one["text"] for one in model.reply(rows, stage=options.stage)]
     if options.json:
         print(json.dumps({"perplexity": perplexity, "rows": len(rows), "replies": replies}))

@@ -1,8 +1,8 @@
 """From a trained chain to answers about plain data, for whoever judges or talks: items in, texts and numbers out.
 
 An item is {"persona": [str], "dialogue": [str], ...}; `stage` says whose weights answer ("base", "sft", "ppo", and the
-controls "blind" and "shuffled"). A model that was trained without a persona is asked without one. It must never see
-what is true of an item.
+controls "blind" and "shuffled"; by default the last of "sft" and "ppo" that there is). A model that was trained without
+a persona is asked without one. It must never see what is true of an item.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from persona.policy import Folder, Policy, unread
 
 __all__ = ["Bridge", "load"]
 
-BEST = "ppo"
 Item = Mapping[str, Any]
 
 
@@ -44,19 +43,20 @@ class Bridge:
         """What was trained, in order."""
         return self.folder.stages
 
-    def reply(self, items: Sequence[Item], stage: str = BEST) -> list[dict[str, str]]:
+    def reply(self, items: Sequence[Item], stage: str | None = None) -> list[dict[str, str]]:
         """{"text": response} of each item, greedy."""
+        stage = stage or self.folder.best
         policy = self._policy(stage)
         asked = [self._asked(item, stage) for item in items]
         return [{"text": text} for text in policy.replies(asked, self.folder.settings.reinforce.response)]
 
-    def likelihood(self, items: Sequence[Item], stage: str = BEST) -> list[dict[str, list[float]]]:
+    def likelihood(self, items: Sequence[Item], stage: str | None = None) -> list[dict[str, list[float]]]:
         """{"scores": one a candidate}: mean log-probability a piece of each of the item's "candidates" as response.
 
         An item may give "personas" in place of "persona" and "response" in place of "candidates": then the personas are
         the candidates, and what is scored is the one response under each of them.
         """
-        asked, sizes = [], []
+        stage, asked, sizes = stage or self.folder.best, [], []
         for item in items:
             if "personas" in item:
                 several = [({**item, "persona": one}, item["response"]) for one in item["personas"]]
@@ -67,8 +67,9 @@ class Bridge:
         means = iter([total / max(1, count) for total, count in self._policy(stage).likelihoods(asked)])
         return [{"scores": [next(means) for _ in range(size)]} for size in sizes]
 
-    def perplexity(self, items: Sequence[Item], stage: str = BEST) -> list[dict[str, float]]:
+    def perplexity(self, items: Sequence[Item], stage: str | None = None) -> list[dict[str, float]]:
         """{"nll", "tokens"}: negative log-likelihood in nats of the item's "response" with its end, and its pieces."""
+        stage = stage or self.folder.best
         asked = [(*self._asked(item, stage), item["response"]) for item in items]
         return [{"nll": -total, "tokens": float(count)} for total, count in self._policy(stage).likelihoods(asked)]
 

@@ -1,13 +1,15 @@
 """The whole training: tokenizer and base, SFT with adapters, its two controls, the reward model, reinforcement.
 
-Called again with the same arguments after a kill, it goes on where it was and ends with the same weights. Stages that
-are done are walked through again without an update, so whoever watches sees the same optimizers in the same order. It
-must never read a test split.
+Called again with the same arguments after a kill, it goes on where it was and ends with the same weights; with others,
+it refuses the folder. Stages that are done are walked through again without an update, so whoever watches sees the same
+optimizers in the same order. It must never read a test split, nor leave weights of two trainings in one folder.
 """
 
 from __future__ import annotations
 
 import gc
+import hashlib
+import importlib.util
 import json
 import os
 import re
@@ -20,8 +22,8 @@ from typing import Any
 import torch
 from transformers import set_seed
 
-from persona import calibration, disguise, policy, ppo, prepare, pretrain, reward, sft, stage, tokens
-from persona.config import SCRATCH, Settings
+from persona import calibration, checkpoints, disguise, policy, ppo, prepare, pretrain, reward, sft, stage, tokens
+from persona.config import SCRATCH, Settings, save_config
 from persona.errors import PersonaError
 from persona.format import DIALOGUE, PERSONA, RESPONSE, render
 from persona.model import memory_gib
@@ -31,6 +33,8 @@ FILES = ("chatter", "train", "dev", "twins", "twins_dev")
 """What `train` is given: dialogue without a persona, rows with one, and twins for the reward model."""
 _DIALOGUE_KEYS = ("record_id", "persona", "dialogue", "response")
 _TWIN_KEYS = ("record_id", "personas", "dialogue", "responses")
+TRAINING = "training.json"
+"""What a folder is a training of: settings, and digests of the data files. Written before anything else."""
 _LEARNT_FROM = 6000  # texts that the tokenizer is learnt from
 
 _SENTENCE = re.compile(r"(?<=[.?!])\s+")
@@ -39,13 +43,18 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def train(config: Mapping[str, Any], data: Mapping[str, Path], out: Path) -> None:
-    """Train every stage on the JSON Lines files of `data` (see FILES); `out` is then what `bridge.load` reads."""
+    """Train every stage on the JSON Lines files of `data` (see FILES); `out` is then what `bridge.load` reads.
+
+    PersonaError where it holds a training with other settings or data.
+    """
     settings = Settings.read(config)
     out = Path(out)
     torch.set_num_threads(settings.threads)
     torch.use_deterministic_algorithms(not torch.cuda.is_available())
     torch.utils.deterministic.fill_uninitialized_memory = False  # nothing reads it; 7 % of an update of SFT
     files = read(data)
+    check(settings, files)
+    claim(out, settings, data)
     run = Chain(settings, files, out)
     run.all()
     run.finish()
@@ -59,6 +68,51 @@ def read(data: Mapping[str, Path]) -> dict[str, Rows]:
             raise PersonaError(f'no file "{name}" was given; training needs {", ".join(FILES)}')
         keys = _TWIN_KEYS if name.startswith("twins") else _DIALOGUE_KEYS
         found[name] = prepare.read(Path(data[name]), *keys)
+    return found
+
+
+def check(settings: Settings, files: Mapping[str, Rows]) -> None:
+    """PersonaError where the settings ask for more than the files, or this Python, have."""
+    taught = settings.reward.epochs and settings.reinforce.updates
+    for name, least, why in (
+        ("chatter", pretrain.LEAST if settings.base == SCRATCH else 0, "some are held back from pre-training"),
+        ("train", settings.reinforce.batch if taught else 0, "reinforce.batch prompts are asked at once"),
+    ):
+        if len(files[name]) < least:
+            raise PersonaError(f"{name}: {len(files[name])} rows are too few, {least} are needed: {why}")
+    for name in settings.report_to:
+        if importlib.util.find_spec(name) is None:
+            raise PersonaError(f'report_to = "{name}": no package of that name is installed')
+
+
+def claim(out: Path, settings: Settings, data: Mapping[str, Path]) -> None:
+    """Say in the folder what it is a training of, and take away the mark of a finished one.
+
+    PersonaError where there are weights of another training in it.
+    """
+    digests = {name: hashlib.sha256(Path(data[name]).read_bytes()).hexdigest() for name in FILES}
+    told = json.loads(json.dumps({"settings": asdict(settings), "data": digests}))
+    file = out / TRAINING
+    try:
+        before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    except ValueError:
+        before = {}
+    if before != told:
+        if any((out / name).exists() for name in (policy.ABOUT, policy.WEIGHTS, checkpoints.FOLDER)):
+            was, now = _flat(before), _flat(told)
+            other = ", ".join([key for key in now if was.get(key) != now[key]][:3])
+            what = f"differing in {other}" if before else f"without a {TRAINING} that could be read"
+            raise PersonaError(f"{out}: holds another training, {what}; give another folder, or remove this one")
+        (out / "tokenizer.json").unlink(missing_ok=True)
+        save_config(told, file)
+    (out / policy.ABOUT).unlink(missing_ok=True)
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The values of nested tables by their keys, parted by dots."""
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        found.update(_flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value})
     return found
 
 
@@ -93,14 +147,16 @@ class Chain:
             self._fits(model)
         if settings.base == SCRATCH:
             corpus = pretrain.Corpus(*self._dialogues(), len(self.tokenizer), settings.pretrain, settings.seed)
-            folder = self.out / "checkpoints" / "pretrain"
+            folder = self.out / checkpoints.FOLDER / "pretrain"
             kind = stage.precision(settings.precision, model.device.type)
             dtype = torch.bfloat16 if kind == "bf16" else torch.float32
             losses = pretrain.pretrain(model, corpus, settings.pretrain, folder, settings.keep_checkpoints, dtype)
             induction = pretrain.induction(model, len(self.tokenizer))
             updates = settings.pretrain.drills + settings.pretrain.dialogues
             self.logs.append({"name": "pretrain", "updates": updates, "dev_loss": losses, "induction": induction})
-        policy.save_base(model, self.tokenizer, self.out)
+        else:
+            policy.save_hub(model, self.tokenizer, self.out)
+        policy.save_base(model, self.out)
 
     def sft(self, name: str, pairing: str) -> None:
         """Adapters on the base, with the persona that `pairing` says in the prompt."""
@@ -129,10 +185,8 @@ class Chain:
     def finish(self) -> None:
         """Write what the bridge reads, and drop what only a killed run would need."""
         about = {"settings": asdict(self.settings), "stages": self.logs, "temperature": self.temperature()}
-        beside = self.out / f"{policy.ABOUT}.partial"
-        beside.write_text(json.dumps(about, indent=1), encoding="utf-8")
-        os.replace(beside, self.out / policy.ABOUT)
-        shutil.rmtree(self.out / "checkpoints", ignore_errors=True)
+        save_config(about, self.out / policy.ABOUT)
+        shutil.rmtree(self.out / checkpoints.FOLDER, ignore_errors=True)
 
     def temperature(self) -> float:
         """What the logits of SFT are divided by, as suits the dev split."""
@@ -169,7 +223,6 @@ class Chain:
     def _done(self, name: str, model: Any, log: dict[str, Any]) -> None:
         policy.save_adapters(model, name, self.out)
         self.logs.append(log)
-        del model
         gc.collect()  # trainers and models refer to each other
 
     def _below(self, *stages: str) -> Any:

@@ -1,7 +1,7 @@
 """A conversation with a trained chain, line by line, for a person.
 
-The persona is the one that the person gives; the model answers with its best stage. `/persona` shows it, `/again`
-forgets what was said, `/quit` or an empty end of input leaves.
+The persona is the one that the person gives; the model answers as the last stage that taught it to (see
+`policy.Folder`). `/persona` shows it, `/again` forgets what was said, `/quit` or an empty end of input leaves.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ LONGEST = 8  # turns that are kept
 
 
 def chat(
-    bridge: Any, persona: Sequence[str], lines: Iterable[str], say: Callable[[str], None], stage: str = "ppo"
+    bridge: Any, persona: Sequence[str], lines: Iterable[str], say: Callable[[str], None], stage: str | None = None
 ) -> int:
-    """Answer every line; the number of answers. `bridge` is a `persona.bridge.Bridge`."""
+    """Answer every line; the number of answers. `bridge` is a `persona.bridge.Bridge`, `stage` its best by default."""
     dialogue: list[str] = []
     answers = 0
     for line in lines:

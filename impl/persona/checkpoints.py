@@ -17,6 +17,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_model, save_file, save_model
 
+FOLDER = "checkpoints"
+"""Where those of every stage are, until a training has finished."""
 COMPLETE = "complete.json"
 """Written last into a checkpoint that a trainer of transformers made; without it, it is half of one."""
 

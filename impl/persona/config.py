@@ -1,7 +1,7 @@
 """What the chain is trained with: one profile of the specification, or a file of the user's, over the defaults.
 
-A key that nobody knows is an error, and so is a value of another type: a misspelt option must never train with the
-default in silence. Merging never changes what it is given.
+A key that nobody knows is an error, and so is a value of another type or out of its range: a misspelt option must never
+train with the default in silence. Merging never changes what it is given.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 import copy
 import difflib
 import json
+import math
 import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Final, get_type_hints
+from typing import Annotated, Any, Final, get_type_hints
 
 from persona.errors import PersonaError
 
@@ -22,19 +23,41 @@ ALGORITHMS: Final = ("ppo", "rloo", "grpo")
 PRECISIONS: Final = ("native", "fp32", "bf16", "fp16")
 PAIRINGS: Final = ("own", "blind", "shuffled")
 """Whose persona stands in the prompt of a training example: the speaker's, nobody's, somebody else's."""
+REPORTS: Final = ("tensorboard", "wandb")
 SCRATCH: Final = "scratch"
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """From least to most, both allowed; `told` says so to whoever gave another value."""
+
+    told: str
+    least: float
+    most: float = math.inf
+
+    def holds(self, value: float) -> bool:
+        """Whether it is in it; infinity and what is no number never are."""
+        return math.isfinite(value) and self.least <= value <= self.most
+
+
+Count = Annotated[int, Range("a whole number of 1 or more", 1)]
+Number = Annotated[int, Range("a whole number of 0 or more", 0)]
+Seed = Annotated[int, Range("a whole number from 0 to 2**32 - 1", 0, 2**32 - 1)]
+Share = Annotated[float, Range("a number from 0 to 1", 0, 1)]
+Rate = Annotated[float, Range("a number above 0", math.ulp(0.0))]
+Weight = Annotated[float, Range("a number of 0 or more", 0)]
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
     """Of a model that is built here; a hub model brings its own and reads `context` alone."""
 
-    vocabulary: int = 1200
-    width: int = 128
-    layers: int = 3
-    heads: int = 4
-    inner: int = 384
-    context: int = 320  # tokens of prompt and response
+    vocabulary: Count = 1200
+    width: Count = 128
+    layers: Count = 3
+    heads: Count = 4
+    inner: Count = 384
+    context: Count = 320  # tokens of prompt and response
     induction: bool = True  # start with a pair of induction heads
     apart: bool = True  # each sentence of the persona is read as a whole and apart from the others
 
@@ -43,62 +66,62 @@ class Model:
 class Pretrain:
     """Random sequences said twice, then dialogue without a persona with some of them in between."""
 
-    drills: int = 60  # updates
-    dialogues: int = 2500  # updates
-    spoken: float = 0.15  # share of them that are training dialogues without their personas
-    tokens: int = 1024  # an update
-    about: float = 0.4  # weight of saying what a place is about and whether it was told, beside what is said next
-    phrasing: float = 0.25  # weight of how a reply is put, beside the word that it gives
-    drill_share: float = 0.15  # of the later updates
-    matrix_rate: float = 6e-3  # of the matrices inside layers
-    learning_rate: float = 5e-3  # of everything else
-    warmup: int = 20  # updates
+    drills: Number = 60  # updates
+    dialogues: Number = 2500  # updates
+    spoken: Share = 0.15  # share of them that are training dialogues without their personas
+    tokens: Count = 1024  # an update
+    about: Weight = 0.4  # weight of saying what a place is about and whether it was told, beside what is said next
+    phrasing: Weight = 0.25  # weight of how a reply is put, beside the word that it gives
+    drill_share: Share = 0.15  # of the later updates
+    matrix_rate: Rate = 6e-3  # of the matrices inside layers
+    learning_rate: Rate = 5e-3  # of everything else
+    warmup: Number = 20  # updates
 
 
 @dataclass(frozen=True, slots=True)
 class Lora:
     """Low-rank adapters on all linear layers."""
 
-    rank: int = 16
-    alpha: int = 32
-    dropout: float = 0.0
+    rank: Count = 16
+    alpha: Count = 32
+    dropout: Share = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Sft:
-    epochs: int = 1
-    batch: int = 24
-    learning_rate: float = 3e-3
-    warmup_share: float = 0.05
-    evaluations: int = 2
-    disguised: float = 0.75  # share of rows with other words in the place of values
+    epochs: Count = 1
+    batch: Count = 24  # on each device
+    learning_rate: Rate = 3e-3
+    warmup_share: Share = 0.05
+    evaluations: Number = 2
+    disguised: Share = 0.75  # share of rows with other words in the place of values
     lora: Lora = field(default_factory=lambda: Lora(64, 64))
 
 
 @dataclass(frozen=True, slots=True)
 class Reward:
-    epochs: int = 1
-    batch: int = 32  # pairs
-    learning_rate: float = 1e-3
-    warmup_share: float = 0.05
-    evaluations: int = 2
-    disguised: float = 0.75
+    epochs: Number = 1
+    batch: Count = 32  # pairs, on each device
+    learning_rate: Rate = 1e-3
+    warmup_share: Share = 0.05
+    evaluations: Number = 2
+    disguised: Share = 0.75
     lora: Lora = field(default_factory=lambda: Lora(64, 64))
 
 
 @dataclass(frozen=True, slots=True)
 class Reinforce:
     algorithm: str = "ppo"
-    updates: int = 8
-    batch: int = 64  # prompts an update
-    epochs: int = 2  # passes over what was sampled
-    minibatches: int = 2
-    generations: int = 4  # responses to a prompt, in RLOO and GRPO
-    learning_rate: float = 5e-5
-    kl: float = 0.1
-    temperature: float = 0.7
-    response: int = 32  # tokens at most
-    unfinished_penalty: float = 1.0  # taken off the score of a response that does not end
+    updates: Number = 8  # batches that are sampled; of each, PPO makes epochs * minibatches steps, the others epochs
+    batch: Count = 64  # prompts in one, answered once in PPO, `generations` times in the others
+    epochs: Count = 2  # passes over what was sampled
+    minibatches: Count = 2  # in PPO
+    generations: Count = 4  # responses to a prompt, in RLOO and GRPO
+    learning_rate: Rate = 5e-5
+    kl: Weight = 0.1
+    temperature: Rate = 0.7
+    response: Count = 32  # tokens at most
+    unfinished_penalty: Weight = 1.0  # taken off the score of a response that does not end
     lora: Lora = field(default_factory=Lora)
 
 
@@ -106,17 +129,17 @@ class Reinforce:
 class Finetune:
     """The arms whose cost is compared: full fine-tuning, LoRA alone, and ours. Rates are each arm's own best."""
 
-    updates: int = 120  # of the full arm and of LoRA
-    batch: int = 32
-    full_learning_rate: float = 1e-3
-    lora_learning_rate: float = 4e-3
-    our_learning_rate: float = 4e-3
-    our_updates: int = 120
-    our_batch: int = 32
-    frozen: int = 1  # lower layers
-    rank: int = 32
-    smoothing: float = 0.1  # of the labels, in every arm
-    slices: int = 6  # that an arm is timed in
+    updates: Count = 120  # of the full arm and of LoRA
+    batch: Count = 32
+    full_learning_rate: Rate = 1e-3
+    lora_learning_rate: Rate = 4e-3
+    our_learning_rate: Rate = 4e-3
+    our_updates: Count = 120
+    our_batch: Count = 32
+    frozen: Count = 1  # lower layers
+    rank: Count = 32
+    smoothing: Share = 0.1  # of the labels, in every arm
+    slices: Count = 6  # that an arm is timed in
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,28 +157,38 @@ class Settings:
     controls: bool = True  # train "blind" and "shuffled" beside
     gradient_checkpointing: bool = False
     precision: str = "native"
-    memory_gib: float = 0.0  # what the device has; 0: not checked
-    keep_checkpoints: int = 2  # and the best one
+    memory_gib: Weight = 0.0  # what the device has; 0: not checked
+    keep_checkpoints: Number = 2  # and the best one
     report_to: tuple[str, ...] = ()  # "tensorboard", "wandb"
-    threads: int = 2
-    seed: int = 0
+    threads: Count = 2
+    seed: Seed = 0
 
     @classmethod
     def read(cls, config: Mapping[str, Any]) -> Settings:
         """From a plain mapping over the defaults. PersonaError names a key or value that is wrong."""
         settings: Settings = _read(cls, config, "")
+        model, reinforce = settings.model, settings.reinforce
         for name, value, known in (
-            ("reinforce.algorithm", settings.reinforce.algorithm, ALGORITHMS),
+            ("reinforce.algorithm", reinforce.algorithm, ALGORITHMS),
             ("precision", settings.precision, PRECISIONS),
             ("pairing", settings.pairing, PAIRINGS),
+            *(("report_to", each, REPORTS) for each in settings.report_to),
         ):
             if value not in known:
                 raise PersonaError(f'{name} = "{value}": known are {", ".join(known)}')
+        for told, fits in (
+            ("model.width: a multiple of twice model.heads", not model.width % (2 * model.heads)),
+            ("reinforce.batch: a multiple of reinforce.minibatches", not reinforce.batch % reinforce.minibatches),
+            ("reinforce.response: less than model.context", reinforce.response < model.context),
+            ("reinforce.generations: 2 or more", reinforce.generations > 1 or reinforce.algorithm == "ppo"),
+        ):
+            if not fits:
+                raise PersonaError(f"{told} is needed, which the configuration has not")
         return settings
 
 
 def _read(cls: Any, table: Mapping[str, Any], prefix: str) -> Any:
-    known = get_type_hints(cls)
+    known = get_type_hints(cls, include_extras=True)
     for key in table:
         if key not in known:
             near = difflib.get_close_matches(str(key), known, n=1)
@@ -176,14 +209,21 @@ def _read(cls: Any, table: Mapping[str, Any], prefix: str) -> Any:
 
 
 def _typed(name: str, value: Any, kind: Any) -> Any:
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if kind in (bool, int, float, str) and type(value) is kind:
-        return value
-    if kind not in (bool, int, float, str) and isinstance(value, list | tuple) and all(type(x) is str for x in value):
-        return tuple(value)
-    told = kind.__name__ if kind in (bool, int, float, str) else "a list of strings"
-    raise PersonaError(f'"{name}" cannot be {value!r}: it is {told}')
+    """The value, where it is of this kind; a list as a tuple."""
+    ranges = getattr(kind, "__metadata__", ())
+    kind = getattr(kind, "__origin__", kind) if ranges else kind
+    if kind is float and type(value) is int:
+        value = float(value)
+    if kind not in (bool, int, float, str):
+        fits, told = isinstance(value, list | tuple) and all(type(x) is str for x in value), "a list of strings"
+        value = tuple(value) if fits else value
+    else:
+        fits, told = type(value) is kind, kind.__name__
+        for limit in ranges:
+            fits, told = fits and limit.holds(value), limit.told
+    if not fits:
+        raise PersonaError(f'"{name}" cannot be {value!r}: it is {told}')
+    return value
 
 
 def get_default_config() -> dict[str, Any]:
@@ -207,6 +247,8 @@ def load_config(path: str | os.PathLike[str]) -> dict[str, Any]:
         text = file.read_text(encoding="utf-8")
     except OSError as error:
         raise PersonaError(f"{file}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise PersonaError(f"{file}: is no UTF-8 ({error})") from None
     try:
         table = _parsed(file.suffix, text)
     except ValueError as error:

@@ -62,23 +62,29 @@ class MetricsTracker:
         return hours * self.device(usage.peak_bytes).per_hour + usage.checkpoint_bytes / GIB * self.per_gib_month
 
     def calculate_savings(self, full: str = "full", ours: str = "ours") -> dict[str, float]:
-        """Shares that `ours` saves of what `full` used, in all runs of both: time, cost, memory, trainable, storage.
+        """Shares that `ours` saves of what `full` used, in all pairs of runs: time, cost, memory, trainable, storage.
 
-        PersonaError where an arm has no run.
+        PersonaError where an arm has no run, runs are not in pairs, or the full arm used nothing of something.
         """
         for arm in (full, ours):
             if not self.runs.get(arm):
                 raise PersonaError(f'nothing was measured of "{arm}"; record a run of it first')
-
-        def saved(value: Callable[[Usage], float]) -> float:
-            before, after = (sum(value(usage) for usage in self.runs[arm]) for arm in (full, ours))
-            return 1 - after / before
-
-        return {
-            "time": saved(lambda usage: usage.seconds),
-            "cost": saved(self.cost),
-            "memory": saved(lambda usage: usage.peak_bytes),
-            "trainable": saved(lambda usage: usage.trainable),
-            "optimizer": saved(lambda usage: usage.optimizer_bytes),
-            "storage": saved(lambda usage: usage.checkpoint_bytes),
+        count = {arm: len(self.runs[arm]) for arm in (full, ours)}
+        if count[full] != count[ours]:
+            told = " and ".join(f'{number} of "{arm}"' for arm, number in count.items())
+            raise PersonaError(f"runs are compared in pairs, and there are {told}; record one of each for each seed")
+        amounts: dict[str, Callable[[Usage], float]] = {
+            "time": lambda usage: usage.seconds,
+            "cost": self.cost,
+            "memory": lambda usage: usage.peak_bytes,
+            "trainable": lambda usage: usage.trainable,
+            "optimizer": lambda usage: usage.optimizer_bytes,
+            "storage": lambda usage: usage.checkpoint_bytes,
         }
+        savings = {}
+        for name, amount in amounts.items():
+            before, after = (sum(map(amount, self.runs[arm])) for arm in (full, ours))
+            if not before > 0:
+                raise PersonaError(f'"{full}" used {before:g} of {name}: nothing can be saved of that')
+            savings[name] = 1 - after / before
+        return savings

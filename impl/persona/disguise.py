@@ -53,8 +53,8 @@ def loosened(rows: Rows, world: World = WORLD) -> list[dict[str, Any]]:
 
     found = []
     for row in rows:
-        partner = loose(row, row["dialogue"])[::2]
-        turns = [partner[place // 2] if place % 2 == 0 else turn for place, turn in enumerate(row["dialogue"])]
+        own, partners = row["dialogue"], loose(row, row["dialogue"])
+        turns = [(own if (len(own) - place) % 2 == 0 else partners)[place] for place in range(len(own))]
         if "personas" in row:
             read = {"personas": [loose(row, persona) for persona in row["personas"]]}
         else:

@@ -1,11 +1,11 @@
 """Three ways of fine-tuning one base on one data set, in slices, so that a clock outside can take them in turns.
 
-`full` trains every weight on whole padded batches, as SFT does by default. `lora` is the same with adapters on all
-linear layers. `ours` keeps the lower layers frozen, computes what they make of a row when it is first met and keeps
-it, trains adapters above them, and computes the last layer and the output only where a response is: nothing else
-reaches the loss, so its loss is the same number. Rows of like length share a batch. All learn smoothed labels (Szegedy
-et al. 2016, section 7): a base that has read knows most pieces, and would be too sure of them before it knows the rest.
-No arm knows a clock, nor what another arm reached.
+`full` trains every weight. `lora` trains adapters on all linear layers instead. `ours` keeps the lower layers frozen,
+computes what they make of a row when it is first met and keeps it, trains adapters above them, and computes the last
+layer only where a response is: nothing else reaches the loss, so its loss is the same number. What costs no arm
+anything is given to all of them: rows of like length share a batch, and logits are computed only of what is learnt. All
+learn smoothed labels (Szegedy et al. 2016, section 7): a base that has read knows most pieces, and would be too sure of
+them before it knows the rest. No arm knows a clock, nor what another arm reached.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ class Arm:
     def __init__(self, model: Any, rows: Examples, plan: Plan) -> None:
         torch.manual_seed(plan.seed)
         self.rows, self.plan = rows, plan
+        self.body, self.head = model.get_decoder(), model.get_output_embeddings()  # adapters are put into them
         self.model = self.adapted(model)
         self.trainable = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(self.trainable, lr=plan.learning_rate, weight_decay=0.0, foreach=True)
@@ -69,18 +70,24 @@ class Arm:
         return model
 
     def batches(self) -> Iterator[list[int]]:
-        """Places of the rows of each update, epoch by epoch, in random order."""
-        draw = random.Random(self.plan.seed)
+        """Places of the rows of each update, epoch by epoch.
+
+        Rows of like length together, so that little is filled up; the batches in random order.
+        """
+        draw, size = random.Random(self.plan.seed), self.plan.batch
         while True:
             order = draw.sample(range(len(self.rows)), len(self.rows))
-            yield from (order[low : low + self.plan.batch] for low in range(0, len(order), self.plan.batch))
+            order.sort(key=lambda place: len(self.rows[place]["input_ids"]))  # stable: ties stay random
+            found = [order[low : low + size] for low in range(0, len(order), size)]
+            yield from draw.sample(found, len(found))
 
     def loss(self, chosen: Sequence[int]) -> Tensor:
         """Mean over the learnt pieces of the rows."""
         batch = padded([self.rows[place] for place in chosen])
         following = batch.pop("labels")[:, 1:]
         learnt = following != IGNORED  # (N, T - 1)
-        return self.entropy(self.model(**batch).logits[:, :-1][learnt], following[learnt])
+        states = self.body(**batch).last_hidden_state[:, :-1]  # (N, T - 1, D)
+        return self.entropy(self.head(states[learnt]), following[learnt])
 
     def entropy(self, logits: Tensor, wanted: Tensor) -> Tensor:
         """Mean cross-entropy of (M, V) logits and the (M,) pieces that they foretell, smoothed as planned."""
@@ -183,18 +190,7 @@ class CachedArm(LoraArm):
             raise PersonaError(f"frozen = {plan.frozen}: a model of {count} layers can freeze 1 to {count - 1}")
         self.layers = list(range(plan.frozen, count))
         super().__init__(model, rows, plan)
-        body = self.model.get_base_model()
-        self.body, self.head = body.model, body.lm_head
         self.below: dict[int, Tensor] = {}  # (T, D) of each row that was met
-
-    def batches(self) -> Iterator[list[int]]:
-        """Rows of like length together, so that little is filled up; the batches in random order."""
-        draw, size = random.Random(self.plan.seed), self.plan.batch
-        while True:
-            order = draw.sample(range(len(self.rows)), len(self.rows))
-            order.sort(key=lambda place: len(self.rows[place]["input_ids"]))  # stable: ties stay random
-            found = [order[low : low + size] for low in range(0, len(order), size)]
-            yield from draw.sample(found, len(found))
 
     def kept(self) -> Sequence[Tensor]:
         return list(self.below.values())

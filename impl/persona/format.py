@@ -48,7 +48,7 @@ class Prompt:
 
 
 def render(persona: Sequence[str], dialogue: Sequence[str], response: str | None = None) -> str:
-    """The prompt; with a response, the same text and the response after it."""
+    """The prompt; with a response, the same text and the response after it. PersonaError for what is no text."""
     prompt = f"{_section(PERSONA, persona)}\n{_section(DIALOGUE, dialogue)}\n{RESPONSE}"
     return prompt if response is None else f"{prompt} {escape(response)}"
 
@@ -70,7 +70,9 @@ def parse_prompt(text: str) -> Prompt:
 
 
 def escape(text: str) -> str:
-    """The text on one line, without a bracket that could open a control token."""
+    """The text on one line, without a bracket that could open a control token. PersonaError for what is no text."""
+    if not isinstance(text, str):
+        raise PersonaError(f"a text is needed, got {text!r:.60}")
     return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], text)
 
 
@@ -86,6 +88,8 @@ def unescape(text: str) -> str:
 
 
 def _section(marker: str, items: Sequence[str]) -> str:
+    if not isinstance(items, Sequence) or isinstance(items, str):  # of which each letter would be a sentence
+        raise PersonaError(f"{marker}: a list of texts is needed, got {items!r:.60}")
     return f"{marker} " + "\n".join(map(escape, items)) if items else marker
 
 

@@ -1,13 +1,15 @@
 """A trained chain on disk, and the models in it: the base, and for each stage the base with its adapters merged.
 
-Layout of the folder: `model.safetensors` and `tokenizer.json` of the base, `STAGE.safetensors` for the adapters of each
-stage, `config.json`, written last. It must never answer from weights that are absent or do not fit.
+Layout of the folder: `training.json`, written first, `model.safetensors` and `tokenizer.json` of the base,
+`STAGE.safetensors` for the adapters of each stage, `config.json`, written last. It must never answer from weights that
+are absent or do not fit.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from persona import tokens
-from persona.config import Settings
+from persona.config import SCRATCH, Settings
 from persona.errors import PersonaError
 from persona.format import RESPONSE, unescape
 from persona.model import Shape, build
@@ -51,24 +53,26 @@ class Folder:
         if not about.is_file():
             raise PersonaError(f"{self.path}: no {ABOUT}, so no finished training; run `python -m persona train`")
         try:
-            self.about: dict[str, Any] = json.loads(about.read_text(encoding="utf-8"))
-            told = self.about["settings"]
+            told = json.loads(about.read_text(encoding="utf-8"))
             # a folder that does not say how its section was read is older than the choice
-            self.settings = Settings.read({**told, "model": {"apart": False, **told.get("model", {})}})
-        except (KeyError, ValueError) as error:
+            model = {"apart": False, **told["settings"].get("model", {})}
+            self.settings = Settings.read({**told["settings"], "model": model})
+            self.stages: list[str] = [row["name"] for row in told["stages"]]
+            """What was trained, in order."""
+            self.temperature = float(told.get("temperature", 1.0))
+            """What logits of the stages in TAUGHT are divided by; 1 in a folder that is older than the number."""
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise PersonaError(f"{about}: not of a trained chain: {error}") from None
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self.tokenizer = tokenizer(self.path, self.settings)
 
     @property
-    def temperature(self) -> float:
-        """What logits of the stages in TAUGHT are divided by; 1 in a folder that is older than the number."""
-        return float(self.about.get("temperature", 1.0))
-
-    @property
-    def stages(self) -> list[str]:
-        """What was trained, in order."""
-        return [row["name"] for row in self.about["stages"]]
+    def best(self) -> str:
+        """The last of TAUGHT that there is. PersonaError where there is none."""
+        for name in reversed(self.stages):
+            if name in TAUGHT:
+                return name
+        raise PersonaError(f"{self.path}: none of {', '.join(TAUGHT)} was trained; name a stage")
 
     def base(self) -> Any:
         """The base as it was before any adapter, with the weights of the folder."""
@@ -97,12 +101,14 @@ class Folder:
 
 
 def tokenizer(path: Path, settings: Settings) -> Any:
-    """The tokenizer beside the weights."""
-    if settings.base == "scratch":
-        return tokens.read(path / "tokenizer.json")
+    """The tokenizer beside the weights. PersonaError when it is absent or broken."""
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(str(path))
+    file = path / "tokenizer.json"
+    try:
+        return tokens.read(file) if settings.base == SCRATCH else AutoTokenizer.from_pretrained(str(path))
+    except Exception as error:  # what tokenizers raises is nothing narrower
+        raise PersonaError(f"{file}: cannot be read ({str(error).splitlines()[0]}); train again") from None
 
 
 def load_base(settings: Settings, tokenizer: Any, path: Path) -> Any:
@@ -122,11 +128,11 @@ def load_base(settings: Settings, tokenizer: Any, path: Path) -> Any:
 
 
 def base_model(settings: Settings, tokenizer: Any, path: Path | None = None) -> Any:
-    """An untrained base of the right shape, or the hub model. Draws from torch's generator.
+    """An untrained base of the right shape, or the hub model, in fp32. Draws from torch's generator.
 
     With the folder of a trained chain, a hub model is built from the description there, without its weights.
     """
-    if settings.base == "scratch":
+    if settings.base == SCRATCH:
         each = settings.model
         shape = Shape(len(tokenizer), each.width, each.layers, each.heads, each.inner, each.context, each.induction)
         marks = tokens.marks(tokenizer) if each.apart else None
@@ -134,8 +140,8 @@ def base_model(settings: Settings, tokenizer: Any, path: Path | None = None) -> 
     from transformers import AutoConfig, AutoModelForCausalLM
 
     if path is not None:
-        return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(str(path / HUB)))
-    model = AutoModelForCausalLM.from_pretrained(settings.base)
+        return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(str(path / HUB)), dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(settings.base, dtype=torch.float32)  # whatever it is stored in
     model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     model.config.pad_token_id = tokenizer.pad_token_id
     return model
@@ -162,7 +168,7 @@ class Policy:
     @torch.inference_mode()
     def replies(self, rows: Sequence[tuple[Sequence[str], Sequence[str]]], longest: int = 32) -> list[str]:
         """The response to each (persona, dialogue), at most `longest` pieces."""
-        ids = [one[-(self.context - longest) :] for one in tokens.prompts(self.tokenizer, rows)]
+        ids = tokens.prompts(self.tokenizer, rows, self.context - longest)
         found = [""] * len(ids)
         for chosen in tokens.alike(ids):
             batch, mask = left_padded([ids[place] for place in chosen], self.tokenizer.pad_token_id)
@@ -214,16 +220,25 @@ def left_padded(rows: Sequence[Sequence[int]], padding: int) -> tuple[Tensor, Te
     return ids, mask
 
 
-def save_base(model: Any, tokenizer: Any, out: Path) -> None:
-    """Write the base's weights (tied ones once) and its tokenizer."""
+def save_base(model: Any, out: Path) -> None:
+    """Write the base's weights, tied ones once."""
     tied = set(model.all_tied_weights_keys)
     weights = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items() if name not in tied}
     beside = out / f"{WEIGHTS}.partial"
     save_file(weights, beside)
     os.replace(beside, out / WEIGHTS)
-    if not (out / "tokenizer.json").is_file():  # of a hub model
-        tokenizer.save_pretrained(str(out))
-        model.config.save_pretrained(str(out / HUB))
+
+
+def save_hub(model: Any, tokenizer: Any, out: Path) -> None:
+    """Write what the weights of a hub model are read with: its tokenizer, and its description; each file whole."""
+    beside = out / f"{HUB}.partial"
+    for one, folder in ((tokenizer, out), (model.config, out / HUB)):
+        shutil.rmtree(beside, ignore_errors=True)
+        one.save_pretrained(str(beside))
+        folder.mkdir(exist_ok=True)
+        for file in beside.iterdir():
+            os.replace(file, folder / file.name)
+    beside.rmdir()
 
 
 def adapters(settings: Settings, name: str) -> Any:

@@ -19,7 +19,7 @@ from transformers import set_seed
 from persona import checkpoints, stage, tokens
 from persona.config import Settings
 from persona.policy import adapters, left_padded
-from persona.reward import scores
+from persona.reward import of_pieces
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -35,22 +35,12 @@ def train(
         return _grouped(model, scorer, tokenizer, rows, settings, out)
 
 
-def kl(logprobs: Any, reference: Any, mask: Any) -> Any:
-    """(N,) the estimate k1 of KL(policy || reference) of each response: the sum of log p - log q over its pieces.
-
-    Schulman 2020, "Approximating KL divergence"; what TRL's PPO takes off the reward, times `kl`.
-    """
-    return ((logprobs - reference) * mask).sum(-1)
-
-
 def _ppo(model: Any, scorer: Any, tokenizer: Any, rows: Rows, settings: Settings, out: Path) -> tuple[Any, Any]:
     from datasets import Dataset
     from trl.experimental.ppo import PPOConfig, PPOTrainer
 
     options = settings.reinforce
-    longest = settings.model.context - options.response
-    found = tokens.prompts(tokenizer, [(row["persona"], row["dialogue"]) for row in rows])
-    prompts = Dataset.from_list([{"input_ids": ids[-longest:]} for ids in found])
+    prompts = Dataset.from_list([{"input_ids": ids} for ids in _prompts(tokenizer, rows, settings)])
 
     def collate(batch: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         ids, _ = left_padded([one["input_ids"] for one in batch], tokenizer.pad_token_id)
@@ -89,28 +79,26 @@ def _ppo(model: Any, scorer: Any, tokenizer: Any, rows: Rows, settings: Settings
 
 
 def _grouped(model: Any, scorer: Any, tokenizer: Any, rows: Rows, settings: Settings, out: Path) -> tuple[Any, Any]:
-    """RLOO or GRPO: several responses to a prompt, each against the mean of the others."""
+    """RLOO or GRPO: several responses to a prompt, each against the mean of the others.
+
+    All responses to `batch` prompts make an update, as many of them at once as there are prompts.
+    """
     import trl
     from datasets import Dataset
 
     options = settings.reinforce
     kind = {"rloo": "RLOO", "grpo": "GRPO"}[options.algorithm]
     config, trainer_class = getattr(trl, f"{kind}Config"), getattr(trl, f"{kind}Trainer")
-    data = Dataset.from_list(
-        [
-            {
-                "prompt": tokens.render(row["persona"], row["dialogue"]),
-                "persona": row["persona"],
-                "dialogue": row["dialogue"],
-            }
-            for row in rows
-        ]
-    )
+    prompts = _prompts(tokenizer, rows, settings)
+    data = Dataset.from_list([{"prompt": tokenizer.decode(ids), "asked": ids} for ids in prompts])
 
-    def reward(completions: Sequence[str], **columns: Any) -> list[float]:
-        asked = zip(columns["persona"], columns["dialogue"], completions, strict=True)
-        return scores(scorer, tokenizer, [(p, d, said.removeprefix(" ")) for p, d, said in asked])
+    def reward(completion_ids: Sequence[list[int]], asked: Sequence[list[int]], **more: Any) -> list[float]:
+        whole = [before + after for before, after in zip(asked, completion_ids, strict=True)]
+        found = of_pieces(scorer, tokenizer.pad_token_id, whole)
+        unfinished = [tokenizer.eos_token_id not in ids for ids in completion_ids]
+        return [score - options.unfinished_penalty * each for score, each in zip(found, unfinished, strict=True)]
 
+    updates = options.updates * options.epochs
     trainer = trainer_class(
         model=model,
         reward_funcs=reward,
@@ -118,14 +106,15 @@ def _grouped(model: Any, scorer: Any, tokenizer: Any, rows: Rows, settings: Sett
             learning_rate=options.learning_rate,
             lr_scheduler_type="cosine",
             per_device_train_batch_size=options.batch,
+            gradient_accumulation_steps=options.generations,
             num_generations=options.generations,
             num_iterations=options.epochs,
-            max_steps=options.updates,
+            max_steps=updates,
             max_completion_length=options.response,
             temperature=options.temperature,
             beta=options.kl,
             save_strategy="steps",
-            save_steps=max(1, options.updates // 4),
+            save_steps=max(1, updates // 4),
             save_total_limit=max(1, settings.keep_checkpoints),
             logging_steps=1,
             **stage.arguments(settings, options.algorithm, out),
@@ -142,8 +131,14 @@ def _grouped(model: Any, scorer: Any, tokenizer: Any, rows: Rows, settings: Sett
     return trainer.model, _log("ppo", trainer)
 
 
+def _prompts(tokenizer: Any, rows: Rows, settings: Settings) -> list[list[int]]:
+    """Of each row, with room for a response."""
+    asked = [(row["persona"], row["dialogue"]) for row in rows]
+    return tokens.prompts(tokenizer, asked, settings.model.context - settings.reinforce.response)
+
+
 def _log(name: str, trainer: Any) -> dict[str, Any]:
-    """Of every update: the score, the divergence, and how much of the sampling was clipped."""
+    """Of every update: the score, the divergence, and the entropy of what was sampled."""
     kept = {
         "score": ("objective/scores", "reward"),
         "kl": ("objective/kl", "kl"),

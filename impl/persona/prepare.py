@@ -1,14 +1,15 @@
-"""The files of training: the embedded world as JSON Lines, and Synthetic-Persona-Chat by persona cluster.
+"""The embedded world as JSON Lines, which the chain is trained on, and Synthetic-Persona-Chat by persona cluster.
 
-Whoever reads them holds them against a contract first: `personas`, `twins` and `conversations` under spec/contracts.
-It must never write the test side of the world: examinations are made where the true answers are kept.
+The chain reads none of the latter: it is there to ask a trained model about (`python -m persona evaluate`). Contracts
+say what is in the files: `personas`, `twins` and `conversations` under spec/contracts. It must never write the test
+side of the world: examinations are made where the true answers are kept.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -52,7 +53,7 @@ def write_conversations(out: Path, data: Path | None) -> dict[str, Path]:
 
 
 def read(path: Path, *keys: str) -> list[dict[str, Any]]:
-    """The rows of a file. PersonaError names file and line for what is no JSON object or lacks a key."""
+    """The rows of a file. PersonaError names file and line of what is no object, lacks a key or has no text in it."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
@@ -75,7 +76,26 @@ def _row(place: str, line: str, keys: Sequence[str]) -> dict[str, Any]:
     for key in keys:
         if key not in row:
             raise PersonaError(f'{place}: key "{key}" is missing; it has {", ".join(row) or "none"}')
+        told, holds = _KINDS.get(key, ("", None))
+        if holds and not holds(row[key]):
+            raise PersonaError(f'{place}: "{key}" is {told}, got {row[key]!r:.60}')
     return row
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+
+_KINDS: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
+    "persona": ("a list of texts", _texts),
+    "personas": (
+        "two lists of texts",
+        lambda value: isinstance(value, list) and len(value) == 2 and all(map(_texts, value)),
+    ),
+    "dialogue": ("a list of texts", _texts),
+    "response": ("a text", lambda value: isinstance(value, str)),
+    "responses": ("two texts", lambda value: _texts(value) and len(value) == 2),
+}
 
 
 def _write(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:

@@ -1,8 +1,10 @@
-"""Pre-training from scratch: a language model that has read dialogue, and no persona.
+"""Pre-training from scratch: a language model that has read dialogue of speakers who have no persona.
 
-First drills - random pieces, said twice - until it repeats what it never saw; then dialogue with drills in between.
-Of drills and exercises only what can be foretold is learnt: the second saying, the reply. What an update draws is a
-function of seed and update, so a killed run goes on to the same bits. It must never see a persona, nor another split.
+First drills - random pieces, said twice - until it repeats what it never saw; then dialogue with drills in between. Of
+drills and exercises only what can be foretold is learnt: the second saying, the reply. What an update draws is a
+function of seed and update, so a killed run goes on to the same bits. In the section where a persona will stand it
+reads what a partner tells, of himself or of what lies where, with words of all sides but the novel ones: see
+`world.chatter`. It must never see a persona of a row, nor another split's rows.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ from persona.tokens import IGNORED, padded
 _FIRST_PIECE = 5  # those before are padding, end and markers
 _SHORTEST, _LONGEST = 8, 32  # pieces of a random sequence, at first and at last
 _NARROW, _WIDE = 32, 96  # tokens of a drill, at first and at last
-_HELD_BACK = 64  # dialogues that are evaluated on and not trained on
+_HELD_BACK = 64  # dialogues that are evaluated on and not trained on; of few, a tenth
+LEAST = 10
+"""Dialogues that pre-training needs: one of them is held back."""
 _CHOICE = 8  # times as many dialogues are drawn as a batch holds, so that there are some of like length
 _SAVE_EVERY = 100
 
@@ -40,7 +44,7 @@ class Corpus:
     """
 
     def __init__(self, chatter: Examples, spoken: Examples, vocabulary: int, settings: Pretrain, seed: int) -> None:
-        held = min(_HELD_BACK, len(chatter) // 10)
+        held = min(_HELD_BACK, len(chatter) // LEAST)
         self.held, self.chatter, self.spoken = chatter[:held], chatter[held:], spoken
         self.vocabulary, self.settings, self.seed = vocabulary, settings, seed
         self.subjects = max(0, 1 + max((each for one in chatter for each in one.get("about", ())), default=IGNORED))
@@ -86,7 +90,8 @@ class Reader(torch.nn.Module):
     knows that nothing was; to be told both while it learns to speak saves most of the way. The first is read out of
     what the last layer is given, the second, where a reply is about to begin, out of what it gives. The readouts are
     thrown away. How a reply is put is left to chance, and learning chances drowns the word that it gives: pieces of a
-    reply weigh `phrasing`, but for its first one and those of the word. Without subjects it is the model alone.
+    reply weigh `phrasing`, but for its first one and those of the word - or all of them, where it is about nothing and
+    shares a batch with one that is. A batch that is about nothing, as all are without subjects, is the model's alone.
     """
 
     def __init__(self, model: Any, subjects: int, share: float, phrasing: float = 1.0) -> None:

@@ -62,9 +62,8 @@ def train(
 
     options = settings.reward
     data = {side: dataset(tokenizer, twins, settings.model.context) for side, twins in sides.items()}
-    schedule = stage.Schedule.of(
-        len(data["train"]), options.batch, options.epochs, options.warmup_share, options.evaluations
-    )
+    batch = stage.together(settings, "reward", out, options.batch)
+    schedule = stage.Schedule.of(len(data["train"]), batch, options.epochs, options.warmup_share, options.evaluations)
     trainer = RewardTrainer(
         model=classifier(model, tokenizer),
         args=RewardConfig(
@@ -82,14 +81,19 @@ def train(
     return trainer.model, stage.run(trainer, "reward")
 
 
-@torch.inference_mode()
 def scores(scorer: Any, tokenizer: Any, items: Sequence[tuple[Sequence[str], Sequence[str], str]]) -> list[float]:
     """The reward of each (persona, dialogue, response)."""
     context = scorer.config.max_position_embeddings
     examples = tokens.examples(tokenizer, [one[:2] for one in items], [one[2] for one in items], context)
-    found = [0.0] * len(items)
-    for chosen in tokens.alike([one["input_ids"] for one in examples]):
-        batch = tokens.padded([examples[place] for place in chosen], tokenizer.pad_token_id)
+    return of_pieces(scorer, tokenizer.pad_token_id, [one["input_ids"] for one in examples])
+
+
+@torch.inference_mode()
+def of_pieces(scorer: Any, padding: int, rows: Sequence[list[int]]) -> list[float]:
+    """The reward of each prompt with what was said, as ids: of what does not end, what it is worth so far."""
+    found = [0.0] * len(rows)
+    for chosen in tokens.alike(rows):
+        batch = tokens.padded([{"input_ids": rows[place]} for place in chosen], padding)
         device = scorer.device
         logits = scorer(
             input_ids=batch["input_ids"].to(device), attention_mask=batch["attention_mask"].to(device)

@@ -35,14 +35,18 @@ def personas(rows: Rows, pairing: str, seed: int) -> list[Sequence[str]]:
 
 
 def dataset(tokenizer: Any, rows: Rows, pairing: str, seed: int, context: int) -> Any:
-    """A `datasets.Dataset` of record_id, input_ids and labels; too long a row loses its oldest pieces.
+    """A `datasets.Dataset` of record_id, input_ids and labels; too long a row loses its oldest turns.
 
     Everything that the speaker says is learnt: the response, and the turns before it that are the speaker's.
     """
     from datasets import Dataset
 
-    dialogues = [[*row["dialogue"], row["response"]] for row in rows]
-    found = tokens.spoken(tokenizer, dialogues, personas(rows, pairing, seed))
+    responses = [row["response"] for row in rows]
+    rooms = [context - len(said) for said in tokens.completions(tokenizer, responses)]
+    asked = zip(personas(rows, pairing, seed), [row["dialogue"] for row in rows], strict=True)
+    sections, dialogues = zip(*tokens.fitting(tokenizer, list(asked), rooms), strict=True)
+    said = [[*dialogue, response] for dialogue, response in zip(dialogues, responses, strict=True)]
+    found = tokens.spoken(tokenizer, said, sections)
     return Dataset.from_list(
         [
             {
@@ -73,9 +77,8 @@ def train(
     if not torch.cuda.is_available():
         torch.use_deterministic_algorithms(True)
     options, context = settings.sft, settings.model.context
-    schedule = stage.Schedule.of(
-        len(sides["train"]), options.batch, options.epochs, options.warmup_share, options.evaluations
-    )
+    batch = stage.together(settings, name, out, options.batch)
+    schedule = stage.Schedule.of(len(sides["train"]), batch, options.epochs, options.warmup_share, options.evaluations)
     trainer = SFTTrainer(
         model=model,
         args=SFTConfig(

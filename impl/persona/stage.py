@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainingArguments
 
 from persona import checkpoints
 from persona.config import Settings
@@ -29,6 +29,7 @@ class Schedule:
 
     @classmethod
     def of(cls, records: int, batch: int, epochs: int, warmup_share: float, evaluations: int) -> Schedule:
+        """`batch` is that of an update, on all devices together."""
         updates = epochs * -(-records // batch)
         return cls(updates, round(warmup_share * updates), max(1, updates // max(1, evaluations)))
 
@@ -39,7 +40,7 @@ def arguments(settings: Settings, name: str, out: Path) -> dict[str, Any]:
         os.environ["TENSORBOARD_LOGGING_DIR"] = str(out / "tensorboard" / name)
     kind = precision(settings.precision)
     return {
-        "output_dir": str(out / "checkpoints" / name),
+        "output_dir": str(out / checkpoints.FOLDER / name),
         "run_name": f"{out.name}-{name}",
         "report_to": list(settings.report_to),
         "seed": settings.seed,
@@ -50,6 +51,12 @@ def arguments(settings: Settings, name: str, out: Path) -> dict[str, Any]:
         "dataloader_pin_memory": False,
         "disable_tqdm": not sys.stderr.isatty(),
     }
+
+
+def together(settings: Settings, name: str, out: Path, batch: int) -> int:
+    """Rows of an update where each device, as the trainer counts them, takes `batch` of them."""
+    seen = TrainingArguments(per_device_train_batch_size=batch, **arguments(settings, name, out))
+    return seen.train_batch_size * seen.world_size
 
 
 def evaluated(schedule: Schedule, batch: int, settings: Settings, best: bool) -> dict[str, Any]:
@@ -85,11 +92,27 @@ class Marker(TrainerCallback):  # type: ignore[misc]
         (folder / checkpoints.COMPLETE).write_text(json.dumps({"loss": losses[-1] if losses else None}))
 
 
+class Order(TrainerCallback):  # type: ignore[misc]
+    """Makes the order of rows in every epoch but the first a function of seed and epoch.
+
+    The trainer draws it from the generator as it is when an epoch begins, which in a run that goes on in the middle of
+    one is not what it was. The first epoch begins as a stage does, with the generator as it was seeded.
+    """
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, train_dataloader: Any = None, **more: Any) -> None:
+        epoch = int(state.epoch or 0)
+        if epoch:
+            sampler = train_dataloader.batch_sampler
+            sampler = getattr(sampler, "batch_sampler", sampler).sampler  # of several processes, each has its share
+            sampler.generator = torch.Generator().manual_seed(args.seed + epoch)
+
+
 def run(trainer: Any, name: str) -> dict[str, Any]:
     """Train to the end, or on from the newest whole checkpoint; what its log says."""
     folder = Path(trainer.args.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
     trainer.add_callback(Marker())
+    trainer.add_callback(Order())
     newest = checkpoints.last(folder)
     trainer.train(resume_from_checkpoint=None if newest is None else str(newest))
     log = trainer.state.log_history

@@ -24,6 +24,9 @@ END: Final = "<eos>"
 IGNORED: Final = -100
 """Label of a token that takes no part in the loss."""
 
+Asked = tuple[Sequence[str], Sequence[str]]
+"""A persona and a dialogue: what a response is given to."""
+
 
 def learn(texts: Iterable[str], vocabulary: int) -> Any:
     """A `PreTrainedTokenizerFast` with at most `vocabulary` entries; entry 0 is padding."""
@@ -100,9 +103,29 @@ def masked(tokenizer: Any, texts: Sequence[str], words: Iterable[str]) -> list[d
     return found
 
 
-def prompts(tokenizer: Any, rows: Sequence[tuple[Sequence[str], Sequence[str]]]) -> list[list[int]]:
-    """Ids of each (persona, dialogue), up to and with [RESPONSE]."""
-    return encode(tokenizer, [render(persona, dialogue) for persona, dialogue in rows])
+def fitting(tokenizer: Any, rows: Sequence[Asked], rooms: Sequence[int]) -> list[Asked]:
+    """Each (persona, dialogue) without its oldest turns, so that the prompt has at most so many pieces.
+
+    The last turn stays, and so does the persona, which is what a reply has to be true to.
+    """
+    found = []
+    for (persona, dialogue), ids, room in zip(rows, prompts(tokenizer, rows), rooms, strict=True):
+        while len(ids) > room and len(dialogue) > 1:
+            dialogue = dialogue[1:]
+            (ids,) = prompts(tokenizer, [(persona, dialogue)])
+        found.append((persona, dialogue))
+    return found
+
+
+def prompts(tokenizer: Any, rows: Sequence[Asked], room: int | None = None) -> list[list[int]]:
+    """Ids of each (persona, dialogue), up to and with [RESPONSE].
+
+    At most `room`: without the oldest turns, and where the rest is still too long, its last pieces.
+    """
+    if room is not None:
+        rows = fitting(tokenizer, rows, [room] * len(rows))
+    found = encode(tokenizer, [render(persona, dialogue) for persona, dialogue in rows])
+    return found if room is None else [ids[-room:] for ids in found]
 
 
 def completions(tokenizer: Any, responses: Sequence[str]) -> list[list[int]]:
@@ -112,20 +135,18 @@ def completions(tokenizer: Any, responses: Sequence[str]) -> list[list[int]]:
 
 
 def examples(
-    tokenizer: Any,
-    rows: Sequence[tuple[Sequence[str], Sequence[str]]],
-    responses: Sequence[str],
-    context: int | None = None,
+    tokenizer: Any, rows: Sequence[Asked], responses: Sequence[str], context: int | None = None
 ) -> list[dict[str, list[int]]]:
     """`input_ids` and `labels` of each (persona, dialogue) and response: only the response and its end are learnt.
 
-    Of one that is longer than `context` the last pieces.
+    One that is longer than `context` loses its oldest turns, and where the rest is still too long, its first pieces.
     """
-    last = slice(-context if context else None, None)
-    pairs = zip(prompts(tokenizer, rows), completions(tokenizer, responses), strict=True)
+    last, said = slice(-context if context else None, None), completions(tokenizer, responses)
+    if context:
+        rows = fitting(tokenizer, rows, [context - len(after) for after in said])
     return [
         {"input_ids": (before + after)[last], "labels": ([IGNORED] * len(before) + after)[last]}
-        for before, after in pairs
+        for before, after in zip(prompts(tokenizer, rows), said, strict=True)
     ]
 
 
@@ -144,6 +165,8 @@ def spoken(
     subjects: Sequence[Subjects] | None = None,
 ) -> list[dict[str, list[int]]]:
     """The same of dialogues, the last turn being the response: every second turn is learnt, all that is said in reply.
+
+    Counted from the response, for the turn before it is the partner's, whoever spoke first.
 
     `sections` is what stands after [PERSONA] in each; nothing by default. With `subjects` each has a row `about`, too:
     the subject at the pieces of a word that the section tells, at those after which a piece of such a word is said in
@@ -180,7 +203,7 @@ def _lines(prompt: str, first: int, told: int) -> tuple[list[int], list[int]]:
     starts = [0, *itertools.accumulate(len(line) + 1 for line in lines)]
     starts[-1] -= 1  # the response has no line end before it
     kinds = [
-        _TOLD if place < told else _REPLY if place > first and (place - first) % 2 else _OTHER
+        _TOLD if place < told else _REPLY if place > first and (len(lines) - place) % 2 else _OTHER
         for place in range(len(lines) - 1)
     ]
     return starts, [*kinds, _OTHER, _REPLY]

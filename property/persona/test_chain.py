@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import io
 import json
-import math
 import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from persona import __main__ as command
-from persona import bridge, ppo, pretrain, reward, stage, tokens
-from persona.chain import Chain, read, train
+from persona import bridge, policy, ppo, pretrain, reward, stage, tokens
+from persona.chain import Chain, check, read, train
 from persona.chat import chat
 from persona.config import Settings, merge_configs, save_config
 from persona.errors import PersonaError
@@ -89,11 +90,86 @@ def test_a_killed_chain_ends_with_the_same_weights(trained, files, tmp_path):
             assert torch.equal(value, other[file][name]), f"{file}: {name}"
 
 
+def contents(out):
+    return {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+
+def test_a_folder_is_of_one_training(trained, files, tmp_path):
+    """Other settings or data are refused, whether the training there has finished or not, and nothing is touched."""
+    out = tmp_path / "copy"
+    shutil.copytree(trained, out)
+    other = {**files, "train": files["dev"]}
+    for finished in (True, False):
+        if not finished:
+            (out / "config.json").unlink()
+        before = contents(out)
+        with pytest.raises(PersonaError, match=rf"{out}: .*settings\.sft\.epochs; give another folder, or remove"):
+            train(merge_configs(PROFILE, {"sft": {"epochs": 2}}), files, out)
+        with pytest.raises(PersonaError, match=r"differing in data\.train;"):
+            train(PROFILE, other, out)
+        assert contents(out) == before
+    (out / "training.json").unlink()
+    with pytest.raises(PersonaError, match=r"without a training\.json"):
+        train(PROFILE, files, out)
+
+
+def test_a_folder_counts_as_finished_only_after_its_last_training(trained, files, tmp_path, monkeypatch):
+    out = tmp_path / "copy"
+    shutil.copytree(trained, out)
+    monkeypatch.setattr(Chain, "all", lambda run: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        train(PROFILE, files, out)
+    with pytest.raises(PersonaError, match=r"no config\.json"):
+        bridge.load(out)
+
+
+def test_a_folder_without_weights_is_free(files, tmp_path, monkeypatch):
+    """What failed before it made any leaves no claim, nor pieces learnt otherwise."""
+    with pytest.raises(PersonaError, match="the device has"):
+        train(merge_configs(PROFILE, {"memory_gib": 1e-6}), files, tmp_path)
+    monkeypatch.setattr(Chain, "all", lambda run: None)
+    monkeypatch.setattr(Chain, "finish", lambda run: None)
+    train(merge_configs(PROFILE, {"model": {"vocabulary": 400}}), files, tmp_path)
+    assert len(tokens.read(tmp_path / "tokenizer.json")) == 400
+
+
 def test_answers_are_one_for_an_item_in_order_and_repeat(model, items):
     whole = model.reply(items)
+    assert whole == model.reply(items, stage="ppo")
     assert len(whole) == len(items)
     assert [model.reply([item])[0] for item in items] == whole
     assert all(set(one) == {"text"} for one in whole)
+
+
+TALK = {"persona": ["i am a baker."], "dialogue": ["hello, how are you today?"] * 101}
+
+
+def starts(tokenizer, ids):
+    return tokenizer.decode(ids, skip_special_tokens=False).startswith("[PERSONA] i am a baker.\n[DIALOGUE] hello, how")
+
+
+def test_a_long_talk_is_answered_by_the_persona(model, monkeypatch):
+    policy, given = model._policy("sft"), []
+    answer = policy.model.generate
+    monkeypatch.setattr(policy.model, "generate", lambda **how: given.append(how["input_ids"]) or answer(**how))
+    assert len(model.reply([TALK], stage="sft")) == 1
+    assert starts(policy.tokenizer, given[0][0])
+    assert 256 - 8 - 12 < given[0].shape[1] <= 256 - 8
+
+
+def test_a_long_talk_is_rehearsed_by_the_persona(language_model, tokenizer, tmp_path, monkeypatch):
+    from trl.experimental import ppo as trl_ppo
+
+    given = []
+
+    def trainer(**how):
+        given.extend(how["train_dataset"])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trl_ppo, "PPOTrainer", trainer)
+    with pytest.raises(KeyboardInterrupt):
+        ppo.train(language_model, language_model, tokenizer, [TALK], Settings.read(PROFILE), tmp_path)
+    assert starts(tokenizer, given[0]["input_ids"])
 
 
 def test_likelihood_is_perplexity_by_another_name(model, items):
@@ -115,14 +191,6 @@ def test_the_reward_hangs_on_the_persona(model, items):
     own = model.reward(items)
     swapped = model.reward([{**item, "persona": items[place - 1]["persona"]} for place, item in enumerate(items)])
     assert all(one["score"] != other["score"] for one, other in zip(own, swapped, strict=True))
-
-
-def test_the_divergence_by_hand():
-    """Two responses; the second has one piece. KL = sum of log p - log q over what is there."""
-    policy = torch.tensor([[0.5, 0.25], [0.5, 0.9]]).log()
-    reference = torch.tensor([[0.25, 0.25], [1.0, 0.1]]).log()
-    found = ppo.kl(policy, reference, torch.tensor([[1.0, 1.0], [1.0, 0.0]]))
-    assert found.tolist() == pytest.approx([math.log(2), math.log(0.5)])
 
 
 def test_a_pair_is_asked_under_both_personas(tokenizer, rows):
@@ -199,16 +267,54 @@ def test_the_command_line_evaluates_and_chats(trained, files, monkeypatch, capsy
     assert len(capsys.readouterr().out.splitlines()) == 1
 
 
-def test_a_users_mistake_is_one_line(tmp_path, capsys):
+def test_a_users_mistake_is_one_line(tmp_path, capsys, trained, files):
     save_config({"seed": 1}, tmp_path / "config.json")
-    for arguments in (
-        ["train", "--set", "sft.epoch=3", "--data", str(tmp_path)],
-        ["train", "--config", str(tmp_path / "config.json"), "--data", str(tmp_path), "--model", str(tmp_path / "m")],
-        ["chat", "--model", str(tmp_path)],
-        ["evaluate", str(tmp_path / "no.jsonl")],
+    (tmp_path / "latin.toml").write_bytes(b'base = "\xff"')
+    (tmp_path / "spec.toml").write_text("profile = 3")
+    for number, damage in enumerate(("tokenizer.json", "config.json")):
+        broken = tmp_path / f"broken{number}"
+        shutil.copytree(trained, broken)
+        (broken / damage).write_text("[]")
+    shutil.copytree(trained, tmp_path / "lacking")
+    (tmp_path / "lacking" / "tokenizer.json").unlink()
+    row = {"persona": [], "dialogue": ["hello!"], "response": "hi."}
+    for name, wrong in (
+        ("number", {"response": 3}),
+        ("text", {"persona": "i am a baker."}),
+        ("null", {"dialogue": None}),
     ):
-        assert command.main(arguments) == 2
-        assert len(capsys.readouterr().err.splitlines()) == 1
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps({**row, **wrong}))
+    few = tmp_path / "few"
+    shutil.copytree(files["dev"].parent, few)
+    few.joinpath("chatter.jsonl").write_text("".join(files["chatter"].read_text().splitlines(True)[:9]))
+    quick = ["--data", str(few), "--model", str(tmp_path / "m")]
+    for arguments, told in (
+        (["train", "--set", "sft.epoch=3", "--data", str(tmp_path)], "sft.epochs"),
+        (["train", "--config", str(tmp_path / "config.json"), "--data", str(tmp_path), "--model", "m"], "not there"),
+        (["train", "--config", str(tmp_path / "latin.toml")], "no UTF-8"),
+        (["train", "--spec", str(tmp_path / "latin.toml")], "latin.toml: 'utf-8'"),
+        (["train", "--spec", str(tmp_path / "spec.toml")], "no [profile.cpu]; there are none"),
+        (["train", "--profile", "smoke"], "--profile names one of --spec"),
+        (["train", "--set", "threads=0"], "threads"),
+        (["train", "--set", "sft.learning_rate=nan"], "sft.learning_rate"),
+        (["train", *quick], "chatter: 9 rows are too few, 10 are needed"),
+        (["train", *quick, "--set", 'base="nobody"'], "train: 32 rows are too few, 64 are needed"),
+        (["chat", "--model", str(tmp_path)], "config.json: not of a trained chain"),
+        (["chat", "--model", str(tmp_path / "broken0")], "tokenizer.json: cannot be read"),
+        (["chat", "--model", str(tmp_path / "broken1")], "config.json: not of a trained chain"),
+        (["chat", "--model", str(tmp_path / "lacking")], "tokenizer.json: cannot be read"),
+        (["evaluate", str(tmp_path / "no.jsonl")], "not there"),
+        *((["evaluate", str(tmp_path / f"{name}.jsonl")], f"{name}.jsonl:1") for name in ("number", "text", "null")),
+    ):
+        assert command.main(arguments) == 2, arguments
+        (line,) = capsys.readouterr().err.splitlines()
+        assert told in line
+
+
+def test_a_report_to_nobody_is_refused_before_anything_is_trained(files, tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(PersonaError, match='report_to = "wandb": no package'):
+        check(Settings.read({**PROFILE, "report_to": ["wandb"]}), read(files))
 
 
 def test_a_profile_that_does_not_fit_the_device_is_refused(files, tmp_path):
@@ -217,16 +323,49 @@ def test_a_profile_that_does_not_fit_the_device_is_refused(files, tmp_path):
         train(config, files, tmp_path)
 
 
-@pytest.mark.parametrize("algorithm", ["rloo", "grpo"])
-def test_other_algorithms_are_selected(algorithm, language_model, tokenizer, rows, tmp_path):
-    from persona.config import Settings
-    from persona.policy import classifier
+def other(algorithm, **options):
+    return Settings.read(merge_configs(PROFILE, {"reinforce": {"algorithm": algorithm, "generations": 2, **options}}))
 
-    config = merge_configs(PROFILE, {"reinforce": {"algorithm": algorithm, "updates": 1, "generations": 2}})
-    scorer = classifier(copy.deepcopy(language_model), tokenizer).eval()
-    _, log = ppo.train(language_model, scorer, tokenizer, rows["train"], Settings.read(config), tmp_path)
+
+@pytest.mark.parametrize("algorithm", ["rloo", "grpo"])
+def test_other_algorithms_are_selected(algorithm, language_model, tokenizer, rows, tmp_path, monkeypatch):
+    asked, score = [], ppo.of_pieces
+    monkeypatch.setattr(ppo, "of_pieces", lambda *given: asked.append(given[-1]) or score(*given))
+    scorer = policy.classifier(copy.deepcopy(language_model), tokenizer).eval()
+    _, log = ppo.train(language_model, scorer, tokenizer, rows["train"], other(algorithm, updates=1), tmp_path)
     assert log["updates"] == 1
     assert log["finite"]
+    response = tokenizer.convert_tokens_to_ids("[RESPONSE]")
+    prompts = [tuple(ids[: ids.index(response)]) for batch in asked for ids in batch]
+    assert sorted(Counter(prompts).values()) == [2] * 8  # a batch of eight prompts, each answered twice
+
+
+@pytest.mark.parametrize("algorithm", ["rloo", "grpo"])
+def test_in_other_algorithms_what_does_not_end_is_scored_as_such(
+    algorithm, language_model, tokenizer, tmp_path, monkeypatch
+):
+    import trl
+
+    given = {}
+    monkeypatch.setattr(trl, f"{algorithm.upper()}Trainer", lambda **how: given.update(how) or 1 / 0)
+    scorer = policy.classifier(copy.deepcopy(language_model), tokenizer).eval()
+    with pytest.raises(ZeroDivisionError):
+        settings = other(algorithm, updates=3, epochs=2, unfinished_penalty=7.0)
+        ppo.train(language_model, scorer, tokenizer, [TALK], settings, tmp_path)
+    (row,) = given["train_dataset"]
+    assert starts(tokenizer, row["asked"])
+    assert len(row["asked"]) <= 256 - 8
+    assert tokens.encode(tokenizer, [row["prompt"]]) == [row["asked"]]
+    said, short = [*tokens.encode(tokenizer, [" hi."])[0], tokenizer.eos_token_id], {**TALK, "dialogue": ["hello!"]}
+    (asked,) = tokens.prompts(tokenizer, [(short["persona"], short["dialogue"])])
+    whole, cut = given["reward_funcs"](
+        completion_ids=[said, said[:-1]], asked=[asked, asked], prompts=[], completions=[]
+    )
+    assert whole == pytest.approx(reward.scores(scorer, tokenizer, [(short["persona"], short["dialogue"], "hi.")])[0])
+    (so_far,) = reward.of_pieces(scorer, tokenizer.pad_token_id, [asked + said[:-1]])
+    assert cut == pytest.approx(so_far - 7.0)
+    assert so_far != pytest.approx(whole)
+    assert given["args"].max_steps == 3 * 2
 
 
 def test_native_precision_is_one_that_is_known():
@@ -258,11 +397,20 @@ def test_a_hub_model_is_a_base(files, tokenizer, tmp_path):
     source = tmp_path / "gpt2"
     learn(["hello there, how are you?"], 300).save_pretrained(str(source))
     sizes = {"vocab_size": 300, "n_positions": 256, "n_embd": 32, "n_layer": 2, "n_head": 2}
-    GPT2LMHeadModel(GPT2Config(**sizes)).save_pretrained(str(source))
+    GPT2LMHeadModel(GPT2Config(**sizes)).bfloat16().save_pretrained(str(source))
     out = tmp_path / "out"
-    train(merge_configs(PROFILE, {"base": str(source), "reward": {"epochs": 0}}), files, out)
+    config = merge_configs(PROFILE, {"base": str(source), "reward": {"epochs": 0}})
+    train(config, files, out)
+    shutil.rmtree(out / "hub")  # as a kill between two files would leave it
+    Chain(Settings.read(config), read(files), out).base()
     shutil.rmtree(source)
     model = bridge.load(out)
     assert model.stages == ["sft"]
-    (found,) = model.reply([{"persona": ["i am a baker."], "dialogue": ["hello!"]}], stage="sft")
-    assert isinstance(found["text"], str)
+    items = [{"persona": ["i am a baker."], "dialogue": ["hello!"], "response": "hi.", "candidates": ["hi."]}]
+    assert {p.dtype for p in model.folder.base().parameters()} == {torch.float32}
+    assert {value.dtype for value in weights(out)["model.safetensors"].values()} == {torch.float32}
+    for ask in (model.reply, model.likelihood, model.perplexity):  # of the last stage that there is
+        assert ask(items) == ask(items, stage="sft")
+    model.folder.stages.clear()
+    with pytest.raises(PersonaError, match="none of sft, ppo was trained"):
+        model.reply(items)

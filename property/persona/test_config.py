@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import tomllib
+from dataclasses import is_dataclass
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 from hypothesis import given
@@ -73,7 +76,7 @@ def test_defaults_are_anew_at_each_call():
 def test_defaults_are_those_of_the_cpu_profile():
     profiles = tomllib.loads((ROOT / "spec" / "persona.toml").read_text(encoding="utf-8"))["profile"]
     assert Settings.read(profiles["cpu"]) == Settings()
-    for name in ("smoke", "t4x2"):
+    for name in ("smoke", "t4x2", "cuda"):
         Settings.read(profiles[name])
 
 
@@ -103,6 +106,20 @@ def test_toml_is_read(tmp_path):
         ({"reinforce": {"algorithm": "dpo"}}, "ppo, rloo, grpo"),
         ({"pairing": "none"}, "own, blind, shuffled"),
         ({"report_to": "wandb"}, "list of strings"),
+        ({"reinforce": {"response": 320}}, "reinforce.response: less than model.context"),
+        ({"reinforce": {"batch": 7}}, "reinforce.batch: a multiple of reinforce.minibatches"),
+        ({"reinforce": {"algorithm": "rloo", "generations": 1}}, "reinforce.generations: 2 or more"),
+        ({"model": {"width": 100, "heads": 4}}, "model.width: a multiple of twice model.heads"),
+        ({"report_to": ["nope"]}, 'report_to = "nope": known are tensorboard, wandb'),
+        ({"threads": 0}, '"threads" cannot be 0: it is a whole number of 1 or more'),
+        ({"seed": -1}, '"seed" cannot be -1'),
+        ({"sft": {"batch": 0}}, '"sft.batch" cannot be 0'),
+        ({"sft": {"evaluations": -1}}, '"sft.evaluations" cannot be -1: it is a whole number of 0 or more'),
+        ({"sft": {"lora": {"rank": 0}}}, '"sft.lora.rank" cannot be 0'),
+        ({"sft": {"disguised": 1.5}}, '"sft.disguised" cannot be 1.5: it is a number from 0 to 1'),
+        ({"sft": {"learning_rate": math.nan}}, '"sft.learning_rate" cannot be nan: it is a number above 0'),
+        ({"reward": {"learning_rate": math.inf}}, '"reward.learning_rate" cannot be inf'),
+        ({"finetune": {"our_learning_rate": 0}}, '"finetune.our_learning_rate" cannot be 0.0'),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, table, told):
@@ -118,6 +135,26 @@ def test_a_broken_file_is_the_users_mistake(tmp_path, name, text):
     (tmp_path / name).write_text(text)
     with pytest.raises(PersonaError):
         load_config(tmp_path / name)
+
+
+def test_every_number_has_a_range():
+    """A new option that says nothing of what it may be would train with anything."""
+
+    def numbers(cls):
+        for name, kind in get_type_hints(cls, include_extras=True).items():
+            if is_dataclass(kind):
+                yield from numbers(kind)
+            elif kind in (int, float):
+                yield f"{cls.__name__}.{name}"
+
+    assert list(numbers(Settings)) == []
+
+
+def test_what_is_no_utf8_is_the_users_mistake(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_bytes(b'base = "\xff"')
+    with pytest.raises(PersonaError, match=r"config\.toml: is no UTF-8"):
+        load_config(path)
 
 
 def test_an_absent_file_is_the_users_mistake(tmp_path):

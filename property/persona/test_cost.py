@@ -55,6 +55,20 @@ def test_several_runs_add_up():
     assert made.calculate_savings()["time"] == pytest.approx(0.5)
 
 
+def test_runs_are_compared_in_pairs():
+    made = tracker(Usage(10, 1, 1, 1, 1), Usage(1, 1, 1, 1, 1))
+    made.record("full", Usage(30, 1, 1, 1, 1))
+    with pytest.raises(PersonaError, match='2 of "full" and 1 of "ours"'):
+        made.calculate_savings()
+
+
+@pytest.mark.parametrize("place", range(5))
+def test_nothing_can_be_saved_of_nothing(place):
+    used = [0 if each == place else 1 for each in range(5)]
+    with pytest.raises(PersonaError, match='"full" used 0 of'):
+        tracker(Usage(*used), Usage(1, 1, 1, 1, 1)).calculate_savings()
+
+
 def test_what_was_not_measured_has_no_savings():
     with pytest.raises(PersonaError, match='nothing was measured of "full"'):
         MetricsTracker().calculate_savings()

@@ -95,6 +95,12 @@ def test_what_is_read_is_loosened_and_what_is_said_is_not():
             assert kept == [word for word in now if word not in gone | come]
             changed += old != new
     assert changed > 100
+    opened = [{**row, "dialogue": ["hello!", *row["dialogue"]]} for row in rows]  # by the speaker
+    for before, after in zip(opened, disguise.loosened(opened), strict=True):
+        assert after["dialogue"][::2] == before["dialogue"][::2]
+    assert any(
+        one["dialogue"] != other["dialogue"] for one, other in zip(opened, disguise.loosened(opened), strict=True)
+    )
     for before, after in zip(
         pairs := [asdict(twin) for twin in twins("train", 30, 0)], disguise.loosened(pairs), strict=True
     ):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from assay import metrics
 from persona.errors import PersonaError
 from persona.evaluators import Benchmark, BenchmarkEvaluator, EngagementEvaluator, PersonaEvaluator, QualityEvaluator
-from persona.world import generate
+from persona.world import WORLD, generate
 
 PERSONA = ["i work as a baker.", "i have a dog."]
 TEXT = st.lists(st.sampled_from(["i", "like", "tea", "red", "my", "dog?", "baker.", "Dog", "it's"]), max_size=12).map(
@@ -62,11 +62,12 @@ def test_a_probe_wants_the_answer_and_no_other_value(response, right):
 
 def test_reciting_wins_keywords_and_loses_probes_of_shared_values():
     rows = [row for row in generate("test", 300, 0, ["held"]) if row.probe.slot in ("home", "birthplace", "sister")]
-    plain = [{"persona": row.persona, "probe": {"slot": row.probe.slot, "answer": row.probe.answer}} for row in rows]
-    gold = PersonaEvaluator().summary(plain, [row.response for row in rows])
-    recited = PersonaEvaluator().summary(plain, [" ".join(row.persona) for row in rows])
-    assert recited["keyword"] == recited["keyword_recited"] == 1.0 > gold["keyword"]
-    assert gold["probe_accuracy"] == 1.0 > recited["probe_accuracy"]
+    judge, personas = PersonaEvaluator(), [row.persona for row in rows]
+    probes = [row.probe.answer for row in rows], [WORLD.every_value(row.probe.slot) for row in rows]
+    gold, recited = [row.response for row in rows], [" ".join(persona) for persona in personas]
+    keyword = [judge.evaluate_batch_responses(personas, said)["mean"] for said in (gold, recited)]
+    assert keyword[0] < keyword[1] == 1.0
+    assert judge.probe_accuracy(gold, *probes) == 1.0 > judge.probe_accuracy(recited, *probes)
 
 
 def test_a_swap_wants_each_persona_its_own():
@@ -136,6 +137,34 @@ def test_quality_agrees_with_the_harness():
     assert judge.compute_distinct_n(["a"], 2) == 0.0
     with pytest.raises(PersonaError, match="n is 1 or more"):
         judge.compute_distinct_n(["a"], 0)
+
+
+def test_what_no_number_can_hold_is_told():
+    assert QualityEvaluator().compute_perplexity([[-700.0]]) == pytest.approx(math.exp(700))
+    with pytest.raises(PersonaError, match="800 nats a token"):
+        QualityEvaluator().compute_perplexity([[-800.0]])
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda: PersonaEvaluator().evaluate_consistency("i have a dog.", "a dog."),
+        lambda: PersonaEvaluator().evaluate_consistency(None, "a dog."),
+        lambda: PersonaEvaluator().evaluate_consistency([None], "a dog."),
+        lambda: PersonaEvaluator().evaluate_consistency(PERSONA, 3),
+        lambda: PersonaEvaluator().evaluate_batch_responses([["a"], ["b"]], "ab"),
+        lambda: PersonaEvaluator().compute_multi_turn_consistency(PERSONA, "a dog."),
+        lambda: PersonaEvaluator().swap_likelihood([[math.nan, -1.0]], [0]),
+        lambda: EngagementEvaluator().calculate_engagement_score(None),
+        lambda: EngagementEvaluator().evaluate_engagement("a dog."),
+        lambda: EngagementEvaluator().evaluate_multi_turn_engagement("a dog."),
+        lambda: QualityEvaluator().compute_distinct_n("a dog."),
+        lambda: QualityEvaluator().compute_bleu("a", "a"),
+    ],
+)
+def test_what_is_of_the_wrong_kind_is_refused(ask):
+    with pytest.raises(PersonaError, match=r"is needed, got|NaN"):
+        ask()
 
 
 def test_unequal_numbers_are_refused():

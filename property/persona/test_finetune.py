@@ -79,6 +79,24 @@ def test_a_row_costs_what_it_costs_alone_at_its_place(model, examples):
         assert (nll, count) == (pytest.approx(alone, rel=1e-4), number)
 
 
+def test_no_arm_fills_up_more_than_another(model, examples):
+    """What batches of like length save is no merit of ours: all arms take the same ones."""
+    found = [list(itertools.islice(arm(name, copy.deepcopy(model), examples, PLAN).batches(), 9)) for name in ARMS]
+    assert found[0] == found[1] == found[2]
+    sizes = [[len(examples[place]["input_ids"]) for place in batch] for batch in found[0][:8]]
+    in_order = [[len(one["input_ids"]) for one in examples[low : low + 4]] for low in range(0, len(examples), 4)]
+    wasted, otherwise = (sum(4 * max(each) - sum(each) for each in batches) for batches in (sizes, in_order))
+    assert wasted < 0.5 * otherwise
+
+
+@pytest.mark.parametrize("name", ARMS)
+def test_no_arm_computes_logits_that_nobody_learns(model, examples, name):
+    one, places = arm(name, model, examples, PLAN), []
+    one.head.register_forward_pre_hook(lambda module, given: places.append(given[0].shape[:-1].numel()))
+    one.loss([0, 3, 5, 9])
+    assert places == [sum(label != IGNORED for row in (0, 3, 5, 9) for label in examples[row]["labels"])]
+
+
 @pytest.mark.parametrize("name", ARMS)
 def test_every_arm_learns_and_covers_all_rows_in_an_epoch(model, examples, name):
     one = arm(name, model, examples, PLAN)

@@ -89,3 +89,12 @@ def test_what_is_no_prompt_is_refused(text):
 def test_a_stray_backslash_is_refused(text):
     with pytest.raises(PersonaError, match="is no escape"):
         parse_prompt(f"[PERSONA]\n[DIALOGUE] {text}\n[RESPONSE]")
+
+
+@pytest.mark.parametrize("wrong", [("a text", ["hi."]), (None, ["hi."]), ([], "hi."), ([3], ["hi."]), ([], [None])])
+def test_what_is_no_list_of_texts_is_refused(wrong):
+    """Each letter of a text would be a sentence."""
+    with pytest.raises(PersonaError, match="is needed, got"):
+        render(*wrong)
+    with pytest.raises(PersonaError, match="a text is needed, got 5"):
+        render([], ["hi."], 5)

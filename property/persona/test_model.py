@@ -74,18 +74,33 @@ def test_memory_of_a_known_model_by_hand():
     assert memory_gib(model, Settings.read(rewarded)) * 2**30 == weights + adapters + 3 * activations
 
 
-def test_the_t4x2_profile_fits_a_t4():
-    """The shape of SmolLM2-135M, without its weights: 576 wide, 30 layers, 49,152 entries."""
+@pytest.mark.parametrize(
+    ("profile", "millions", "shape"),
+    [
+        (
+            "t4x2",
+            135,
+            {"hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30, "num_attention_heads": 9},
+        ),
+        (
+            "cuda",
+            362,
+            {"hidden_size": 960, "intermediate_size": 2560, "num_hidden_layers": 32, "num_attention_heads": 15},
+        ),
+    ],
+)
+def test_a_profile_fits_its_device(profile, millions, shape):
+    """The shape of its SmolLM2, without the weights: 49,152 entries, one key for three heads."""
     import tomllib
     from pathlib import Path
 
     from transformers import LlamaConfig, LlamaForCausalLM
 
     spec = Path(__file__).parents[2] / "spec" / "persona.toml"
-    settings = Settings.read(tomllib.loads(spec.read_text(encoding="utf-8"))["profile"]["t4x2"])
-    shape = {"hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30, "num_attention_heads": 9}
+    settings = Settings.read(tomllib.loads(spec.read_text(encoding="utf-8"))["profile"][profile])
+    heads = shape["num_attention_heads"] // 3
     with torch.device("meta"):
-        config = LlamaConfig(vocab_size=49152, num_key_value_heads=3, tie_word_embeddings=True, **shape)
+        config = LlamaConfig(vocab_size=49152, num_key_value_heads=heads, tie_word_embeddings=True, **shape)
         model = LlamaForCausalLM(config)
-    assert 130e6 < sum(p.numel() for p in model.parameters()) < 140e6
+    assert sum(p.numel() for p in model.parameters()) == pytest.approx(millions * 1e6, rel=0.01)
     assert 2 < memory_gib(model, settings) < settings.memory_gib

@@ -65,6 +65,29 @@ def test_a_damaged_file_is_told_by_line(tmp_path, content, told):
         prepare.read(path, "a")
 
 
+TEXTS = ["one.", "two."]
+
+
+@pytest.mark.parametrize(
+    ("key", "right", "wrong"),
+    [
+        ("persona", [[], TEXTS], ["i am a baker.", None, [3]]),
+        ("dialogue", [TEXTS], ["hello!", None, {"a": 1}]),
+        ("response", ["", "no."], [3, None, TEXTS]),
+        ("personas", [[TEXTS, []]], [TEXTS, [TEXTS], None]),
+        ("responses", [TEXTS], ["ab", ["one."], [1, 2]]),
+    ],
+)
+def test_what_is_no_text_is_told_by_line(tmp_path, key, right, wrong):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps({key: each}) + "\n" for each in right))
+    assert [row[key] for row in prepare.read(path, key)] == right
+    for each in wrong:
+        path.write_text(json.dumps({key: each}))
+        with pytest.raises(PersonaError, match=rf'rows\.jsonl:1: "{key}" is .*, got'):
+            prepare.read(path, key)
+
+
 def test_an_absent_file_and_an_absent_set_say_the_way_out(tmp_path):
     with pytest.raises(PersonaError, match="python -m persona prepare"):
         prepare.read(tmp_path / "none.jsonl")

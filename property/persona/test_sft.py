@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from peft import get_peft_model_state_dict
 from safetensors.torch import load_file
+from transformers import set_seed
 
-from persona import sft
+from persona import reward, sft, stage
 from persona.config import Lora, Settings, Sft, merge_configs
 from persona.format import DIALOGUE, PERSONA
 from persona.policy import adapters
@@ -91,6 +94,54 @@ def test_the_last_adapters_are_kept_and_not_those_of_the_least_dev_loss(language
     kept = load_file(tmp_path / "checkpoints" / "sft" / f"checkpoint-{log['updates']}" / "adapter_model.safetensors")
     for name, value in get_peft_model_state_dict(model).items():
         assert torch.equal(value, kept[name])
+
+
+@pytest.mark.parametrize(("name", "stopped"), [("sft", 5), ("sft", 7), ("reward", 7)])  # 4 ends the first epoch of two
+def test_a_run_that_is_stopped_in_any_epoch_ends_with_the_same_bits(
+    language_model, tokenizer, rows, tmp_path, monkeypatch, name, stopped
+):
+    options = {"epochs": 2, "evaluations": 4, "lora": {"rank": 2, "dropout": 0.1}}
+    settings = Settings.read(merge_configs(PROFILE, {"sft": options, "reward": {**options, "batch": 8}}))
+
+    def fit(out):
+        set_seed(0)
+        base = copy.deepcopy(language_model)
+        if name == "sft":
+            return sft.train(base, tokenizer, rows, settings, name, "own", out)[0]
+        sides = {"train": rows["twins"], "dev": rows["twins_dev"]}
+        return reward.train(base, tokenizer, sides, settings, out)[0]
+
+    whole = get_peft_model_state_dict(fit(tmp_path / "whole"))
+    monkeypatch.setattr(stage.Marker, "on_step_end", stop_at(stopped))
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path / "stopped")
+    monkeypatch.undo()
+    for key, value in get_peft_model_state_dict(fit(tmp_path / "stopped")).items():
+        assert torch.equal(value, whole[key]), key
+
+
+def test_updates_are_counted_by_what_all_devices_take_at_once(language_model, tokenizer, rows, tmp_path, monkeypatch):
+    """Two T4 take twice the batch, so an epoch has half of the updates."""
+    monkeypatch.setattr(stage.TrainingArguments, "n_gpu", 2)
+    settings, asked = Settings.read(PROFILE), []
+    monkeypatch.setattr(stage.Schedule, "of", lambda records, batch, *more: asked.append((records, batch)) or 1 / 0)
+    for fit in (
+        lambda: sft.train(language_model, tokenizer, rows, settings, "sft", "own", tmp_path),
+        lambda: reward.train(
+            language_model, tokenizer, {"train": rows["twins"], "dev": rows["twins_dev"]}, settings, tmp_path
+        ),
+    ):
+        with pytest.raises(ZeroDivisionError):
+            fit()
+    assert asked == [(32, 16), (32, 16)]
+
+
+def stop_at(update):
+    def stop(callback, args, state, control, **more):
+        if state.global_step == update:
+            raise KeyboardInterrupt
+
+    return stop
 
 
 def test_the_loss_that_is_minimised_is_that_of_the_response(language_model, tokenizer, rows):

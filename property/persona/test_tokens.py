@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona import tokens
+from persona import sft, tokens
 from persona.format import DIALOGUE, PERSONA, RESPONSE, render
 
 
@@ -63,6 +63,14 @@ def test_of_a_dialogue_without_persona_every_reply_is_learnt(tokenizer):
     assert one["input_ids"] == [*whole, tokenizer.eos_token_id]
 
 
+def test_the_turn_before_the_response_is_the_partners_whoever_spoke_first(tokenizer):
+    """Nothing was said before the speaker's first turn, so that is no reply and not learnt."""
+    (one,) = tokens.spoken(tokenizer, [["hi.", "one?", "two.", "three?", "four."]])
+    assert (
+        tokenizer.decode([label for label in one["labels"] if label != tokens.IGNORED]) == f" two.\nfour.{tokens.END}"
+    )
+
+
 def test_what_a_place_is_about_stands_where_the_next_piece_is_foretold(tokenizer):
     """Under the pieces of a told word in the section; in a reply one before them; and before the reply begins."""
     dialogue, section = (
@@ -99,8 +107,32 @@ def test_padding_takes_no_part(tokenizer):
     assert batch["labels"].tolist() == [[-100, 6, 7], [8, -100, -100]]
 
 
-def test_of_what_is_too_long_the_last_pieces_stay(tokenizer):
-    asked = [(["i have an owl."], ["hi.", "hello.", "any pet?"]), ([], ["hi."])]
+LONG = (["i have an owl."], ["hi.", "hello.", "how are you?", "fine.", "any pet?"])
+
+
+def test_what_is_too_long_loses_its_oldest_turns_and_keeps_its_persona(tokenizer):
+    sizes = [len(tokens.prompts(tokenizer, [(LONG[0], LONG[1][first:])])[0]) for first in range(5)]
+    for first, size in enumerate(sizes):
+        for room in range(size, sizes[first - 1] if first else size + 9):
+            assert tokens.fitting(tokenizer, [LONG], [room]) == [(LONG[0], LONG[1][first:])]
+            assert tokens.prompts(tokenizer, [LONG], room) == tokens.prompts(tokenizer, [(LONG[0], LONG[1][first:])])
+    (alone,) = tokens.prompts(tokenizer, [(LONG[0], LONG[1][-1:])])
+    assert tokens.prompts(tokenizer, [LONG], sizes[-1] - 2) == [alone[2:]]  # no turn is left to drop
+
+
+def test_an_example_that_is_too_long_keeps_its_persona_and_response(tokenizer):
+    wanted = tokens.examples(tokenizer, [(LONG[0], LONG[1][2:])], ["an owl."])
+    size = len(wanted[0]["input_ids"])
+    assert tokens.examples(tokenizer, [LONG], ["an owl."], size) == wanted
+    rows = [{"record_id": "a", "persona": LONG[0], "dialogue": LONG[1], "response": "an owl."}]
+    (row,) = sft.dataset(tokenizer, rows, "own", 0, size)
+    (whole,) = tokens.spoken(tokenizer, [[*LONG[1][2:], "an owl."]], [LONG[0]])
+    assert {name: row[name] for name in whole} == whole
+    assert row["length"] == size
+
+
+def test_of_one_turn_that_is_too_long_the_last_pieces_stay(tokenizer):
+    asked = [(["i have an owl."], ["any pet?"]), ([], ["hi."])]
     whole = tokens.examples(tokenizer, asked, ["an owl.", "hi."])
     cut = tokens.examples(tokenizer, asked, ["an owl.", "hi."], 7)
     assert [len(one["input_ids"]) for one in cut] == [7, 7]

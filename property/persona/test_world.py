@@ -216,7 +216,7 @@ def test_rows_to_learn_from_ask_more(rows):
 
 
 def test_rows_fit_into_the_context(rows):
-    """With the tokenizer of the `cpu` profile, response included: whatever does not fit loses its persona."""
+    """With the tokenizer of the `cpu` profile, response included: what does not fit loses turns."""
     shape = Settings.read(get_default_config()).model
     texts = {side: [render(row.persona, row.dialogue, row.response) for row in rows[side]] for side in SIDES}
     told = [render((), row.dialogue, row.response) for row in chatter(1200, 0)]

@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any, Final
 
 from persona.errors import PersonaError
-from persona.evaluators.words import paired, words
+from persona.evaluators.words import listed, paired, words
 
 LONG: Final = 10
 """Words that earn the whole part for length."""
@@ -34,7 +34,7 @@ class EngagementEvaluator:
 
     def evaluate_engagement(self, responses: Sequence[str], last_turns: Sequence[str] | None = None) -> dict[str, Any]:
         """{"mean", "scores", "asks", "length", "variety", "own"}: the parts are means over the responses."""
-        turns = [""] * len(responses) if last_turns is None else last_turns
+        turns = [""] * len(listed(responses)) if last_turns is None else last_turns
         paired("responses and last turns", responses, turns)
         parts = [self.parts(response, turn) for response, turn in zip(responses, turns, strict=True)]
         scores = [fmean(one.values()) for one in parts]
@@ -46,7 +46,7 @@ class EngagementEvaluator:
         `trend` is the last score less the first; `repeated` the share of responses that were given before, word for
         word. PersonaError where there is no such turn.
         """
-        places = range(first, len(dialogue), 2)
+        places = range(first, len(listed(dialogue)), 2)
         if not places:
             raise PersonaError(f"a dialogue of {len(dialogue)} turns has no response at {first}")
         scores = [

@@ -6,12 +6,13 @@ them is the reward that anything is trained on.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import math
+from collections.abc import Collection, Sequence
 from statistics import fmean
 from typing import Any
 
 from persona.errors import PersonaError
-from persona.evaluators.words import content, paired, words
+from persona.evaluators.words import content, listed, paired, words
 
 
 class PersonaEvaluator:
@@ -40,7 +41,7 @@ class PersonaEvaluator:
         """{"score", "coverage", "scores"}: mean over the turns, and the share of keywords that any turn holds."""
         if not responses:
             raise PersonaError("a dialogue of one response at least is needed")
-        scores = [self.evaluate_consistency(persona, response)["score"] for response in responses]
+        scores = [self.evaluate_consistency(persona, response)["score"] for response in listed(responses)]
         whole = self.evaluate_consistency(persona, " ".join(responses))["score"]
         return {"score": fmean(scores), "coverage": whole, "scores": scores}
 
@@ -81,31 +82,11 @@ class PersonaEvaluator:
         for row, place in zip(scores, own, strict=True):
             if not 0 <= place < len(row):
                 raise PersonaError(f"the own persona's place {place} is not among {len(row)} scores")
+            if any(map(math.isnan, row)):
+                raise PersonaError(f"NaN among the scores of row {len(won)}: none of them is the best one")
             best = max(row)
             won.append((row[place] == best) / sum(score == best for score in row))
         return fmean(won)
-
-    def summary(self, rows: Sequence[Mapping[str, Any]], responses: Sequence[str]) -> dict[str, float]:
-        """Keyword score and probe accuracy of responses to rows of the world, with what reciting would earn."""
-        from persona.world import WORLD
-
-        paired("rows and responses", rows, responses)
-        personas = [row["persona"] for row in rows]
-        recited = [" ".join(persona) for persona in personas]
-        probed = [
-            (row["probe"], response) for row, response in zip(rows, responses, strict=True) if row["probe"]["answer"]
-        ]
-        found = {
-            "keyword": self.evaluate_batch_responses(personas, responses)["mean"],
-            "keyword_recited": self.evaluate_batch_responses(personas, recited)["mean"],
-        }
-        if probed:
-            found["probe_accuracy"] = self.probe_accuracy(
-                [response for _, response in probed],
-                [probe["answer"] for probe, _ in probed],
-                [WORLD.every_value(probe["slot"]) for probe, _ in probed],
-            )
-        return found
 
 
 def _named(response: str, values: Collection[str]) -> set[str]:

@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Final
 
 from persona.errors import PersonaError
-from persona.evaluators.words import grams, paired
+from persona.evaluators.words import grams, listed, paired
 
 ROUGE: Final = ("rouge1", "rouge2", "rougeL")
 
@@ -27,7 +27,11 @@ class QualityEvaluator:
             raise PersonaError("no token was given: perplexity needs one at least")
         if any(not value <= 0 for value in tokens):
             raise PersonaError("a log-probability above 0, or NaN, is none")
-        return math.exp(-math.fsum(tokens) / len(tokens))
+        mean = -math.fsum(tokens) / len(tokens)
+        try:
+            return math.exp(mean)
+        except OverflowError:
+            raise PersonaError(f"{mean:.0f} nats a token: no number is large enough for that perplexity") from None
 
     def compute_bleu(self, responses: Sequence[str], references: Sequence[str]) -> float:
         """Corpus BLEU in [0, 1], one reference each (Papineni et al. 2002, by sacrebleu)."""
@@ -49,5 +53,5 @@ class QualityEvaluator:
         """Different word n-grams over all word n-grams (Li et al. 2016); 0 where no response has n words."""
         if n < 1:
             raise PersonaError(f"distinct-{n}: n is 1 or more")
-        found = [gram for response in responses for gram in grams(response, n)]
+        found = [gram for response in listed(responses) for gram in grams(response, n)]
         return len(set(found)) / len(found) if found else 0.0

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, TypeVar
 
 from persona.errors import PersonaError
 
+Each = TypeVar("Each")
 _WORD: Final = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 FUNCTION_WORDS: Final = frozenset(
     _WORD.findall(
@@ -18,13 +19,22 @@ FUNCTION_WORDS: Final = frozenset(
 
 
 def words(text: str) -> list[str]:
-    """Words in lower case, as they come."""
+    """Words in lower case, as they come. PersonaError for what is no text."""
+    if not isinstance(text, str):
+        raise PersonaError(f"a text is needed, got {text!r:.60}")
     return _WORD.findall(text.lower())
 
 
-def content(sentences: Iterable[str]) -> set[str]:
+def content(sentences: Sequence[str]) -> set[str]:
     """Words of the sentences that are no function words."""
-    return {word for sentence in sentences for word in words(sentence)} - FUNCTION_WORDS
+    return {word for sentence in listed(sentences) for word in words(sentence)} - FUNCTION_WORDS
+
+
+def listed(items: Sequence[Each]) -> Sequence[Each]:
+    """The same. PersonaError for a text, of which every letter would be an item, and for what is no list."""
+    if isinstance(items, str) or not isinstance(items, Sequence):
+        raise PersonaError(f"a list is needed, got {items!r:.60}")
+    return items
 
 
 def grams(text: str, n: int) -> list[tuple[str, ...]]:
@@ -35,5 +45,5 @@ def grams(text: str, n: int) -> list[tuple[str, ...]]:
 
 def paired(what: str, first: Sequence[object], second: Sequence[object]) -> None:
     """PersonaError where there is not one of the second for each of the first, or nothing at all."""
-    if len(first) != len(second) or not first:
+    if len(listed(first)) != len(listed(second)) or not first:
         raise PersonaError(f"{what}: one of each is needed, got {len(first)} and {len(second)}")

@@ -3,7 +3,9 @@
 Its words are all words of the world but the "novel" ones, and made-up ones: a language model knows words before it
 meets a persona. The speaker states nothing about himself here. In reading it is the partner who tells of himself and
 wants to hear it again, so that the language model knows what the sentences of training ask and say; what he tells is
-mostly absurd. It must never hold a novel value, a sentence of the dev or test side, or a dev or test value as a fact.
+mostly absurd. Words that are said again or found again are of all sides, and a reply may hold a test value; what is
+held out of all training is a novel one. It must never hold such a value, a sentence of the dev or test side, or a dev
+or test value as a fact that the partner tells of himself.
 """
 
 from __future__ import annotations
