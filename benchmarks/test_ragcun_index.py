@@ -46,7 +46,7 @@ def model(passages, tmp_path_factory) -> Path:
             for i, text in enumerate(texts)]  # fmt: skip
     files = {side: write(folder / f"{side}.jsonl", rows[low::3]) for low, side in enumerate(("train", "fit", "dev"))}
     shape = {"vocabulary": 24000, "width": 256, "dimensions": 128, "query_length": 32, "passage_length": 128}
-    train({**PROFILE, **shape, "epochs": 1, "batch": 256, "prediction": 0.0}, files, folder / "model")
+    train({**PROFILE, **shape, "emphasis": 4, "epochs": 1, "batch": 256, "prediction": 0.0}, files, folder / "model")
     return folder / "model"
 
 

@@ -108,7 +108,9 @@ def _skeleton(folder: Path, settings: dict[str, Any], state: dict[str, torch.Ten
         from ragcun import tokens
 
         entries = len(state["base.embedding.weight"])
-        base: Any = StaticBase(tokens.read(folder / "tokenizer.json"), entries, settings["width"], 0.0)
+        base: Any = StaticBase(
+            tokens.read(folder / "tokenizer.json"), entries, settings["width"], 0.0, settings["emphasis"]
+        )
     else:
         from ragcun.bases import SentenceBase
 

@@ -6,7 +6,6 @@ The name that code defines counts several times, as a title does elsewhere, and 
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ragcun.tokens import subtokens
+from ragcun.tokens import name, subtokens
 
 SATURATION = (0.9, 1.2, 1.6, 2.2, 3.0, 4.0)
 LENGTH = (0.3, 0.5, 0.75, 0.9, 1.0)
 NAME = (1, 2, 4, 8, 16)
 _CHUNK = 512  # queries scored at a time
-_DEFINED = re.compile(r"^\s*(?:async\s+)?(?:def|class)\s+(\w+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,7 @@ class LexicalIndex:
     @classmethod
     def of(cls, texts: Sequence[str], parameters: Bm25) -> LexicalIndex:
         """The index of texts by their sub-tokens."""
-        return cls([counted(subtokens(text), named(text), parameters) for text in texts], parameters)
+        return cls([counted(subtokens(text), subtokens(name(text)), parameters) for text in texts], parameters)
 
     def save(self, folder: Path) -> None:
         """Write the index as arrays and JSON; nothing when there is no word in it."""
@@ -124,15 +122,9 @@ def asked(query: str) -> list[str]:
     return [token for token in tokens if token not in STOPWORDS_EN] or tokens
 
 
-def named(text: str) -> list[str]:
-    """Sub-tokens of the first function or class that a passage defines; none where it defines nothing."""
-    found = _DEFINED.search(text)
-    return subtokens(found[1]) if found else []
-
-
-def counted(tokens: list[str], name: list[str], parameters: Bm25) -> list[str]:
-    """What the index counts of a passage."""
-    return tokens + (parameters.name - 1) * name
+def counted(tokens: list[str], defined: list[str], parameters: Bm25) -> list[str]:
+    """What the index counts of a passage: its sub-tokens, and those of the name that it defines."""
+    return tokens + (parameters.name - 1) * defined
 
 
 def best(scores: NDArray[Any], k: int) -> NDArray[np.intp]:
@@ -168,11 +160,11 @@ def gain(rank: float, k: int = 10) -> float:
 def tune(queries: Sequence[str], passages: Sequence[str]) -> Bm25:
     """The weight of names, then k1 and b, with the best mean nDCG@10, where passage i answers query i."""
     words = [asked(query) for query in queries]  # once for the whole grid
-    pool = [(subtokens(passage), named(passage)) for passage in passages]
+    pool = [(subtokens(passage), subtokens(name(passage))) for passage in passages]
 
     def quality(parameters: Bm25) -> float:
         index = LexicalIndex([counted(*passage, parameters) for passage in pool], parameters)
         return sum(gain(expected_rank(row, i)) for i, row in enumerate(index.rows(words)))
 
-    name = max((Bm25(name=name) for name in NAME), key=quality).name
-    return max((Bm25(k1, b, name) for k1, b in itertools.product(SATURATION, LENGTH)), key=quality)
+    counts = max((Bm25(name=count) for count in NAME), key=quality).name
+    return max((Bm25(k1, b, counts) for k1, b in itertools.product(SATURATION, LENGTH)), key=quality)

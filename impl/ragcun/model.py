@@ -51,13 +51,16 @@ def squared_distances(queries: Tensor, passages: Tensor, squares: Tensor | None 
 
 
 class StaticBase(nn.Module):
-    """Sum of the embeddings of distinct tokens over the root of their number: no order, no context, and cheap."""
+    """Sum of the embeddings of distinct tokens over the root of their number: no order, no context, and cheap.
+
+    Those of the name that a text defines count `emphasis` times, as a title would.
+    """
 
     padding = 0
 
-    def __init__(self, tokenizer: Any, entries: int, width: int, dropout: float) -> None:
+    def __init__(self, tokenizer: Any, entries: int, width: int, dropout: float, emphasis: int = 1) -> None:
         super().__init__()
-        self.tokenizer, self.width, self.dropout = tokenizer, width, dropout
+        self.tokenizer, self.width, self.dropout, self.emphasis = tokenizer, width, dropout, emphasis
         self.embedding = nn.Embedding(entries, width, padding_idx=0)
         nn.init.normal_(self.embedding.weight, std=1 / math.sqrt(width))
         with torch.no_grad():
@@ -73,7 +76,8 @@ class StaticBase(nn.Module):
     def encode(self, texts: Sequence[str], length: int) -> Tensor:
         from ragcun import tokens
 
-        return torch.from_numpy(tokens.encode(self.tokenizer, texts, length, self.embedding.num_embeddings))
+        entries = self.embedding.num_embeddings
+        return torch.from_numpy(tokens.encode(self.tokenizer, texts, length, entries, self.emphasis))
 
     def save(self, folder: Path) -> None:
         """Write what `load` needs besides the weights."""

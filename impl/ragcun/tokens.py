@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 PADDING, UNKNOWN = "[PAD]", "[UNK]"
 
 _PARTS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[^\W\d_a-zA-Z]+")
+_DEFINED = re.compile(r"^\s*(?:async\s+)?(?:def|class)\s+(\w+)", re.MULTILINE)
+_NAME = 8  # distinct tokens of a name
 
 
 _stemmers = threading.local()
@@ -32,6 +34,12 @@ def subtokens(text: str) -> list[str]:
         _stemmers.english = Stemmer.Stemmer("english")
     stems: list[str] = _stemmers.english.stemWords([part.lower() for part in _PARTS.findall(text)])
     return stems
+
+
+def name(text: str) -> str:
+    """The first function or class that a text defines; empty where it defines none."""
+    found = _DEFINED.search(text)
+    return found[1] if found else ""
 
 
 def learn(fields: Sequence[tuple[Sequence[str], int]], vocabulary: int) -> tuple[Any, int]:
@@ -72,9 +80,16 @@ def read(path: Path) -> Any:
     return Tokenizer.from_file(str(path))
 
 
-def encode(tokenizer: Any, texts: Sequence[str], length: int, entries: int) -> NDArray[np.int32]:
-    """(N, length) ids below `entries` of the first distinct tokens of each text, 0 where it has no more."""
-    return _ids(tokenizer, _stemmed(texts), length, entries)
+def encode(tokenizer: Any, texts: Sequence[str], length: int, entries: int, emphasis: int = 1) -> NDArray[np.int32]:
+    """(N, L) ids below `entries` of the first `length` distinct tokens of each text, 0 where it has no more.
+
+    Behind them stand those of the name that the text defines, `emphasis` - 1 times.
+    """
+    ids = _ids(tokenizer, _stemmed(texts), length, entries)
+    if emphasis == 1:
+        return ids
+    names = _ids(tokenizer, _stemmed([name(text) for text in texts]), _NAME, entries)
+    return np.concatenate([ids, np.tile(names, emphasis - 1)], axis=1)
 
 
 def _stemmed(texts: Sequence[str]) -> list[str]:

@@ -44,6 +44,7 @@ class Settings:
     dimensions: int
     query_length: int  # distinct tokens
     passage_length: int
+    emphasis: int  # times that the name which a text defines counts in its bag of tokens
     dropout: float  # share of tokens left out in training
     isotropy: float
     regularisation: float
@@ -89,7 +90,7 @@ class Settings:
 _RANGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "at least 2": ("vocabulary width dimensions batch", lambda value: value >= 2),
     "at least 1": (
-        "query_length passage_length slices accumulation epochs evaluations threads",
+        "query_length passage_length emphasis slices accumulation epochs evaluations threads",
         lambda value: value >= 1,
     ),
     "at least 0": ("isotropy regularisation prediction negatives seed", lambda value: value >= 0),
@@ -268,7 +269,7 @@ def build_base(settings: Settings, pairs: Sequence[Pair]) -> Any:
         ([pair.passage for pair in pairs], settings.passage_length),
     ]
     tokenizer, entries = tokens.learn(fields, settings.vocabulary)
-    return StaticBase(tokenizer, entries, settings.width, settings.dropout)
+    return StaticBase(tokenizer, entries, settings.width, settings.dropout, settings.emphasis)
 
 
 def encode(settings: Settings, base: Any, pairs: Sequence[Pair]) -> tuple[Tensor, Tensor]:

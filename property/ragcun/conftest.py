@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 PROFILE: dict[str, Any] = {
-    "base": "static", "vocabulary": 400, "width": 24, "dimensions": 8, "query_length": 12, "passage_length": 24,
+    "base": "static", "vocabulary": 400, "width": 24, "dimensions": 8, "query_length": 12, "passage_length": 24, "emphasis": 2,
     "dropout": 0.1, "isotropy": 0.02, "regularisation": 0.01, "prediction": 0.1, "whitening": True, "slices": 16,
     "negatives": 2, "freeze_base": False, "base_learning_rate": 0.02, "projection_learning_rate": 0.002,
     "warmup_share": 0.2, "gradient_norm": 5.0, "batch": 32, "accumulation": 2, "gradient_checkpointing": False,

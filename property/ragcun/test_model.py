@@ -50,6 +50,36 @@ def test_every_parameter_gets_a_gradient():
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
 
 
+def test_the_name_that_a_text_defines_counts_several_times():
+    tokenizer, entries = tokens.learn([(TEXTS * 3, 6)], 200)
+    base = StaticBase(tokenizer, entries, 12, 0.0, emphasis=3)
+    ids = base.encode(["async def read_file(lines): write", "read the file"], 6)
+    assert ids.shape == (2, 6 + 2 * 8)
+    number = {word: int(base.encode([word], 6)[0, 0]) for word in ("read", "file", "lines", "write", "the")}
+    assert ids[0, 6:].tolist() == [number["read"], number["file"], 0, 0, 0, 0, 0, 0] * 2
+    assert not ids[1, 6:].any()
+    row = base.embedding.weight
+    distinct = [int(one) for one in ids[0, :6] if one]
+    expected = (sum(row[one] for one in distinct) + 2 * (row[number["read"]] + row[number["file"]])) / np.sqrt(
+        len(distinct) + 4
+    )
+    assert torch.allclose(base(ids)[0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("@wraps(f)\ndef run_all(x):\n    def inner(): pass", "run_all"),
+        ("    async def go(self): ...", "go"),
+        ("class Tree(Base):\n    def walk(self): ...", "Tree"),
+        ("undefined behaviour", ""),
+        ("the classical define", ""),
+    ],
+)
+def test_a_name_is_the_first_that_is_defined(text, name):
+    assert tokens.name(text) == name
+
+
 def test_a_text_without_a_known_token_has_a_finite_gradient():
     model = make()
     rows = batch(model)

@@ -17,7 +17,7 @@ pytest.importorskip("torch")
 
 from ragcun import retriever as module
 from ragcun.errors import RagcunError
-from ragcun.lexical import Bm25, LexicalIndex, best, expected_rank, gain, tune
+from ragcun.lexical import Bm25, LexicalIndex, asked, best, expected_rank, gain, tune
 from ragcun.retriever import MODES, Retriever
 from ragcun.tokens import subtokens
 
@@ -238,6 +238,19 @@ def test_a_table_of_scores_is_query_by_query():
     asked = [*QUERIES[:5], "zzzz", QUERIES[0] + " " + QUERIES[0]]
     for query, row in zip(asked, index.table([subtokens(query) for query in asked]), strict=True):
         assert row == pytest.approx(index.scores(query), abs=1e-5)
+
+
+def test_a_name_counts_as_often_as_it_is_told_to():
+    texts = ["def sort_rows(table):\n    return table", "the table of rows", "sort sort sort"]
+    told = LexicalIndex.of(texts, Bm25(1.2, 0.75, 3)).scores("sort rows")
+    repeated = LexicalIndex.of([f"{texts[0]} sort_rows sort_rows", *texts[1:]], Bm25(1.2, 0.75)).scores("sort rows")
+    assert told.tolist() == repeated.tolist()
+    assert told[0] > LexicalIndex.of(texts, Bm25(1.2, 0.75)).scores("sort rows")[0]
+
+
+def test_stop_words_do_not_count_unless_there_is_nothing_else():
+    assert asked("the number of rows in a table") == ["number", "row", "tabl"]
+    assert asked("to be or not to be") == ["to", "be", "or", "not", "to", "be"]
 
 
 def test_tuning_finds_the_best_of_its_grid():
