@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -206,6 +207,7 @@ class Retriever:
         """Write all of it beside what is there, then point to it: a kill leaves the old index or the new one."""
         snapshot = self._snapshot
         folder.mkdir(parents=True, exist_ok=True)
+        replaced = _files(folder)
         number = 1 + max((int(p.name[6:]) for p in folder.glob("files-*") if p.name[6:].isdigit()), default=0)
         files = folder / f"files-{number}"
         files.mkdir()
@@ -230,9 +232,8 @@ class Retriever:
         beside = folder / "index.json.partial"
         beside.write_text(json.dumps(about, indent=1), encoding="utf-8")
         os.replace(beside, folder / "index.json")
-        for old in folder.glob("files-*"):
-            if old != files:
-                shutil.rmtree(old, ignore_errors=True)
+        if replaced is not None:
+            shutil.rmtree(replaced, ignore_errors=True)
 
     @classmethod
     def load(cls, folder: Path, embedder: Embedder) -> Retriever:
@@ -325,6 +326,15 @@ def _manifest(folder: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
         raise RagcunError(f"{path}: is no index of this program ({error!r}); index the passages again") from None
     return about
+
+
+def _files(folder: Path) -> Path | None:
+    """Where the index in a folder keeps its files, if there is one: nothing else there is for `save` to remove."""
+    try:
+        name = _manifest(folder)["folder"]
+    except RagcunError:
+        return None
+    return folder / name if re.fullmatch(r"files-[0-9]+", name) else None
 
 
 def _digest(path: Path) -> str:

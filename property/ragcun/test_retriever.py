@@ -110,6 +110,24 @@ def test_saved_and_loaded_it_answers_the_same(filled, embedder, tmp_path):
     assert len(list(tmp_path.glob("files-*"))) == 1
 
 
+@pytest.mark.parametrize("name", ["files-backup", "files-77", "../elsewhere"])
+def test_saving_removes_the_index_that_it_replaces_and_nothing_else(filled, tmp_path, name):
+    kept = tmp_path / "index" / name / "thesis.txt"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("years of work")
+    index = tmp_path / "index"
+    (index / "index.json").write_text("[]")
+    filled.save(index)
+    first = index / json.loads((index / "index.json").read_text())["folder"]
+    filled.save(index)
+    assert not first.exists()
+    about = json.loads((index / "index.json").read_text())
+    if not name.startswith("files-7"):  # one that another program wrote, by a name that is never given here
+        (index / "index.json").write_text(json.dumps({**about, "folder": name}))
+        filled.save(index)
+    assert kept.read_text() == "years of work"
+
+
 def test_nothing_that_is_saved_needs_pickle(filled, tmp_path):
     filled.save(tmp_path)
     for path in tmp_path.rglob("*.npy"):
