@@ -97,12 +97,13 @@ def _prepare(options: argparse.Namespace) -> int:
     if not documents and options.generate_pairs:
         raise RagcunError(f"{options.source}: holds pairs already; leave --generate-pairs out")
     rows = prepare.generate(found, options.num_pairs, options.seed) if documents else found
-    prepare.check(rows)
-    sides = prepare.split(rows, options.seed)
+    kept = prepare.check(rows)
+    sides = prepare.split(kept, options.seed)
     if options.negatives:
         sides["train"] = prepare.mined(sides["train"], options.negatives)
     prepare.write(sides, options.output)
-    print(f"{options.output}: " + ", ".join(f"{len(rows):,} {side}" for side, rows in sides.items()))
+    left = f"; left out: {len(rows) - len(kept):,} whose query stands in another's passage" if kept != rows else ""
+    print(f"{options.output}: " + ", ".join(f"{len(found):,} {side}" for side, found in sides.items()) + left)
     return 0
 
 

@@ -66,6 +66,13 @@ def test_documents_become_pairs(tmp_path):
     assert sum(counts) == 40
 
 
+def test_what_preparation_leaves_out_is_counted(tmp_path, capsys):
+    spoilt = [{"query": "why is it so late", "passage": "why wait"}, {"query": "x", "passage": "Why is it so late?"}]
+    raw = write(tmp_path / "raw.jsonl", [*make_rows(60, 5), *spoilt])
+    assert main(["prepare", str(raw), "-o", str(tmp_path / "out")]) == 0
+    assert "; left out: 1 whose query stands in another's passage" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

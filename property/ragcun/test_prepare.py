@@ -87,10 +87,39 @@ def test_generated_queries_are_taken_out_of_their_passage():
     made = prepare.generate(documents, possible, 0)
     assert len(made) == possible > 0
     assert any(row.query.startswith("Making tea") for row in made)
+    assert len({(row.group, row.passage) for row in made}) == 3  # one for each document
     for row in made:
-        assert row.query not in row.passage
-        assert not row.passage.lower().startswith(row.query.lower())
+        assert not any(row.query.lower() in other.passage.lower() for other in made)
+        assert row.passage
     assert prepare.generate(documents, possible - 1, 5) == prepare.generate(documents, possible - 1, 5)
+
+
+def test_a_sentence_that_another_document_holds_is_no_query():
+    documents = [
+        Document("a.md", "Boil fresh water in a kettle. Warm the pot with it. Then wait for four long minutes."),
+        Document("b.md", "First of all, boil fresh water in a kettle (a clean one). Grind the beans rather finely."),
+    ]
+    queries = {row.query for seed in range(9) for row in prepare.generate(documents, 3, seed)}
+    assert queries == {
+        "Warm the pot with it.",
+        "Then wait for four long minutes.",
+        "First of all, boil fresh water in a kettle (a clean one).",
+        "Grind the beans rather finely.",
+    }
+    with pytest.raises(RagcunError, match="2 documents give 3;"):  # of two sentences one is left to be found
+        prepare.generate(documents, 4, 0)
+
+
+def test_a_query_that_stands_in_a_passage_of_others_is_left_out():
+    made = rows()
+    right = [Row("a", "g", "How is tea made?", "pour water"), Row("b", "g", "How is tea made?", "so: how is tea made")]
+    assert prepare.check([*made, *right]) == [*made, *right]  # both passages answer it
+    wrong = Row("c", "h", "why wait", "see HOW, IS tea\n made")
+    assert prepare.check([*made, *right, wrong]) == [*made, wrong]
+    short = [Row("d", "i", "fresh tea", "pour water"), Row("e", "j", "why", "because fresh tea is best")]
+    assert prepare.check([*made, *short]) == [*made, *short]  # keywords stand anywhere
+    with pytest.raises(RagcunError, match="1 pairs are too few, at least 2"):
+        prepare.check([*right, wrong], least=2)
 
 
 def test_every_format_gives_the_same_pairs(tmp_path):
