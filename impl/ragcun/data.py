@@ -38,7 +38,8 @@ class Pair:
 def read(path: Path) -> list[Pair]:
     """Pairs of a JSON Lines file with record_id, query and passage. RagcunError names file and line."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        with path.open(encoding="utf-8") as file:
+            lines = list(file)  # not splitlines: U+2028 and its like end no line of JSON
     except (OSError, UnicodeDecodeError) as error:
         raise RagcunError(f"{path}: cannot be read: {error}") from None
     pairs = []

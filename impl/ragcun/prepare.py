@@ -74,8 +74,8 @@ def read(source: str) -> list[Row] | list[Document]:
         raise RagcunError(f"{source}: unknown kind of file; known are {', '.join(readers)}")
     try:
         found_rows = list(reader(path))
-    except UnicodeDecodeError as error:
-        raise RagcunError(f"{source}: byte {error.start} is not UTF-8; convert the file") from None
+    except UnicodeDecodeError:
+        raise RagcunError(f"{source}: is not UTF-8; convert the file") from None
     if not found_rows:
         raise RagcunError(f"{source}: holds nothing")
     if len({type(row) for row in found_rows}) > 1:
@@ -84,9 +84,10 @@ def read(source: str) -> list[Row] | list[Document]:
 
 
 def _lines(path: Path) -> Iterator[Document]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if line.strip():
-            yield Document(str(number), line.strip())
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                yield Document(str(number), line.strip())
 
 
 def _csv(path: Path) -> Iterator[Row | Document]:
@@ -108,12 +109,13 @@ def _json(path: Path) -> Iterator[Row | Document]:
 
 
 def _jsonl(path: Path) -> Iterator[Row | Document]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise RagcunError(f"{path}:{number}: not JSON: {error}") from None
-        yield _record(row, f"{path}:{number}", number)
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise RagcunError(f"{path}:{number}: not JSON: {error}") from None
+            yield _record(row, f"{path}:{number}", number)
 
 
 def _record(row: Any, place: str, number: int) -> Row | Document:

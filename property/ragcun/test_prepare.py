@@ -223,6 +223,30 @@ def test_what_is_written_keeps_the_contract_and_is_beir(tmp_path):
     assert len(found.queries) == len({row.query for row in sides["test"]})
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_character_that_only_looks_like_an_end_of_line_ends_none(tmp_path, end):
+    from ragcun import beir, bridge
+
+    text = "one\u2028two\u2029three\x85four"
+    made = [Row(f"{i:016x}", f"g{i}", f"query {i} {text}", f"passage {i} {text}") for i in range(40)]
+    prepare.write(prepare.split(made, 0), tmp_path)
+    for path in tmp_path.rglob("*.*"):
+        path.write_bytes(path.read_bytes().replace(b"\n", end.encode()))
+    for side in ("train", "dev", "test"):
+        path = tmp_path / f"{side}.jsonl"
+        found, again = data.read(path), prepare.read(str(path))
+        assert [(row.query, row.passage) for row in again] == [(row.query, row.passage) for row in found]
+        assert found
+        assert all(row.query.endswith(text) and row.passage.endswith(text) for row in found)
+    beir_files = [tmp_path / "test" / name for name in ("corpus.jsonl", "queries.jsonl", "qrels.tsv")]
+    assert {name.split()[0] for name in beir.read(*beir_files).documents.values()} == {"passage"}
+    passages = tmp_path / "passages.jsonl"
+    passages.write_bytes((json.dumps({"id": "1", "text": text}, ensure_ascii=False) + end).encode())
+    assert bridge._read(str(passages)) == (["1"], [text])
+    (tmp_path / "lines.txt").write_bytes(f"{text}{end}more".encode())
+    assert prepare.read(str(tmp_path / "lines.txt")) == [Document("1", text), Document("2", "more")]
+
+
 def test_a_folder_becomes_passages_and_counts_what_it_leaves_out(tmp_path):
     (tmp_path / "a.md").write_text(f"{TEXT}\n\n# Next\n\nMore text here.\n")
     (tmp_path / "b.bin").write_bytes(b"\0")
