@@ -129,14 +129,19 @@ def _corpus(options: argparse.Namespace) -> dict[str, Path]:
     from corpus import distributions, pairs
     from corpus.functions import functions_of
 
-    table = _spec(options)["data"]["pairs"]
-    table = {**table, **table.get(options.profile, {})}
-    named = [table[side] for side in ("train", "dev", "test")]
+    try:
+        table = _spec(options)["data"]["pairs"]
+        table = {**table, **table.get(options.profile, {})}
+        named = [table[side] for side in ("train", "dev", "test")]
+        back = (table["fit"], table["held"])
+    except (KeyError, TypeError, AttributeError) as error:
+        wanted = "[data.pairs] with train, dev, test, fit and held"
+        raise RagcunError(f"{options.spec}: no {wanted} ({error!r}); add it, or give --data") from None
     found = functions_of(distributions.find([name for names in named for name in names]), documented=True)
     out: Path = options.model / "pairs"
     out.mkdir(parents=True, exist_ok=True)
     files = {}
-    for side, rows in pairs.sides(found, *named, table["fit"], table["held"]).items():
+    for side, rows in pairs.sides(found, *named, *back).items():
         files[side] = out / f"{side}.jsonl"
         files[side].write_text("".join(json.dumps(asdict(row)) + "\n" for row in rows), encoding="utf-8")
     return {side: files[side] for side in ("train", "fit", "dev")}
@@ -145,13 +150,14 @@ def _corpus(options: argparse.Namespace) -> dict[str, Path]:
 def _spec(options: argparse.Namespace) -> dict[str, Any]:
     try:
         return tomllib.loads(options.spec.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RagcunError(f"{options.spec}: {error}") from None
 
 
 def _profile(options: argparse.Namespace) -> dict[str, Any]:
-    profiles = _spec(options).get("profile", {})
-    if options.profile not in profiles:
+    profiles = _spec(options).get("profile")
+    profiles = profiles if isinstance(profiles, dict) else {}
+    if not isinstance(profiles.get(options.profile), dict):
         raise RagcunError(f"{options.spec}: no table [profile.{options.profile}] (profiles: {', '.join(profiles)})")
     config = dict(profiles[options.profile])
     for assignment in options.set:

@@ -49,7 +49,7 @@ def read(corpus: Path, queries: Path, qrels: Path) -> Collection:
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     seen: set[str] = set()
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:
             lines = list(file)
     except (OSError, UnicodeDecodeError) as error:
         raise RagcunError(f"{path}: cannot be read: {error}") from None
@@ -57,8 +57,8 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
         try:
             row = json.loads(line)
             name, text = str(row["_id"]), row["text"]
-            if not isinstance(text, str):
-                raise TypeError("text is no string")
+            if not isinstance(text, str) or not isinstance(row.get("title"), str | None):
+                raise TypeError("text or title is no string")
         except (ValueError, KeyError, TypeError) as error:
             raise RagcunError(f"{path}:{number}: no JSON object with _id and text ({error!r})") from None
         if name in seen:
@@ -73,7 +73,7 @@ def read_qrels(path: Path) -> dict[str, dict[str, int]]:
     """query-id, corpus-id, score, separated by tabs, with BEIR's header or without; or TREC's four columns."""
     judged: dict[str, dict[str, int]] = {}
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:
             rows = list(csv.reader(file, delimiter="\t"))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise RagcunError(f"{path}: cannot be read: {error}") from None

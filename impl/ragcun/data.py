@@ -38,7 +38,7 @@ class Pair:
 def read(path: Path) -> list[Pair]:
     """Pairs of a JSON Lines file with record_id, query and passage. RagcunError names file and line."""
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:
             lines = list(file)  # not splitlines: U+2028 and its like end no line of JSON
     except (OSError, UnicodeDecodeError) as error:
         raise RagcunError(f"{path}: cannot be read: {error}") from None
@@ -46,7 +46,10 @@ def read(path: Path) -> list[Pair]:
     for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)
-            pairs.append(Pair(str(row["record_id"]), row["query"], row["passage"], tuple(row.get("negatives", ()))))
+            query, passage, wrong = row["query"], row["passage"], row.get("negatives", [])
+            if not isinstance(wrong, list) or not all(isinstance(text, str) for text in (query, passage, *wrong)):
+                raise TypeError("a text is no string")
+            pairs.append(Pair(str(row["record_id"]), query, passage, tuple(wrong)))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RagcunError(f"{path}:{number}: no pair with record_id, query and passage ({error!r})") from None
     if not pairs:

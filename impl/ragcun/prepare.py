@@ -84,22 +84,29 @@ def read(source: str) -> list[Row] | list[Document]:
 
 
 def _lines(path: Path) -> Iterator[Document]:
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
                 yield Document(str(number), line.strip())
 
 
 def _csv(path: Path) -> Iterator[Row | Document]:
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-        for row in reader:
-            yield _record(row, f"{path}:{reader.line_num}", reader.line_num)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        mark = "tab" if path.suffix.lower() == ".tsv" else "comma"
+        reader = csv.DictReader(file, delimiter={"tab": "\t", "comma": ","}[mark])
+        try:
+            for row in reader:
+                place = f"{path}:{reader.line_num}"
+                if None in row:
+                    raise RagcunError(f"{place}: has more cells than the header; put a cell with a {mark} in quotes")
+                yield _record(row, place, reader.line_num)
+        except csv.Error as error:
+            raise RagcunError(f"{path}:{reader.line_num + 1}: {error}; write the table as .jsonl") from None
 
 
 def _json(path: Path) -> Iterator[Row | Document]:
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
+        rows = json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise RagcunError(f"{path}: not JSON: {error}") from None
     if not isinstance(rows, list):
@@ -109,7 +116,7 @@ def _json(path: Path) -> Iterator[Row | Document]:
 
 
 def _jsonl(path: Path) -> Iterator[Row | Document]:
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, start=1):
             try:
                 row = json.loads(line)
@@ -121,6 +128,10 @@ def _jsonl(path: Path) -> Iterator[Row | Document]:
 def _record(row: Any, place: str, number: int) -> Row | Document:
     if not isinstance(row, dict):
         raise RagcunError(f"{place}: an object is needed, got {type(row).__name__}")
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise RagcunError(f"{place}: holds half of a character (a lone surrogate); mend the text") from None
     query, passage, negative, group = (_first(row, names) for names in (QUERY, PASSAGE, NEGATIVE, GROUP))
     if not isinstance(passage, str):
         keys = ", ".join(map(str, row)) or "none"
@@ -129,9 +140,9 @@ def _record(row: Any, place: str, number: int) -> Row | Document:
         return Document(str(group or number), passage)
     if not isinstance(query, str):
         raise RagcunError(f"{place}: the query is {type(query).__name__}, not text")
-    negatives = (negative,) if isinstance(negative, str) else tuple(negative or ())
-    if not all(isinstance(each, str) for each in negatives):
-        raise RagcunError(f"{place}: a negative is no text")
+    negatives = [negative] if isinstance(negative, str) else negative or []
+    if not isinstance(negatives, list) or not all(isinstance(each, str) for each in negatives):
+        raise RagcunError(f"{place}: negatives are a text, or a list of texts")
     return Row(_identity(query, passage), str(group or query), query, passage, tuple(filter(str.strip, negatives)))
 
 
@@ -140,7 +151,7 @@ def _first(row: dict[str, Any], names: Sequence[str]) -> Any:
 
 
 def _identity(query: str, passage: str) -> str:
-    return hashlib.sha256(f"{query}\0{passage}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return hashlib.sha256(f"{query}\0{passage}".encode()).hexdigest()[:16]
 
 
 def _hub(name: str) -> Iterator[Row]:

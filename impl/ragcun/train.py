@@ -75,9 +75,10 @@ class Settings:
         for field in fields(cls):
             if field.name not in config:
                 raise RagcunError(f'the profile has no key "{field.name}"')
-            values[field.name] = {"str": str, "int": int, "float": float, "bool": bool}[str(field.type)](
-                config[field.name]
-            )
+            value, (kinds, told) = config[field.name], _KINDS[str(field.type)]
+            if type(value) not in kinds:  # not isinstance: true is no 1
+                raise RagcunError(f"{field.name} = {value!r}: must be {told}")
+            values[field.name] = kinds[0](value)
         settings = cls(**values)
         for told, (names, holds) in _RANGES.items():
             for name in names.split():
@@ -87,6 +88,14 @@ class Settings:
             raise RagcunError(f'precision = "{settings.precision}": known are {", ".join(PRECISIONS)}')
         return settings
 
+
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "str": ((str,), "text"),
+    "int": ((int,), "a whole number"),
+    "float": ((float, int), "a number"),
+    "bool": ((bool,), "true or false"),
+}
+"""Type of a setting -> the types of value that it takes, and how they are called."""
 
 _RANGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "at least 2": ("vocabulary width dimensions batch", lambda value: value >= 2),

@@ -85,6 +85,9 @@ def test_what_preparation_leaves_out_is_counted(tmp_path, capsys):
         (["train", "--spec", "SPEC", "--data", "absent", "--set", "epoch=2"], "KEY=VALUE is needed"),
         (["train", "--spec", "SPEC", "--data", "absent", "--set", 'epochs="two"'], "the value must be int"),
         (["train", "--spec", "absent.toml"], "absent.toml"),
+        (["train", "--spec", "SPEC"], "no [data.pairs] with train, dev, test, fit and held (KeyError('data')); add it"),
+        (["train", "--spec", "latin.toml"], "latin.toml: 'utf-8' codec can't decode"),
+        (["train", "--spec", "odd.toml"], "odd.toml: no table [profile.cpu]"),
         (["index", "absent"], "absent: is no folder"),
         (["index", "notes", "--model", "absent"], "nothing was trained here"),
         (["search", "x", "--model", "absent"], "nothing was trained here"),
@@ -96,6 +99,8 @@ def test_a_mistake_is_one_line_and_status_2(tmp_path, monkeypatch, spec, capsys,
     monkeypatch.chdir(tmp_path)
     Path("notes").mkdir()
     Path("notes/tea.md").write_text(NOTES["tea.md"])
+    Path("latin.toml").write_bytes("# é\n".encode("latin-1"))
+    Path("odd.toml").write_text("profile.cpu = 3\n")
     assert main([str(spec) if word == "SPEC" else word for word in arguments]) == 2
     shown = capsys.readouterr()
     assert told in shown.err

@@ -137,6 +137,25 @@ def test_every_format_gives_the_same_pairs(tmp_path):
     assert [row.query for row in found[0]] == [row["query"] for row in made]
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("x.csv", "query,passage\nq,p\n"),
+        ("x.json", '[{"query": "q", "passage": "p"}]'),
+        ("x.jsonl", '{"query": "q", "passage": "p", "record_id": "1"}\n'),
+    ],
+)
+def test_a_byte_order_mark_is_no_text(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_text(content, encoding="utf-8-sig")
+    (row,) = prepare.read(str(path))
+    assert (row.query, row.passage) == ("q", "p")
+    if name == "x.jsonl":
+        assert data.read(path)[0].query == "q"
+    (tmp_path / "x.md").write_text("# Tea\n\nwater", encoding="utf-8-sig")
+    assert folder.read(tmp_path).texts == ["# Tea\n\nwater"]
+
+
 def test_triples_keep_their_negatives_and_documents_have_no_query(tmp_path):
     path = tmp_path / "t.jsonl"
     path.write_text(json.dumps({"query": "q", "passage": "p", "negatives": ["n", " "]}) + "\n")
@@ -158,6 +177,11 @@ def test_triples_keep_their_negatives_and_documents_have_no_query(tmp_path):
         ("x.jsonl", '{"query": 3, "passage": "p"}\n', "not text"),
         ("x.csv", "a,b\n1,2\n", "x.csv:2"),
         ("x.csv", "query,passage\n", "holds nothing"),
+        ("x.csv", "query,passage\nq,one, two\n", "x.csv:2: has more cells than the header; put a cell with a comma"),
+        ("x.tsv", "query\tpassage\nq\tp\nq\tone\ttwo\n", "x.tsv:3: has more cells than the header; .* with a tab"),
+        ("x.csv", f"query,passage\nq,p\nq,{'p' * 200_000}\n", "x.csv:3: field larger than field limit"),
+        ("x.json", r'[{"query": "q", "passage": "half \ud83d"}]', "x.json: entry 1: holds half of a character"),
+        ("x.jsonl", '{"query": "q", "passage": "p", "negatives": 5}\n', "x.jsonl:1: negatives are a text, or a list"),
         ("x.pdf", "x", "unknown kind"),
     ],
 )

@@ -199,6 +199,28 @@ def test_every_key_of_the_profile_is_read(files, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("vocabulary", "many", "'many': must be a whole number"), ("epochs", 2.7, "2.7: must be a whole number"),
+        ("seed", True, "True: must be a whole number"), ("whitening", "false", "'false': must be true or false"),
+        ("dropout", "none", "'none': must be a number"), ("base", 3, "3: must be text"),
+    ],
+)  # fmt: skip
+def test_a_value_of_another_type_is_refused_by_its_name(key, value, told):
+    with pytest.raises(RagcunError, match=f"{key} = {told}"):
+        module.Settings.read({**PROFILE, key: value})
+    assert module.Settings.read({**PROFILE, "dropout": 0}).dropout == 0.0
+
+
+def test_a_pair_whose_text_is_none_is_refused_with_its_line(tmp_path):
+    path = tmp_path / "train.jsonl"
+    for change in ({"query": 3}, {"passage": None}, {"negatives": [1]}, {"negatives": "one"}):
+        path.write_text(json.dumps({"record_id": "1", "query": "q", "passage": "p", **change}) + "\n")
+        with pytest.raises(RagcunError, match=r"train\.jsonl:1: no pair"):
+            module.read(path)
+
+
+@pytest.mark.parametrize(
     ("key", "value"),
     [("batch", 0), ("epochs", -1), ("dropout", 1.0), ("negatives", -1), ("warmup_share", 1.5), ("gradient_norm", 0.0)],
 )
