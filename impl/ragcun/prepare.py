@@ -304,9 +304,7 @@ def check(rows: Sequence[Row], least: int = LEAST) -> list[Row]:
 
 def _unequalled(rows: Sequence[Row]) -> list[Row]:
     """Without queries of SHORTEST words and more that stand in a passage that answers others only."""
-    answers: dict[str, set[str]] = {}
-    for row in rows:
-        answers.setdefault(row.query, set()).add(row.passage)
+    answers = data.answers(rows)
     passages = list(dict.fromkeys(row.passage for row in rows))
     standing = _standing((query for query in answers if len(_WORD.findall(query)) >= SHORTEST), passages)
     wrong = {query for query, places in standing.items() if {passages[place] for place in places} - answers[query]}

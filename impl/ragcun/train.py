@@ -236,8 +236,7 @@ def start(settings: Settings, sides: Mapping[str, Sequence[Pair]], out: Path, ow
         ids = {side: tuple(features(base, part) for part in parts) for side, parts in ids.items()}
     hard = negatives(sides["train"], settings.negatives) if settings.negatives else None
     batches = {
-        side: Batches([pair.record_id for pair in sides[side]], *ids[side], mined, settings.seed)
-        for side, mined in (("train", hard), ("dev", None))
+        side: Batches(sides[side], *ids[side], mined, settings.seed) for side, mined in (("train", hard), ("dev", None))
     }
     return PairTrainer(
         settings=settings,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -227,11 +228,38 @@ def test_mined_negatives_never_answer_the_query():
 def test_of_negatives_that_score_alike_the_first_ones_are_taken_and_none_without_a_shared_word():
     passages = ["shared own words here", "shared b c d", "shared e f g", "shared h i j", "blue k l m"]
     pairs = [data.Pair(str(i), query, passage) for i, (query, passage) in enumerate(
-        zip(["shared", "shared", "shared", "shared", "blue"], passages, strict=True))]  # fmt: skip
+        zip(["shared", "shared?", "Shared", "shared!", "blue"], passages, strict=True))]  # fmt: skip
     mined = data.mine(pairs, 2)
     assert mined[:4].tolist() == [[1, 2], [0, 2], [0, 1], [0, 1]]
     drawn = np.random.default_rng(0).integers(0, 5, (5, 2))
     assert mined[4].tolist() == drawn[4].tolist()  # nobody else says "blue"
+
+
+def pairs(*texts):
+    return [data.Pair(str(i), query, passage, tuple(named)) for i, (query, passage, *named) in enumerate(texts)]
+
+
+def test_what_answers_an_equal_query_is_never_mined():
+    """Three passages answer "shared"; one of them answers another query as well."""
+    made = pairs(
+        ("shared", "shared a b c"), ("shared", "shared d e f"), ("shared", "shared g h i"), ("g", "shared g h i"),
+        ("j", "shared j k l m n o"), ("p", "shared p q r s t u"),
+    )  # fmt: skip
+    mined = data.mine(made, 2)
+    assert mined[:3].tolist() == [[4, 5]] * 3  # longer ones, behind five that score higher
+    drawn = data.mine(pairs(("q", "a"), ("q", "b"), ("q", "c")), 2)
+    assert drawn.tolist() == [[0, 0], [1, 1], [2, 2]]  # there is no wrong answer
+
+
+def test_what_answers_a_query_is_no_wrong_answer_in_a_batch():
+    made = pairs(("one", "a"), ("one", "b"), ("two", "b"), ("three", "c"), ("four", "d", "c", "e"))
+    ids = torch.arange(5)[:, None], torch.arange(7)[:, None]
+    clashes = data.Batches(made, *ids, None, 0).__getitems__([0, 2, 1, 3])["clashes"]
+    assert clashes.int().tolist() == [[0, 1, 1, 0], [0, 0, 1, 0], [1, 1, 0, 0], [0, 0, 0, 0]]
+    mined = np.array([[3], [4], [0], [5], [6]])  # the fourth is given "c" by another name, the third "a"
+    clashes = data.Batches(made, *ids, mined, 0).__getitems__([0, 2, 3, 4])["clashes"]
+    assert clashes[:, :4].int().tolist() == [[0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
+    assert clashes[:, 4:].int().tolist() == [[0, 1, 0, 0], [0, 0, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0]]
 
 
 def test_what_is_written_keeps_the_contract_and_is_beir(tmp_path):
