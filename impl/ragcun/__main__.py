@@ -213,6 +213,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     from ragcun import beir
     from ragcun.embedder import Embedder
     from ragcun.retriever import Retriever
+    from ragcun.tokens import has_words
 
     if any(k < 1 for k in options.recall_at):
         raise RagcunError("--recall-at: every K is at least 1")
@@ -221,7 +222,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     kept = {name: text for name, text in collection.documents.items() if text.strip()}
     retriever.add(list(kept), list(kept.values()))
     depth = max(100, *options.recall_at) + options.drop_self
-    asked = [query for query in collection.qrels if collection.queries[query].strip()]
+    asked = [query for query in collection.qrels if has_words(collection.queries[query])]
     found = retriever.search_all([collection.queries[query] for query in asked], depth, options.mode)
     run = {query: [(hit.id, hit.score) for hit in hits] for query, hits in zip(asked, found, strict=True)}
     recall_at = sorted({10, 100, *options.recall_at})

@@ -26,6 +26,7 @@ from ragcun.embedder import Embedder, Matrix
 from ragcun.errors import RagcunError
 from ragcun.lexical import Bm25, Fusion, LexicalIndex, best, expected_rank, gain
 from ragcun.model import squared_distances
+from ragcun.tokens import has_words
 
 Mode = Literal["hybrid", "dense", "lexical"]
 MODES: tuple[Mode, ...] = ("hybrid", "dense", "lexical")
@@ -139,7 +140,10 @@ class Retriever:
         return len(self._snapshot.ids)
 
     def add(self, ids: Sequence[str], texts: Sequence[str]) -> None:
-        """Add passages. RagcunError for an id that is there already or twice, or a text without a word."""
+        """Add passages. RagcunError for an id that is there already or twice, or an empty text.
+
+        One of punctuation alone is taken in, as there are commands and pieces of code of that kind: no word finds it.
+        """
         if len(ids) != len(texts):
             raise RagcunError(f"{len(ids)} ids for {len(texts)} texts; give one id for each text")
         for name, text in zip(ids, texts, strict=True):
@@ -157,13 +161,14 @@ class Retriever:
             self._known |= new
 
     def search(self, query: str, k: int = 10, mode: Mode = "hybrid") -> list[Hit]:
-        """The best k passages, best first. RagcunError for an empty query, k < 1 or an unknown mode."""
+        """The best k passages, best first. RagcunError for a query without a word, k < 1 or an unknown mode."""
         return self.search_all([query], k, mode)[0]
 
     def search_all(self, queries: Sequence[str], k: int = 10, mode: Mode = "hybrid") -> list[list[Hit]]:
         """The same for each query, several times as fast as one after the other."""
-        if not all(query.strip() for query in queries):
-            raise RagcunError("the query is empty; give at least one word")
+        for query in queries:
+            if not has_words(query):
+                raise RagcunError(f"the query {query!r} holds no word; give at least one")
         if k < 1:
             raise RagcunError(f"k = {k}: ask for at least one passage")
         if mode not in MODES:

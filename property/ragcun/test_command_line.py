@@ -47,6 +47,11 @@ def test_from_raw_pairs_to_an_answer(tmp_path, spec, capsys):
     assert "tea.md#2" in capsys.readouterr().out.splitlines()[0]
     files = [f"--{name}={data / 'test' / file}" for name, file in
              (("corpus", "corpus.jsonl"), ("queries", "queries.jsonl"), ("qrels", "qrels.tsv"))]  # fmt: skip
+    passage = (data / "test" / "qrels.tsv").read_text().split()[-2]
+    with (data / "test" / "queries.jsonl").open("a") as file:  # there is nothing to be found by it
+        file.write('{"_id": "?", "text": "?!"}\n')
+    with (data / "test" / "qrels.tsv").open("a") as file:
+        file.write(f"?\t{passage}\t1\n")
     assert main(["evaluate", *files, "--model", str(model), "--json", "--recall-at", "5000"]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert {"ndcg@10", "mrr@10", "recall@10", "recall@100", "map", "queries", "documents"} <= figures.keys()

@@ -119,3 +119,21 @@ def test_subtokens_are_stems_of_what_people_read():
         "pars", "http", "respons", "v", "2", "self", "max", "len",
     ]  # fmt: skip
     assert tokens.subtokens("naïve Über 東京") == ["na", "ï", "ve", "ü", "ber", "東京"]
+
+
+def test_composed_and_decomposed_characters_are_the_same_words():
+    assert tokens.subtokens("nai\u0308ve cafe\u0301") == tokens.subtokens("na\u00efve caf\u00e9") == [
+        "na", "ï", "ve", "caf", "é",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["a", "7", "λόγος", "東京", "слово", "_x_", "...\u00e9"])
+def test_letters_of_any_script_are_words(text):
+    assert tokens.has_words(text)
+    assert tokens.subtokens(text)
+
+
+@pytest.mark.parametrize("text", ["", " ", "!!!", "___", "→ 🙂", "\ud800"])
+def test_punctuation_is_none(text):
+    assert not tokens.has_words(text)
+    assert not tokens.subtokens(text)

@@ -16,6 +16,7 @@ from property.ragcun.conftest import make_rows
 pytest.importorskip("torch")
 
 from ragcun import retriever as module
+from ragcun.embedder import Embedder
 from ragcun.errors import RagcunError
 from ragcun.lexical import Bm25, LexicalIndex, best, expected_rank, gain, tune
 from ragcun.retriever import MODES, Retriever
@@ -199,11 +200,37 @@ def test_bad_passages_are_refused_and_change_nothing(embedder, ids, texts, told)
 
 
 @pytest.mark.parametrize(
-    ("query", "k", "mode", "told"), [("", 1, "dense", "empty"), ("x", 0, "dense", "at least"), ("x", 1, "b", "mode")]
+    ("query", "k", "mode", "told"),
+    [
+        ("", 1, "dense", "no word"),
+        ("!!!", 1, "hybrid", "query '!!!' holds no word"),
+        ("x", 0, "dense", "at least"),
+        ("x", 1, "b", "mode"),
+    ],
 )
 def test_bad_questions_are_refused(filled, query, k, mode, told):
     with pytest.raises(RagcunError, match=told):
         filled.search(query, k, mode)
+
+
+def test_a_passage_of_punctuation_is_kept_and_found_by_nothing(embedder):
+    retriever = Retriever(embedder)
+    retriever.add(["a", "b"], ["grind the beans", "{ } !"])
+    assert [hit.score > 0 for hit in retriever.search("beans", 2, "lexical")] == [True, False]
+    assert retriever.search("beans", 1)[0].id == "a"
+
+
+def test_embeddings_that_are_not_finite_are_refused(trained):
+    spoilt = Embedder.load(trained)
+    spoilt.model.projection.weight[0, 0] = float("nan")
+    retriever = Retriever(spoilt)
+    with pytest.raises(RagcunError, match='passage "one two": its embedding is not finite'):
+        retriever.add(["a"], ["one\n two"])
+    assert len(retriever) == 0
+    retriever._snapshot = module._Snapshot(("a",), ("x",), np.zeros((1, spoilt.dimensions), np.float32), spoilt.bm25)
+    with pytest.raises(RagcunError, match='query "three": its embedding is not finite'):
+        retriever.search("three")
+    assert retriever.search("three", 1, "lexical")
 
 
 def test_an_empty_index_and_unknown_words_find_something_sane(filled, embedder):
