@@ -1,8 +1,8 @@
 """Raw data -> pairs on three sides: folders, lines, CSV, JSON, or a set of the hub by name; checked before it is used.
 
 Split by group, never by row. What would make a score worthless is refused with its count and an example: queries that
-are a beginning of their passage, empty texts, duplicates, too few examples. It must never return fewer pairs than
-were asked for.
+are a beginning of their passage, empty texts, duplicates, too few examples; a query that stands in a passage of others
+is left out. It must never make fewer pairs than were asked for.
 """
 
 from __future__ import annotations
