@@ -97,12 +97,13 @@ def _prepare(options: argparse.Namespace) -> int:
     if not documents and options.generate_pairs:
         raise RagcunError(f"{options.source}: holds pairs already; leave --generate-pairs out")
     rows = prepare.generate(found, options.num_pairs, options.seed) if documents else found
-    prepare.check(rows)
-    sides = prepare.split(rows, options.seed)
+    kept = prepare.check(rows)
+    sides = prepare.split(kept, options.seed)
     if options.negatives:
         sides["train"] = prepare.mined(sides["train"], options.negatives)
     prepare.write(sides, options.output)
-    print(f"{options.output}: " + ", ".join(f"{len(rows):,} {side}" for side, rows in sides.items()))
+    left = f"; left out: {len(rows) - len(kept):,} whose query stands in another's passage" if kept != rows else ""
+    print(f"{options.output}: " + ", ".join(f"{len(found):,} {side}" for side, found in sides.items()) + left)
     return 0
 
 
@@ -128,14 +129,19 @@ def _corpus(options: argparse.Namespace) -> dict[str, Path]:
     from corpus import distributions, pairs
     from corpus.functions import functions_of
 
-    table = _spec(options)["data"]["pairs"]
-    table = {**table, **table.get(options.profile, {})}
-    named = [table[side] for side in ("train", "dev", "test")]
+    try:
+        table = _spec(options)["data"]["pairs"]
+        table = {**table, **table.get(options.profile, {})}
+        named = [table[side] for side in ("train", "dev", "test")]
+        back = (table["fit"], table["held"])
+    except (KeyError, TypeError, AttributeError) as error:
+        wanted = "[data.pairs] with train, dev, test, fit and held"
+        raise RagcunError(f"{options.spec}: no {wanted} ({error!r}); add it, or give --data") from None
     found = functions_of(distributions.find([name for names in named for name in names]), documented=True)
     out: Path = options.model / "pairs"
     out.mkdir(parents=True, exist_ok=True)
     files = {}
-    for side, rows in pairs.sides(found, *named, table["fit"], table["held"]).items():
+    for side, rows in pairs.sides(found, *named, *back).items():
         files[side] = out / f"{side}.jsonl"
         files[side].write_text("".join(json.dumps(asdict(row)) + "\n" for row in rows), encoding="utf-8")
     return {side: files[side] for side in ("train", "fit", "dev")}
@@ -144,13 +150,14 @@ def _corpus(options: argparse.Namespace) -> dict[str, Path]:
 def _spec(options: argparse.Namespace) -> dict[str, Any]:
     try:
         return tomllib.loads(options.spec.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RagcunError(f"{options.spec}: {error}") from None
 
 
 def _profile(options: argparse.Namespace) -> dict[str, Any]:
-    profiles = _spec(options).get("profile", {})
-    if options.profile not in profiles:
+    profiles = _spec(options).get("profile")
+    profiles = profiles if isinstance(profiles, dict) else {}
+    if not isinstance(profiles.get(options.profile), dict):
         raise RagcunError(f"{options.spec}: no table [profile.{options.profile}] (profiles: {', '.join(profiles)})")
     config = dict(profiles[options.profile])
     for assignment in options.set:
@@ -206,6 +213,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     from ragcun import beir
     from ragcun.embedder import Embedder
     from ragcun.retriever import Retriever
+    from ragcun.tokens import has_words
 
     if any(k < 1 for k in options.recall_at):
         raise RagcunError("--recall-at: every K is at least 1")
@@ -214,7 +222,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     kept = {name: text for name, text in collection.documents.items() if text.strip()}
     retriever.add(list(kept), list(kept.values()))
     depth = max(100, *options.recall_at) + options.drop_self
-    asked = [query for query in collection.qrels if collection.queries[query].strip()]
+    asked = [query for query in collection.qrels if has_words(collection.queries[query])]
     found = retriever.search_all([collection.queries[query] for query in asked], depth, options.mode)
     run = {query: [(hit.id, hit.score) for hit in hits] for query, hits in zip(asked, found, strict=True)}
     recall_at = sorted({10, 100, *options.recall_at})

@@ -49,15 +49,16 @@ def read(corpus: Path, queries: Path, qrels: Path) -> Collection:
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     seen: set[str] = set()
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        with path.open(encoding="utf-8-sig") as file:
+            lines = list(file)
     except (OSError, UnicodeDecodeError) as error:
         raise RagcunError(f"{path}: cannot be read: {error}") from None
     for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)
             name, text = str(row["_id"]), row["text"]
-            if not isinstance(text, str):
-                raise TypeError("text is no string")
+            if not isinstance(text, str) or not isinstance(row.get("title"), str | None):
+                raise TypeError("text or title is no string")
         except (ValueError, KeyError, TypeError) as error:
             raise RagcunError(f"{path}:{number}: no JSON object with _id and text ({error!r})") from None
         if name in seen:
@@ -72,7 +73,8 @@ def read_qrels(path: Path) -> dict[str, dict[str, int]]:
     """query-id, corpus-id, score, separated by tabs, with BEIR's header or without; or TREC's four columns."""
     judged: dict[str, dict[str, int]] = {}
     try:
-        rows = list(csv.reader(path.read_text(encoding="utf-8").splitlines(), delimiter="\t"))
+        with path.open(encoding="utf-8-sig") as file:
+            rows = list(csv.reader(file, delimiter="\t"))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise RagcunError(f"{path}: cannot be read: {error}") from None
     for number, row in enumerate(rows, start=1):

@@ -70,5 +70,6 @@ class Bridge:
 
 def _read(path: str) -> tuple[list[str], list[str]]:
     """Ids and texts of a JSON Lines file of passages."""
-    rows = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    with Path(path).open(encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file]
     return [row["id"] for row in rows], [row["text"] for row in rows]

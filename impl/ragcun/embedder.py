@@ -76,8 +76,13 @@ class Embedder:
         return self.model.dimensions
 
     def embed(self, texts: Sequence[str], side: str) -> Matrix:
-        """(N, D) embeddings of texts as "query" or as "passage"."""
-        return self._collect(texts, side, lambda ids: self.model.embed(ids, side), self.dimensions)
+        """(N, D) embeddings of texts as "query" or as "passage". RagcunError where one is not finite."""
+        found = self._collect(texts, side, lambda ids: self.model.embed(ids, side), self.dimensions)
+        bad = np.flatnonzero(~np.isfinite(found).all(axis=1))
+        if len(bad):
+            text = " ".join(texts[bad[0]].split())[:60]
+            raise RagcunError(f'{side} "{text}": its embedding is not finite, so the weights are no good; train again')
+        return found
 
     def features(self, texts: Sequence[str], side: str) -> Matrix:
         """(N, W) features of the base alone, before projection and whitening."""

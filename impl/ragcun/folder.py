@@ -60,7 +60,7 @@ def _text(path: Path, left_out: Counter[str]) -> str:
         if path.stat().st_size > LARGEST:
             left_out["too large"] += 1
             return ""
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         left_out["not UTF-8"] += 1
     except OSError:

@@ -38,26 +38,10 @@ def epps_pulley(projected: Tensor) -> Tensor:
     return len(projected) * (gap * weights).sum(-1)
 
 
-def expected_under_normal() -> float:
-    """E[T] for N(0, 1), whatever N: the integral of (1 - exp(-t^2)) exp(-t^2 / 2), by the same quadrature."""
-    _, weights, normal = (each.double() for each in _quadrature())
-    return float(((1 - normal.square()) * weights).sum())
-
-
 def directions(dimensions: int, count: int, generator: torch.Generator | None = None) -> Tensor:
     """(dimensions, count) unit vectors, uniform on the sphere."""
     drawn = torch.randn(dimensions, count, generator=generator)
     return drawn / drawn.norm(dim=0, keepdim=True)
-
-
-def excess(embeddings: Tensor, slices: Tensor) -> Tensor:
-    """Mean over slices of delta = (T - E[T]) / N: 0 in expectation for N(0, I), positive for anything else.
-
-    Args:
-        embeddings: (N, D). slices: (D, K) unit vectors.
-    """
-    statistic = epps_pulley((embeddings @ slices).float())
-    return (statistic - expected_under_normal()).mean() / len(embeddings)
 
 
 class Whitening(nn.Module):
@@ -87,26 +71,21 @@ class Whitening(nn.Module):
         return (centred @ matrix).float()
 
     @torch.no_grad()
-    def fit(self, fresh: Tensor, known: Tensor | None = None) -> Tensor:
+    def fit(self, fresh: Tensor, known: Tensor) -> Tensor:
         """Fit on (N, D) and return them whitened.
 
         The covariance of N = 30 D items is off by a third along its worst axes, and those are the axes that give an
-        embedding away. So, where there are many `known` items, on which the model was trained, they give the axes, and
-        the `fresh` ones only correct them: by their covariance, shrunk as Ledoit & Wolf (2004) have it.
+        embedding away. So the many `known` items, on which the model was trained, give the axes, and the `fresh` ones
+        only correct them: by their covariance, shrunk as Ledoit & Wolf (2004) have it.
         """
-        if known is None:
-            mean, matrix = _whitener(fresh.double(), 0.0)
-        else:
-            first_mean, first = _whitener(known.double(), 0.0)
-            from sklearn.covariance import ledoit_wolf_shrinkage
+        from sklearn.covariance import ledoit_wolf_shrinkage
 
-            turned = (fresh.double() - first_mean) @ first
-            share = ledoit_wolf_shrinkage(turned.cpu().numpy())
-            second_mean, second = _whitener(turned, float(share))
-            matrix = first @ second
-            mean = first_mean + torch.linalg.solve(first.T, second_mean)
-        self.mean.copy_(mean)
-        self.matrix.copy_(matrix)
+        first_mean, first = _whitener(known.double(), 0.0)
+        turned = (fresh.double() - first_mean) @ first
+        share = ledoit_wolf_shrinkage(turned.cpu().numpy())
+        second_mean, second = _whitener(turned, float(share))
+        self.mean.copy_(first_mean + torch.linalg.solve(first.T, second_mean))
+        self.matrix.copy_(first @ second)
         return (fresh - self.mean) @ self.matrix
 
 

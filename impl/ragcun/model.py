@@ -208,7 +208,7 @@ class Encoder(nn.Module):
             input_ids: (B, sum of widths) ids (or features) of query, passage and, if there is a third, hard negative.
             widths: (2,) or (3,) columns of each.
             labels: (B,) position of each query's passage among the B passages.
-            clashes: (B, B) where the hard negative of a column is the passage of a row's query.
+            clashes: (B, B) or, with hard negatives, (B, 2B) where a column is no wrong answer to a row's query.
         """
         parts = input_ids.split(widths.tolist(), dim=1)
         projected = [self.project(part) for part in parts]
@@ -216,8 +216,7 @@ class Encoder(nn.Module):
         passages = self.whitened(torch.cat(projected[1:]), "passage")  # (B or 2B, D)
         logits = -squared_distances(queries, passages) * (self.log_scale.exp() / (2 * self.dimensions))
         if clashes is not None:
-            blocked = torch.cat([torch.zeros_like(clashes), clashes], dim=1)  # (B, 2B)
-            logits = logits.masked_fill(blocked, -1e4)
+            logits = logits.masked_fill(clashes, -1e4)
         losses = {"contrastive": F.cross_entropy(logits, labels)}
         weights = self.weights
         if weights["isotropy"]:

@@ -1,8 +1,8 @@
 """Raw data -> pairs on three sides: folders, lines, CSV, JSON, or a set of the hub by name; checked before it is used.
 
 Split by group, never by row. What would make a score worthless is refused with its count and an example: queries that
-are a beginning of their passage, empty texts, duplicates, too few examples. It must never return fewer pairs than
-were asked for.
+are a beginning of their passage, empty texts, duplicates, too few examples; a query that stands in a passage of others
+is left out. It must never make fewer pairs than were asked for.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ def read(source: str) -> list[Row] | list[Document]:
         raise RagcunError(f"{source}: unknown kind of file; known are {', '.join(readers)}")
     try:
         found_rows = list(reader(path))
-    except UnicodeDecodeError as error:
-        raise RagcunError(f"{source}: byte {error.start} is not UTF-8; convert the file") from None
+    except UnicodeDecodeError:
+        raise RagcunError(f"{source}: is not UTF-8; convert the file") from None
     if not found_rows:
         raise RagcunError(f"{source}: holds nothing")
     if len({type(row) for row in found_rows}) > 1:
@@ -84,21 +84,29 @@ def read(source: str) -> list[Row] | list[Document]:
 
 
 def _lines(path: Path) -> Iterator[Document]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if line.strip():
-            yield Document(str(number), line.strip())
+    with path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                yield Document(str(number), line.strip())
 
 
 def _csv(path: Path) -> Iterator[Row | Document]:
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-        for row in reader:
-            yield _record(row, f"{path}:{reader.line_num}", reader.line_num)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        mark = "tab" if path.suffix.lower() == ".tsv" else "comma"
+        reader = csv.DictReader(file, delimiter={"tab": "\t", "comma": ","}[mark])
+        try:
+            for row in reader:
+                place = f"{path}:{reader.line_num}"
+                if None in row:
+                    raise RagcunError(f"{place}: has more cells than the header; put a cell with a {mark} in quotes")
+                yield _record(row, place, reader.line_num)
+        except csv.Error as error:
+            raise RagcunError(f"{path}:{reader.line_num + 1}: {error}; write the table as .jsonl") from None
 
 
 def _json(path: Path) -> Iterator[Row | Document]:
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
+        rows = json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise RagcunError(f"{path}: not JSON: {error}") from None
     if not isinstance(rows, list):
@@ -108,17 +116,22 @@ def _json(path: Path) -> Iterator[Row | Document]:
 
 
 def _jsonl(path: Path) -> Iterator[Row | Document]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise RagcunError(f"{path}:{number}: not JSON: {error}") from None
-        yield _record(row, f"{path}:{number}", number)
+    with path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise RagcunError(f"{path}:{number}: not JSON: {error}") from None
+            yield _record(row, f"{path}:{number}", number)
 
 
 def _record(row: Any, place: str, number: int) -> Row | Document:
     if not isinstance(row, dict):
         raise RagcunError(f"{place}: an object is needed, got {type(row).__name__}")
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise RagcunError(f"{place}: holds half of a character (a lone surrogate); mend the text") from None
     query, passage, negative, group = (_first(row, names) for names in (QUERY, PASSAGE, NEGATIVE, GROUP))
     if not isinstance(passage, str):
         keys = ", ".join(map(str, row)) or "none"
@@ -127,9 +140,9 @@ def _record(row: Any, place: str, number: int) -> Row | Document:
         return Document(str(group or number), passage)
     if not isinstance(query, str):
         raise RagcunError(f"{place}: the query is {type(query).__name__}, not text")
-    negatives = (negative,) if isinstance(negative, str) else tuple(negative or ())
-    if not all(isinstance(each, str) for each in negatives):
-        raise RagcunError(f"{place}: a negative is no text")
+    negatives = [negative] if isinstance(negative, str) else negative or []
+    if not isinstance(negatives, list) or not all(isinstance(each, str) for each in negatives):
+        raise RagcunError(f"{place}: negatives are a text, or a list of texts")
     return Row(_identity(query, passage), str(group or query), query, passage, tuple(filter(str.strip, negatives)))
 
 
@@ -138,7 +151,7 @@ def _first(row: dict[str, Any], names: Sequence[str]) -> Any:
 
 
 def _identity(query: str, passage: str) -> str:
-    return hashlib.sha256(f"{query}\0{passage}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return hashlib.sha256(f"{query}\0{passage}".encode()).hexdigest()[:16]
 
 
 def _hub(name: str) -> Iterator[Row]:
@@ -179,48 +192,86 @@ def _split(name: str, part: str) -> Iterable[dict[str, Any]]:
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'(])")
 _TITLE = re.compile(r"#{1,6} +(?P<title>\S.*)")
+_WORD = re.compile(r"\w+")
 SHORTEST = 4
-"""Words that a generated query has at least, and sentences of the passage that it came from, less one."""
+"""Words of a generated sentence, at least; a query with fewer may stand in passages that do not answer it."""
 
 
 def generate(documents: Sequence[Document], count: int, seed: int) -> list[Row]:
-    """`count` pairs: a heading and what stands under it, or a sentence and the passage that it was taken out of.
+    """`count` pairs: a heading or a sentence, and what is left of its document without those that are queries.
 
-    RagcunError, with the number that there can be, when the documents hold fewer.
+    All queries of a document share that one passage: none lacks a sentence that another passage holds. RagcunError,
+    with the number that there can be, when the documents hold fewer.
     """
-    found = {row.record_id: row for document in documents for row in _candidates(document)}
-    once = Counter(row.query.lower() for row in found.values())
-    rows = [row for row in found.values() if once[row.query.lower()] == 1]
-    if len(rows) < count:
+    rng = random.Random(seed)
+    parts = [_parts(document.text) for document in documents]
+    asked = [list(_queries(title, sentences)) for title, sentences in parts]
+    standing = _standing((query for queries in asked for query in queries), [document.text for document in documents])
+    found: list[tuple[int, str]] = []
+    for place, (title, sentences) in enumerate(parts):
+        alone = [query for query in asked[place] if standing.get(query) == {place}]
+        taken = [query for query in alone if query != title]
+        taken = rng.sample(taken, min(len(taken), len(sentences) - 1))  # one sentence is left
+        found += [(place, query) for query in alone if query == title or query in taken]
+    if len(found) < count:
         raise RagcunError(
-            f"{count:,} pairs were asked for, {len(documents):,} documents give {len(rows):,}; "
-            f"ask for --num-pairs {len(rows)}, or add documents"
+            f"{count:,} pairs were asked for, {len(documents):,} documents give {len(found):,}; "
+            f"ask for --num-pairs {len(found)}, or add documents"
         )
-    return random.Random(seed).sample(rows, count)
+    chosen: dict[int, list[str]] = {}
+    for place, query in rng.sample(found, count):
+        chosen.setdefault(place, []).append(query)
+    rows = []
+    for place, queries in chosen.items():
+        passage = " ".join(sentence for sentence in parts[place][1] if sentence not in queries)
+        rows += [Row(_identity(query, passage), documents[place].group, query, passage) for query in queries]
+    return rows
 
 
-def _candidates(document: Document) -> Iterator[Row]:
-    first, _, rest = document.text.strip().partition("\n")
+def _parts(text: str) -> tuple[str, list[str]]:
+    """Heading, "" where there is none, and sentences."""
+    first, _, rest = text.strip().partition("\n")
     title = _TITLE.match(first)
-    body = rest.strip() if title else document.text.strip()
-    if title and len(body.split()) >= SHORTEST and title["title"].lower() not in body.lower():
-        yield _pair(document, title["title"].strip(), body)
-    sentences = [" ".join(each.split()) for each in _SENTENCE.split(body)]
+    body = rest if title else text
+    return title["title"].strip() if title else "", [" ".join(each.split()) for each in _SENTENCE.split(body.strip())]
+
+
+def _queries(title: str, sentences: Sequence[str]) -> Iterator[str]:
+    """The heading and the sentences that the rest of the document does not hold."""
+    body = " ".join(sentences)
+    if title and len(body.split()) >= SHORTEST and title.lower() not in body.lower():
+        yield title
     for place, sentence in enumerate(sentences):
-        others = " ".join(sentences[:place] + sentences[place + 1 :])
-        if len(sentence.split()) >= SHORTEST and len(sentences) >= SHORTEST - 1 and sentence not in others:
-            yield _pair(document, sentence, others)
+        others = " ".join([*sentences[:place], *sentences[place + 1 :]])
+        if len(sentence.split()) >= SHORTEST and sentence.lower() not in others.lower():
+            yield sentence
 
 
-def _pair(document: Document, query: str, passage: str) -> Row:
-    return Row(_identity(query, passage), document.group, query, passage)
+def _standing(queries: Iterable[str], texts: Sequence[str]) -> dict[str, set[int]]:
+    """Query -> positions of the texts that hold it word for word. Its first words are looked up, not every text."""
+    starts: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+    for query in dict.fromkeys(queries):
+        words = _WORD.findall(query.lower())
+        starts.setdefault(tuple(words[:SHORTEST]), []).append((query, f" {' '.join(words)} "))
+    found: dict[str, set[int]] = {}
+    for place, text in enumerate(texts):
+        words = _WORD.findall(text.lower())
+        runs = {tuple(words[i : i + size]) for size in range(1, SHORTEST + 1) for i in range(len(words))}
+        flat = f" {' '.join(words)} "
+        for query, wanted in (each for run in runs & starts.keys() for each in starts[run]):
+            if wanted in flat:
+                found.setdefault(query, set()).add(place)
+    return found
 
 
 # ------------------------------------------------------------------------------ refusals, split, files
 
 
-def check(rows: Sequence[Row], least: int = LEAST) -> None:
-    """RagcunError with count and example for the first kind of defect that the pairs have."""
+def check(rows: Sequence[Row], least: int = LEAST) -> list[Row]:
+    """The pairs whose query stands in no passage that does not answer it: such a passage would be found in its place.
+
+    RagcunError with count and example for the first other kind of defect that the pairs have.
+    """
 
     def refuse(bad: Sequence[Row], what: str, way_out: str) -> None:
         if bad:
@@ -244,9 +295,20 @@ def check(rows: Sequence[Row], least: int = LEAST) -> None:
         [row for row in rows if any(_plain(each) == _plain(row.passage) for each in row.negatives)],
         "have their own passage as a negative", "leave that negative out",
     )  # fmt: skip
-    if len(rows) < least:
+    kept = _unequalled(rows)
+    if len(kept) < least:
         example = f'; the first is "{_short(rows[0].query)}"' if rows else ""
-        raise RagcunError(f"{len(rows)} pairs are too few, at least {least} are needed{example}")
+        raise RagcunError(f"{len(kept)} pairs are too few, at least {least} are needed{example}")
+    return kept
+
+
+def _unequalled(rows: Sequence[Row]) -> list[Row]:
+    """Without queries of SHORTEST words and more that stand in a passage that answers others only."""
+    answers = data.answers(rows)
+    passages = list(dict.fromkeys(row.passage for row in rows))
+    standing = _standing((query for query in answers if len(_WORD.findall(query)) >= SHORTEST), passages)
+    wrong = {query for query, places in standing.items() if {passages[place] for place in places} - answers[query]}
+    return [row for row in rows if row.query not in wrong]
 
 
 def _plain(text: str) -> str:

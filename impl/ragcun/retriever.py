@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +26,7 @@ from ragcun.embedder import Embedder, Matrix
 from ragcun.errors import RagcunError
 from ragcun.lexical import Bm25, Fusion, LexicalIndex, best, expected_rank, gain
 from ragcun.model import squared_distances
+from ragcun.tokens import has_words
 
 Mode = Literal["hybrid", "dense", "lexical"]
 MODES: tuple[Mode, ...] = ("hybrid", "dense", "lexical")
@@ -138,7 +140,10 @@ class Retriever:
         return len(self._snapshot.ids)
 
     def add(self, ids: Sequence[str], texts: Sequence[str]) -> None:
-        """Add passages. RagcunError for an id that is there already or twice, or a text without a word."""
+        """Add passages. RagcunError for an id that is there already or twice, or an empty text.
+
+        One of punctuation alone is taken in, as there are commands and pieces of code of that kind: no word finds it.
+        """
         if len(ids) != len(texts):
             raise RagcunError(f"{len(ids)} ids for {len(texts)} texts; give one id for each text")
         for name, text in zip(ids, texts, strict=True):
@@ -156,13 +161,14 @@ class Retriever:
             self._known |= new
 
     def search(self, query: str, k: int = 10, mode: Mode = "hybrid") -> list[Hit]:
-        """The best k passages, best first. RagcunError for an empty query, k < 1 or an unknown mode."""
+        """The best k passages, best first. RagcunError for a query without a word, k < 1 or an unknown mode."""
         return self.search_all([query], k, mode)[0]
 
     def search_all(self, queries: Sequence[str], k: int = 10, mode: Mode = "hybrid") -> list[list[Hit]]:
         """The same for each query, several times as fast as one after the other."""
-        if not all(query.strip() for query in queries):
-            raise RagcunError("the query is empty; give at least one word")
+        for query in queries:
+            if not has_words(query):
+                raise RagcunError(f"the query {query!r} holds no word; give at least one")
         if k < 1:
             raise RagcunError(f"k = {k}: ask for at least one passage")
         if mode not in MODES:
@@ -206,6 +212,7 @@ class Retriever:
         """Write all of it beside what is there, then point to it: a kill leaves the old index or the new one."""
         snapshot = self._snapshot
         folder.mkdir(parents=True, exist_ok=True)
+        replaced = _files(folder)
         number = 1 + max((int(p.name[6:]) for p in folder.glob("files-*") if p.name[6:].isdigit()), default=0)
         files = folder / f"files-{number}"
         files.mkdir()
@@ -230,9 +237,8 @@ class Retriever:
         beside = folder / "index.json.partial"
         beside.write_text(json.dumps(about, indent=1), encoding="utf-8")
         os.replace(beside, folder / "index.json")
-        for old in folder.glob("files-*"):
-            if old != files:
-                shutil.rmtree(old, ignore_errors=True)
+        if replaced is not None:
+            shutil.rmtree(replaced, ignore_errors=True)
 
     @classmethod
     def load(cls, folder: Path, embedder: Embedder) -> Retriever:
@@ -325,6 +331,15 @@ def _manifest(folder: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
         raise RagcunError(f"{path}: is no index of this program ({error!r}); index the passages again") from None
     return about
+
+
+def _files(folder: Path) -> Path | None:
+    """Where the index in a folder keeps its files, if there is one: nothing else there is for `save` to remove."""
+    try:
+        name = _manifest(folder)["folder"]
+    except RagcunError:
+        return None
+    return folder / name if re.fullmatch(r"files-[0-9]+", name) else None
 
 
 def _digest(path: Path) -> str:

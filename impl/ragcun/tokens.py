@@ -1,6 +1,8 @@
 """Text as stems of lower-case sub-tokens: what BM25 counts, and what the trained tokenizer is made from.
 
-Identifiers fall apart at underscores and changes of case. It must give the same tokens for a query and a passage.
+Identifiers fall apart at underscores and changes of case. It must give the same tokens for a query and a passage, and
+for the same text in composed and in decomposed characters. Letters beyond a to z stand alone, though (`café` -> caf,
+é): together they would be other tokens of some texts of the corpus, and other weights.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,7 +35,7 @@ def subtokens(text: str) -> list[str]:
         import Stemmer
 
         _stemmers.english = Stemmer.Stemmer("english")
-    stems: list[str] = _stemmers.english.stemWords([part.lower() for part in _PARTS.findall(text)])
+    stems: list[str] = _stemmers.english.stemWords([part.lower() for part in _PARTS.findall(_composed(text))])
     return stems
 
 
@@ -40,6 +43,15 @@ def name(text: str) -> str:
     """The first function or class that a text defines; empty where it defines none."""
     found = _DEFINED.search(text)
     return found[1] if found else ""
+
+
+def has_words(text: str) -> bool:
+    """Whether `subtokens` finds anything in it: a letter of any script, or one of the digits 0 to 9."""
+    return _PARTS.search(_composed(text)) is not None
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
 
 
 def learn(fields: Sequence[tuple[Sequence[str], int]], vocabulary: int) -> tuple[Any, int]:

@@ -6,6 +6,7 @@ the same number of threads). It must never read a test split: it knows "train", 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -29,6 +30,7 @@ from ragcun.model import Encoder, StaticBase
 PRECISIONS = ("native", "bf16", "fp16", "fp32")
 _NATIVE_BF16 = ("amx_bf16", "avx512_bf16", "bf16")  # x86 matrix and vector units, Arm
 _CHUNK = 1024  # texts embedded at a time
+_RUN = "run.json"  # beside the checkpoints
 
 FitOn = tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Ids of (queries, passages) that training does not see, and of those that it sees."""
@@ -74,9 +76,10 @@ class Settings:
         for field in fields(cls):
             if field.name not in config:
                 raise RagcunError(f'the profile has no key "{field.name}"')
-            values[field.name] = {"str": str, "int": int, "float": float, "bool": bool}[str(field.type)](
-                config[field.name]
-            )
+            value, (kinds, told) = config[field.name], _KINDS[str(field.type)]
+            if type(value) not in kinds:  # not isinstance: true is no 1
+                raise RagcunError(f"{field.name} = {value!r}: must be {told}")
+            values[field.name] = kinds[0](value)
         settings = cls(**values)
         for told, (names, holds) in _RANGES.items():
             for name in names.split():
@@ -86,6 +89,14 @@ class Settings:
             raise RagcunError(f'precision = "{settings.precision}": known are {", ".join(PRECISIONS)}')
         return settings
 
+
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "str": ((str,), "text"),
+    "int": ((int,), "a whole number"),
+    "float": ((float, int), "a number"),
+    "bool": ((bool,), "true or false"),
+}
+"""Type of a setting -> the types of value that it takes, and how they are called."""
 
 _RANGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "at least 2": ("vocabulary width dimensions batch", lambda value: value >= 2),
@@ -149,19 +160,25 @@ def train(config: Mapping[str, Any], data: Mapping[str, Path], out: Path) -> Non
 
     data["commands"], if given, are more pairs to train on (of another kind, so that whitening is not fitted on them).
     Leaves `model.safetensors`, `config.json` and the base's own files in `out`. Called again with the same arguments
-    after a kill, it goes on from the last checkpoint. Under `torchrun` every process calls it.
+    after a kill, it goes on from the last checkpoint; with others it raises RagcunError. Under `torchrun` every process
+    calls it.
     """
     settings = Settings.read(config)
     torch.set_num_threads(settings.threads)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what determinism asks of a GPU
     torch.use_deterministic_algorithms(True)
-    out.mkdir(parents=True, exist_ok=True)
     sides = {side: read(Path(data[side])) for side in ("train", "fit", "dev")}
     own = len(sides["train"])
     if "commands" in data:
         sides["train"] += read(Path(data["commands"]))
+    run = started_with(settings, data)
+    last = get_last_checkpoint(str(checkpoints(out)))
+    if last:
+        _same(run, checkpoints(out))
     trainer = start(settings, sides, out, own)
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(checkpoints(out))))
+    if trainer.is_world_process_zero():
+        _write(checkpoints(out) / _RUN, json.dumps(run))
+    trainer.train(resume_from_checkpoint=last)
     if trainer.is_world_process_zero():
         finish(trainer, settings, sides["dev"], out)
 
@@ -170,6 +187,28 @@ def checkpoints(out: Path) -> Path:
     folder = out / "checkpoints"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def started_with(settings: Settings, data: Mapping[str, Path]) -> dict[str, Any]:
+    """What the weights of a run follow from: every setting, and a digest of each file that it reads."""
+    files = {side: Path(data[side]) for side in ("train", "fit", "dev", "commands") if side in data}
+    digests = {f"{side} pairs": hashlib.sha256(path.read_bytes()).hexdigest()[:16] for side, path in files.items()}
+    return asdict(settings) | digests
+
+
+def _same(run: Mapping[str, Any], folder: Path) -> None:
+    """RagcunError unless the checkpoints in the folder are of that run."""
+    try:
+        before = json.loads((folder / _RUN).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise RagcunError(f"{folder}: does not say what was trained there; train elsewhere, or remove it") from None
+    keys = (key for key in {**before, **run} if before.get(key) != run.get(key))
+    other = [f"{key}: {before.get(key)}, now {run.get(key)}" for key in keys]
+    if other:
+        raise RagcunError(
+            f"{folder}: another run stopped here ({'; '.join(other)}); "
+            "start that one again, train elsewhere, or remove the folder"
+        )
 
 
 def start(settings: Settings, sides: Mapping[str, Sequence[Pair]], out: Path, own: int | None = None) -> PairTrainer:
@@ -197,8 +236,7 @@ def start(settings: Settings, sides: Mapping[str, Sequence[Pair]], out: Path, ow
         ids = {side: tuple(features(base, part) for part in parts) for side, parts in ids.items()}
     hard = negatives(sides["train"], settings.negatives) if settings.negatives else None
     batches = {
-        side: Batches([pair.record_id for pair in sides[side]], *ids[side], mined, settings.seed)
-        for side, mined in (("train", hard), ("dev", None))
+        side: Batches(sides[side], *ids[side], mined, settings.seed) for side, mined in (("train", hard), ("dev", None))
     }
     return PairTrainer(
         settings=settings,

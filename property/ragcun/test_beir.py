@@ -122,6 +122,7 @@ def test_files_are_read_or_refused_with_their_line(tmp_path):
         (qrels, "q\ta\t1\nq\ta\tgood\n", "qrels.tsv:2"),
         (corpus, '{"_id": "a", "text": "x"}\n{"_id": "a", "text": "x"}\n', "jsonl:2"),
         (corpus, json.dumps({"_id": "a"}) + "\n", "jsonl:1"),
+        (corpus, json.dumps({"_id": "a", "title": 5, "text": "x"}) + "\n", "jsonl:1"),
     ):
         kept = path.read_text()
         path.write_text(text)

@@ -47,6 +47,11 @@ def test_from_raw_pairs_to_an_answer(tmp_path, spec, capsys):
     assert "tea.md#2" in capsys.readouterr().out.splitlines()[0]
     files = [f"--{name}={data / 'test' / file}" for name, file in
              (("corpus", "corpus.jsonl"), ("queries", "queries.jsonl"), ("qrels", "qrels.tsv"))]  # fmt: skip
+    passage = (data / "test" / "qrels.tsv").read_text().split()[-2]
+    with (data / "test" / "queries.jsonl").open("a") as file:  # there is nothing to be found by it
+        file.write('{"_id": "?", "text": "?!"}\n')
+    with (data / "test" / "qrels.tsv").open("a") as file:
+        file.write(f"?\t{passage}\t1\n")
     assert main(["evaluate", *files, "--model", str(model), "--json", "--recall-at", "5000"]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert {"ndcg@10", "mrr@10", "recall@10", "recall@100", "map", "queries", "documents"} <= figures.keys()
@@ -66,6 +71,13 @@ def test_documents_become_pairs(tmp_path):
     assert sum(counts) == 40
 
 
+def test_what_preparation_leaves_out_is_counted(tmp_path, capsys):
+    spoilt = [{"query": "why is it so late", "passage": "why wait"}, {"query": "x", "passage": "Why is it so late?"}]
+    raw = write(tmp_path / "raw.jsonl", [*make_rows(60, 5), *spoilt])
+    assert main(["prepare", str(raw), "-o", str(tmp_path / "out")]) == 0
+    assert "; left out: 1 whose query stands in another's passage" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -78,6 +90,9 @@ def test_documents_become_pairs(tmp_path):
         (["train", "--spec", "SPEC", "--data", "absent", "--set", "epoch=2"], "KEY=VALUE is needed"),
         (["train", "--spec", "SPEC", "--data", "absent", "--set", 'epochs="two"'], "the value must be int"),
         (["train", "--spec", "absent.toml"], "absent.toml"),
+        (["train", "--spec", "SPEC"], "no [data.pairs] with train, dev, test, fit and held (KeyError('data')); add it"),
+        (["train", "--spec", "latin.toml"], "latin.toml: 'utf-8' codec can't decode"),
+        (["train", "--spec", "odd.toml"], "odd.toml: no table [profile.cpu]"),
         (["index", "absent"], "absent: is no folder"),
         (["index", "notes", "--model", "absent"], "nothing was trained here"),
         (["search", "x", "--model", "absent"], "nothing was trained here"),
@@ -89,6 +104,8 @@ def test_a_mistake_is_one_line_and_status_2(tmp_path, monkeypatch, spec, capsys,
     monkeypatch.chdir(tmp_path)
     Path("notes").mkdir()
     Path("notes/tea.md").write_text(NOTES["tea.md"])
+    Path("latin.toml").write_bytes("# é\n".encode("latin-1"))
+    Path("odd.toml").write_text("profile.cpu = 3\n")
     assert main([str(spec) if word == "SPEC" else word for word in arguments]) == 2
     shown = capsys.readouterr()
     assert told in shown.err

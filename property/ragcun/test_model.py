@@ -20,10 +20,11 @@ def make(isotropy=0.1, regularisation=0.1, prediction=0.1, whitening=True, dropo
     return Encoder(base, 4, isotropy, regularisation, prediction, whitening, 8)
 
 
-def batch(model, clash=False):
+def batch(model, clash=None):
     ids = model.base.encode(TEXTS, 6)
-    clashes = torch.zeros(5, 5, dtype=torch.bool)
-    clashes[0, 1] = clash
+    clashes = torch.zeros(5, 10, dtype=torch.bool)
+    if clash is not None:
+        clashes[0, clash] = True
     return {
         "record_id": list("abcde"), "input_ids": torch.cat([ids, ids.flip(1), ids.roll(1, 0)], 1),
         "widths": torch.tensor([6, 6, 6]), "labels": torch.arange(5), "clashes": clashes,
@@ -94,9 +95,10 @@ def test_what_was_encoded_on_the_host_goes_where_the_weights_are():
     assert model.embed(torch.randn(3, 12), "query").device.type == "meta"
 
 
-def test_a_negative_that_is_the_positive_does_not_count():
+@pytest.mark.parametrize("column", [1, 6], ids=["passage of another", "hard negative"])
+def test_a_negative_that_is_a_right_answer_does_not_count(column):
     model = make(0, 0, 0)
-    plain, blocked = (float(model(**batch(model, clash)).loss) for clash in (False, True))
+    plain, blocked = (float(model(**batch(model, clash)).loss) for clash in (None, column))
     assert blocked < plain
 
 
@@ -147,3 +149,21 @@ def test_subtokens_are_stems_of_what_people_read():
         "pars", "http", "respons", "v", "2", "self", "max", "len",
     ]  # fmt: skip
     assert tokens.subtokens("naïve Über 東京") == ["na", "ï", "ve", "ü", "ber", "東京"]
+
+
+def test_composed_and_decomposed_characters_are_the_same_words():
+    assert tokens.subtokens("nai\u0308ve cafe\u0301") == tokens.subtokens("na\u00efve caf\u00e9") == [
+        "na", "ï", "ve", "caf", "é",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["a", "7", "λόγος", "東京", "слово", "_x_", "...\u00e9"])
+def test_letters_of_any_script_are_words(text):
+    assert tokens.has_words(text)
+    assert tokens.subtokens(text)
+
+
+@pytest.mark.parametrize("text", ["", " ", "!!!", "___", "→ 🙂", "\ud800"])
+def test_punctuation_is_none(text):
+    assert not tokens.has_words(text)
+    assert not tokens.subtokens(text)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -87,10 +88,39 @@ def test_generated_queries_are_taken_out_of_their_passage():
     made = prepare.generate(documents, possible, 0)
     assert len(made) == possible > 0
     assert any(row.query.startswith("Making tea") for row in made)
+    assert len({(row.group, row.passage) for row in made}) == 3  # one for each document
     for row in made:
-        assert row.query not in row.passage
-        assert not row.passage.lower().startswith(row.query.lower())
+        assert not any(row.query.lower() in other.passage.lower() for other in made)
+        assert row.passage
     assert prepare.generate(documents, possible - 1, 5) == prepare.generate(documents, possible - 1, 5)
+
+
+def test_a_sentence_that_another_document_holds_is_no_query():
+    documents = [
+        Document("a.md", "Boil fresh water in a kettle. Warm the pot with it. Then wait for four long minutes."),
+        Document("b.md", "First of all, boil fresh water in a kettle (a clean one). Grind the beans rather finely."),
+    ]
+    queries = {row.query for seed in range(9) for row in prepare.generate(documents, 3, seed)}
+    assert queries == {
+        "Warm the pot with it.",
+        "Then wait for four long minutes.",
+        "First of all, boil fresh water in a kettle (a clean one).",
+        "Grind the beans rather finely.",
+    }
+    with pytest.raises(RagcunError, match="2 documents give 3;"):  # of two sentences one is left to be found
+        prepare.generate(documents, 4, 0)
+
+
+def test_a_query_that_stands_in_a_passage_of_others_is_left_out():
+    made = rows()
+    right = [Row("a", "g", "How is tea made?", "pour water"), Row("b", "g", "How is tea made?", "so: how is tea made")]
+    assert prepare.check([*made, *right]) == [*made, *right]  # both passages answer it
+    wrong = Row("c", "h", "why wait", "see HOW, IS tea\n made")
+    assert prepare.check([*made, *right, wrong]) == [*made, wrong]
+    short = [Row("d", "i", "fresh tea", "pour water"), Row("e", "j", "why", "because fresh tea is best")]
+    assert prepare.check([*made, *short]) == [*made, *short]  # keywords stand anywhere
+    with pytest.raises(RagcunError, match="1 pairs are too few, at least 2"):
+        prepare.check([*right, wrong], least=2)
 
 
 def test_every_format_gives_the_same_pairs(tmp_path):
@@ -106,6 +136,25 @@ def test_every_format_gives_the_same_pairs(tmp_path):
     found = [prepare.read(str(tmp_path / name)) for name in ("a.json", "a.jsonl", "a.csv", "a.tsv")]
     assert found[0] == found[1] == found[2] == found[3]
     assert [row.query for row in found[0]] == [row["query"] for row in made]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("x.csv", "query,passage\nq,p\n"),
+        ("x.json", '[{"query": "q", "passage": "p"}]'),
+        ("x.jsonl", '{"query": "q", "passage": "p", "record_id": "1"}\n'),
+    ],
+)
+def test_a_byte_order_mark_is_no_text(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_text(content, encoding="utf-8-sig")
+    (row,) = prepare.read(str(path))
+    assert (row.query, row.passage) == ("q", "p")
+    if name == "x.jsonl":
+        assert data.read(path)[0].query == "q"
+    (tmp_path / "x.md").write_text("# Tea\n\nwater", encoding="utf-8-sig")
+    assert folder.read(tmp_path).texts == ["# Tea\n\nwater"]
 
 
 def test_triples_keep_their_negatives_and_documents_have_no_query(tmp_path):
@@ -129,6 +178,11 @@ def test_triples_keep_their_negatives_and_documents_have_no_query(tmp_path):
         ("x.jsonl", '{"query": 3, "passage": "p"}\n', "not text"),
         ("x.csv", "a,b\n1,2\n", "x.csv:2"),
         ("x.csv", "query,passage\n", "holds nothing"),
+        ("x.csv", "query,passage\nq,one, two\n", "x.csv:2: has more cells than the header; put a cell with a comma"),
+        ("x.tsv", "query\tpassage\nq\tp\nq\tone\ttwo\n", "x.tsv:3: has more cells than the header; .* with a tab"),
+        ("x.csv", f"query,passage\nq,p\nq,{'p' * 200_000}\n", "x.csv:3: field larger than field limit"),
+        ("x.json", r'[{"query": "q", "passage": "half \ud83d"}]', "x.json: entry 1: holds half of a character"),
+        ("x.jsonl", '{"query": "q", "passage": "p", "negatives": 5}\n', "x.jsonl:1: negatives are a text, or a list"),
         ("x.pdf", "x", "unknown kind"),
     ],
 )
@@ -174,11 +228,38 @@ def test_mined_negatives_never_answer_the_query():
 def test_of_negatives_that_score_alike_the_first_ones_are_taken_and_none_without_a_shared_word():
     passages = ["shared own words here", "shared b c d", "shared e f g", "shared h i j", "blue k l m"]
     pairs = [data.Pair(str(i), query, passage) for i, (query, passage) in enumerate(
-        zip(["shared", "shared", "shared", "shared", "blue"], passages, strict=True))]  # fmt: skip
+        zip(["shared", "shared?", "Shared", "shared!", "blue"], passages, strict=True))]  # fmt: skip
     mined = data.mine(pairs, 2)
     assert mined[:4].tolist() == [[1, 2], [0, 2], [0, 1], [0, 1]]
     drawn = np.random.default_rng(0).integers(0, 5, (5, 2))
     assert mined[4].tolist() == drawn[4].tolist()  # nobody else says "blue"
+
+
+def pairs(*texts):
+    return [data.Pair(str(i), query, passage, tuple(named)) for i, (query, passage, *named) in enumerate(texts)]
+
+
+def test_what_answers_an_equal_query_is_never_mined():
+    """Three passages answer "shared"; one of them answers another query as well."""
+    made = pairs(
+        ("shared", "shared a b c"), ("shared", "shared d e f"), ("shared", "shared g h i"), ("g", "shared g h i"),
+        ("j", "shared j k l m n o"), ("p", "shared p q r s t u"),
+    )  # fmt: skip
+    mined = data.mine(made, 2)
+    assert mined[:3].tolist() == [[4, 5]] * 3  # longer ones, behind five that score higher
+    drawn = data.mine(pairs(("q", "a"), ("q", "b"), ("q", "c")), 2)
+    assert drawn.tolist() == [[0, 0], [1, 1], [2, 2]]  # there is no wrong answer
+
+
+def test_what_answers_a_query_is_no_wrong_answer_in_a_batch():
+    made = pairs(("one", "a"), ("one", "b"), ("two", "b"), ("three", "c"), ("four", "d", "c", "e"))
+    ids = torch.arange(5)[:, None], torch.arange(7)[:, None]
+    clashes = data.Batches(made, *ids, None, 0).__getitems__([0, 2, 1, 3])["clashes"]
+    assert clashes.int().tolist() == [[0, 1, 1, 0], [0, 0, 1, 0], [1, 1, 0, 0], [0, 0, 0, 0]]
+    mined = np.array([[3], [4], [0], [5], [6]])  # the fourth is given "c" by another name, the third "a"
+    clashes = data.Batches(made, *ids, mined, 0).__getitems__([0, 2, 3, 4])["clashes"]
+    assert clashes[:, :4].int().tolist() == [[0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
+    assert clashes[:, 4:].int().tolist() == [[0, 1, 0, 0], [0, 0, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0]]
 
 
 def test_what_is_written_keeps_the_contract_and_is_beir(tmp_path):
@@ -192,6 +273,30 @@ def test_what_is_written_keeps_the_contract_and_is_beir(tmp_path):
         assert result.success, result
     found = beir.read(*(tmp_path / "test" / name for name in ("corpus.jsonl", "queries.jsonl", "qrels.tsv")))
     assert len(found.queries) == len({row.query for row in sides["test"]})
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_character_that_only_looks_like_an_end_of_line_ends_none(tmp_path, end):
+    from ragcun import beir, bridge
+
+    text = "one\u2028two\u2029three\x85four"
+    made = [Row(f"{i:016x}", f"g{i}", f"query {i} {text}", f"passage {i} {text}") for i in range(40)]
+    prepare.write(prepare.split(made, 0), tmp_path)
+    for path in tmp_path.rglob("*.*"):
+        path.write_bytes(path.read_bytes().replace(b"\n", end.encode()))
+    for side in ("train", "dev", "test"):
+        path = tmp_path / f"{side}.jsonl"
+        found, again = data.read(path), prepare.read(str(path))
+        assert [(row.query, row.passage) for row in again] == [(row.query, row.passage) for row in found]
+        assert found
+        assert all(row.query.endswith(text) and row.passage.endswith(text) for row in found)
+    beir_files = [tmp_path / "test" / name for name in ("corpus.jsonl", "queries.jsonl", "qrels.tsv")]
+    assert {name.split()[0] for name in beir.read(*beir_files).documents.values()} == {"passage"}
+    passages = tmp_path / "passages.jsonl"
+    passages.write_bytes((json.dumps({"id": "1", "text": text}, ensure_ascii=False) + end).encode())
+    assert bridge._read(str(passages)) == (["1"], [text])
+    (tmp_path / "lines.txt").write_bytes(f"{text}{end}more".encode())
+    assert prepare.read(str(tmp_path / "lines.txt")) == [Document("1", text), Document("2", "more")]
 
 
 def test_a_folder_becomes_passages_and_counts_what_it_leaves_out(tmp_path):

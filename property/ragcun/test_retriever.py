@@ -16,6 +16,7 @@ from property.ragcun.conftest import make_rows
 pytest.importorskip("torch")
 
 from ragcun import retriever as module
+from ragcun.embedder import Embedder
 from ragcun.errors import RagcunError
 from ragcun.lexical import Bm25, LexicalIndex, asked, best, expected_rank, gain, tune
 from ragcun.retriever import MODES, Retriever
@@ -110,6 +111,24 @@ def test_saved_and_loaded_it_answers_the_same(filled, embedder, tmp_path):
     assert len(list(tmp_path.glob("files-*"))) == 1
 
 
+@pytest.mark.parametrize("name", ["files-backup", "files-77", "../elsewhere"])
+def test_saving_removes_the_index_that_it_replaces_and_nothing_else(filled, tmp_path, name):
+    kept = tmp_path / "index" / name / "thesis.txt"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("years of work")
+    index = tmp_path / "index"
+    (index / "index.json").write_text("[]")
+    filled.save(index)
+    first = index / json.loads((index / "index.json").read_text())["folder"]
+    filled.save(index)
+    assert not first.exists()
+    about = json.loads((index / "index.json").read_text())
+    if not name.startswith("files-7"):  # one that another program wrote, by a name that is never given here
+        (index / "index.json").write_text(json.dumps({**about, "folder": name}))
+        filled.save(index)
+    assert kept.read_text() == "years of work"
+
+
 def test_nothing_that_is_saved_needs_pickle(filled, tmp_path):
     filled.save(tmp_path)
     for path in tmp_path.rglob("*.npy"):
@@ -181,11 +200,37 @@ def test_bad_passages_are_refused_and_change_nothing(embedder, ids, texts, told)
 
 
 @pytest.mark.parametrize(
-    ("query", "k", "mode", "told"), [("", 1, "dense", "empty"), ("x", 0, "dense", "at least"), ("x", 1, "b", "mode")]
+    ("query", "k", "mode", "told"),
+    [
+        ("", 1, "dense", "no word"),
+        ("!!!", 1, "hybrid", "query '!!!' holds no word"),
+        ("x", 0, "dense", "at least"),
+        ("x", 1, "b", "mode"),
+    ],
 )
 def test_bad_questions_are_refused(filled, query, k, mode, told):
     with pytest.raises(RagcunError, match=told):
         filled.search(query, k, mode)
+
+
+def test_a_passage_of_punctuation_is_kept_and_found_by_nothing(embedder):
+    retriever = Retriever(embedder)
+    retriever.add(["a", "b"], ["grind the beans", "{ } !"])
+    assert [hit.score > 0 for hit in retriever.search("beans", 2, "lexical")] == [True, False]
+    assert retriever.search("beans", 1)[0].id == "a"
+
+
+def test_embeddings_that_are_not_finite_are_refused(trained):
+    spoilt = Embedder.load(trained)
+    spoilt.model.projection.weight[0, 0] = float("nan")
+    retriever = Retriever(spoilt)
+    with pytest.raises(RagcunError, match='passage "one two": its embedding is not finite'):
+        retriever.add(["a"], ["one\n two"])
+    assert len(retriever) == 0
+    retriever._snapshot = module._Snapshot(("a",), ("x",), np.zeros((1, spoilt.dimensions), np.float32), spoilt.bm25)
+    with pytest.raises(RagcunError, match='query "three": its embedding is not finite'):
+        retriever.search("three")
+    assert retriever.search("three", 1, "lexical")
 
 
 def test_an_empty_index_and_unknown_words_find_something_sane(filled, embedder):

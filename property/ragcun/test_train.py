@@ -58,20 +58,51 @@ class Kill(TrainerCallback):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("update", [1, 4, 8])
-def test_killed_and_started_again_it_ends_with_the_same_bits(files, plain, tmp_path, monkeypatch, update):
+@pytest.fixture
+def kill(monkeypatch):
+    """Start a run in a folder and kill it at an update."""
     start = module.start
 
-    def fatal(*arguments):
-        trainer = start(*arguments)
-        trainer.add_callback(Kill(update))
-        return trainer
+    def killed(update, files, out, **changes):
+        def fatal(*arguments):
+            trainer = start(*arguments)
+            trainer.add_callback(Kill(update))
+            return trainer
 
-    monkeypatch.setattr(module, "start", fatal)
-    with pytest.raises(KeyboardInterrupt):
-        run(files, tmp_path)
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(module, "start", fatal)
+            run(files, out, **changes)
+
+    return killed
+
+
+@pytest.mark.parametrize("update", [1, 4, 8])
+def test_killed_and_started_again_it_ends_with_the_same_bits(files, plain, tmp_path, kill, update):
+    kill(update, files, tmp_path)
     assert not (tmp_path / WEIGHTS).exists()
-    monkeypatch.setattr(module, "start", start)
+    assert same(run(files, tmp_path), plain)
+
+
+def test_a_killed_run_is_not_continued_as_another(files, plain, tmp_path, kill):
+    kill(4, files, tmp_path)
+    with pytest.raises(RagcunError, match=r"checkpoints: another run stopped here \(epochs: 3, now 4\); start"):
+        run(files, tmp_path, epochs=4)
+    with pytest.raises(RagcunError, match=r"\(fit pairs: [0-9a-f]{16}, now [0-9a-f]{16}\)"):
+        run({**files, "fit": files["dev"]}, tmp_path)
+    with pytest.raises(RagcunError, match="commands pairs: None, now"):
+        run({**files, "commands": files["dev"]}, tmp_path)
+    copied = {side: tmp_path / f"copy-{path.name}" for side, path in files.items()}
+    for side, path in copied.items():
+        path.write_bytes(files[side].read_bytes())
+    assert same(run(copied, tmp_path), plain)  # where a file lies does not matter
+    kill(4, files, tmp_path)
+    (tmp_path / "checkpoints" / "run.json").unlink()
+    with pytest.raises(RagcunError, match="does not say what was trained there"):
+        run(files, tmp_path)
+
+
+def test_a_run_that_left_no_checkpoint_binds_nobody(files, plain, tmp_path, kill):
+    kill(1, files, tmp_path, epochs=4)
     assert same(run(files, tmp_path), plain)
 
 
@@ -165,6 +196,28 @@ def test_every_key_of_the_profile_is_read(files, tmp_path):
         module.Settings.read({name: value for name, value in PROFILE.items() if name != "seed"})
     with pytest.raises(RagcunError, match="known are"):
         module.Settings.read({**PROFILE, "precision": "int4"})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("vocabulary", "many", "'many': must be a whole number"), ("epochs", 2.7, "2.7: must be a whole number"),
+        ("seed", True, "True: must be a whole number"), ("whitening", "false", "'false': must be true or false"),
+        ("dropout", "none", "'none': must be a number"), ("base", 3, "3: must be text"),
+    ],
+)  # fmt: skip
+def test_a_value_of_another_type_is_refused_by_its_name(key, value, told):
+    with pytest.raises(RagcunError, match=f"{key} = {told}"):
+        module.Settings.read({**PROFILE, key: value})
+    assert module.Settings.read({**PROFILE, "dropout": 0}).dropout == 0.0
+
+
+def test_a_pair_whose_text_is_none_is_refused_with_its_line(tmp_path):
+    path = tmp_path / "train.jsonl"
+    for change in ({"query": 3}, {"passage": None}, {"negatives": [1]}, {"negatives": "one"}):
+        path.write_text(json.dumps({"record_id": "1", "query": "q", "passage": "p", **change}) + "\n")
+        with pytest.raises(RagcunError, match=r"train\.jsonl:1: no pair"):
+            module.read(path)
 
 
 @pytest.mark.parametrize(
