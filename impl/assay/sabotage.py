@@ -246,7 +246,8 @@ def _every(column: list[Any]) -> list[Any]:
 def _shuffle(path: Path) -> None:
     rng = random.Random(0)
     if path.suffix == ".jsonl":
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        with path.open(encoding="utf-8") as lines:
+            rows = [json.loads(line) for line in lines]
         for key in _LABELS:
             if rows and all(isinstance(row, dict) and key in row for row in rows):
                 column = [row[key] for row in rows]

@@ -73,8 +73,9 @@ class Dataset:
         return path
 
     def rows(self, file: str) -> list[dict[str, Any]]:
-        """The rows of a JSON Lines file."""
-        return [json.loads(line) for line in self.path(file).read_text(encoding="utf-8").splitlines()]
+        """The rows of a JSON Lines file. Only a line feed ends a line: a text may hold others (U+2028)."""
+        with self.path(file).open(encoding="utf-8") as lines:
+            return [json.loads(line) for line in lines]
 
     def _names(self) -> str:
         return ", ".join(sorted(p.name for p in self.folder.iterdir() if p.name != "artifact.json"))

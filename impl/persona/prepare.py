@@ -55,7 +55,8 @@ def write_conversations(out: Path, data: Path | None) -> dict[str, Path]:
 def read(path: Path, *keys: str) -> list[dict[str, Any]]:
     """The rows of a file. PersonaError names file and line of what is no object, lacks a key or has no text in it."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        with path.open(encoding="utf-8") as file:
+            lines = list(file)  # only a line feed ends a line: a text may hold others (U+2028)
     except FileNotFoundError:
         raise PersonaError(f"{path}: not there; write it with `python -m persona prepare`") from None
     except (OSError, UnicodeDecodeError) as error:

@@ -256,7 +256,8 @@ class Retriever:
                 raise RagcunError(f"{path}: is missing; index the passages again")
             if _digest(path) != digest:
                 raise RagcunError(f"{path}: is not the file that was saved; index the passages again")
-        rows = [json.loads(line) for line in (files / "passages.jsonl").read_text(encoding="utf-8").splitlines()]
+        with (files / "passages.jsonl").open(encoding="utf-8") as lines:
+            rows = [json.loads(line) for line in lines]
         embeddings = np.load(files / "embeddings.npy", allow_pickle=False)
         if embeddings.shape != (about["passages"], embedder.dimensions) or len(rows) != about["passages"]:
             raise RagcunError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from assay import leakage
 from assay.leakage import Seen
+from assay.subject import Dataset
 
 
 def sentences(count: int, seed: int) -> list[str]:
@@ -298,6 +300,12 @@ def test_files_are_read_by_their_kind_and_others_left_alone(tmp_path):
     assert leakage.rows(tmp_path / "a.txt") == ["one", "two"]
     for kind in ("npy", "npz"):
         assert [row.tolist() for row in leakage.rows(tmp_path / f"a.{kind}")] == [[1, 0], [0, 1]]
+
+
+def test_only_a_line_feed_ends_a_row_of_a_data_set(tmp_path: Path) -> None:
+    row = {"text": "a\u2028b\u2029c\x85d"}
+    (tmp_path / "test.jsonl").write_text(f"{json.dumps(row, ensure_ascii=False)}\n" * 2, encoding="utf-8")
+    assert Dataset("texts", tmp_path, "", "").rows("test.jsonl") == [row, row]
 
 
 @pytest.mark.parametrize("whole", [True, False])

@@ -88,6 +88,12 @@ def test_what_is_no_text_is_told_by_line(tmp_path, key, right, wrong):
             prepare.read(path, key)
 
 
+def test_only_a_line_feed_ends_a_line(tmp_path):
+    row = {"text": "a\u2028b\u2029c\x85d"}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row, ensure_ascii=False) + "\r\n" + json.dumps(row) + "\n")
+    assert prepare.read(tmp_path / "rows.jsonl", "text") == [row, row]
+
+
 def test_an_absent_file_and_an_absent_set_say_the_way_out(tmp_path):
     with pytest.raises(PersonaError, match="python -m persona prepare"):
         prepare.read(tmp_path / "none.jsonl")
