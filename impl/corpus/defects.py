@@ -22,8 +22,9 @@ What each operator does, and how close it stays to an artefact:
 A change that has a direction (+ to -, 0 to 1, is to is not) would show by its rarer token alone: `pairs` makes
 as many in one direction as in the other, within one call. No mutant holds an expression beside its equal
 (x - x, f(a, a), a == a) unless the original does at that place. Nothing inside f-strings, decorators, defaults,
-annotations or patterns is touched. Spans are those of `ast`: lines from 1, columns from 0 in UTF-8 bytes, end
-exclusive; a negative number is one node, sign and all.
+annotations or patterns is touched, nor what stands after a return, raise, continue or break of its own block. Spans
+are those of `ast`: lines from 1, columns from 0 in UTF-8 bytes, end exclusive; a negative number is one node, sign and
+all.
 """
 
 import ast

@@ -117,14 +117,14 @@ class _Finder:
     # -- statements
 
     def _block(self, owner: ast.AST, field: str) -> bool:
-        """Visit a list of statements; whether control cannot leave it at its end."""
-        leaves = False
+        """Visit a list of statements as far as control gets; whether it cannot leave it at its end."""
         for index, statement in enumerate(getattr(owner, field)):
             self.path.append(Step(statement, field, index))
             self._statement(statement)
             self.path.pop()
-            leaves = leaves or isinstance(statement, ast.Return | ast.Raise | ast.Continue | ast.Break)
-        return leaves
+            if isinstance(statement, ast.Return | ast.Raise | ast.Continue | ast.Break):
+                return True
+        return False
 
     def _branches(self, owner: ast.AST, fields: Sequence[str], before: _Bound) -> None:
         """Visit blocks of which one runs; afterwards bound is what every one that ends normally has bound."""
@@ -210,8 +210,7 @@ class _Finder:
 
     def _try(self, node: ast.Try | ast.TryStar) -> None:
         before = self.bound
-        leaves = self._block(node, "body")
-        leaves = self._block(node, "orelse") or leaves
+        leaves = self._block(node, "body") or self._block(node, "orelse")
         ends = [] if leaves else [self.bound]
         for index, handler in enumerate(node.handlers):
             self.path.append(Step(handler, "handlers", index))

@@ -173,6 +173,20 @@ def test_example_a_variable_is_replaced_only_by_what_is_bound_for_certain() -> N
     assert last == {"return g(a)", "return g(x)"}
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "    return a < b\n    return a > b",
+        "    if a < b:\n        raise a\n        return a > b\n    return a",
+        "    for c in a:\n        if c:\n            continue\n            c > b\n        while c < b:\n            break\n            c > b",
+        "    try:\n        return a < b\n    except E:\n        pass\n    else:\n        return a > b",
+    ],
+)  # fmt: skip
+def test_example_what_is_never_reached_is_left_alone(body: str) -> None:
+    source = f"def h(a, b):\n{body}"
+    assert every(source, "compare") == {body.replace("<", "<=").strip()}
+
+
 def test_example_no_expression_beside_its_equal() -> None:
     assert every("def h(a, b):\n    return a - b", "variable_misuse") == set()
     assert every("def h(a, b):\n    return g(a.x, b.x)", "variable_misuse") == set()
