@@ -117,7 +117,7 @@ def versions(source: str, rng: random.Random) -> Iterator[tuple[str, str]]:
 def _rename(node: FunctionNode, rng: random.Random) -> Iterator[_Site]:
     analysis = Analysis(node)
     scope = analysis.scope
-    if any(isinstance(each, ast.Global | ast.Nonlocal) for each in ast.walk(node)) or scope.imports:
+    if _declared(node) or scope.imports:
         return
     unfit = {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Del)}
     unfit |= {"self", "cls", node.name}
@@ -234,6 +234,7 @@ def _mirror(node: ast.Compare) -> _Site:
 
 
 def _comprehension(node: FunctionNode, rng: random.Random) -> Iterator[_Site]:
+    declared = _declared(node)
     for block in _blocks(node):
         for place in range(len(block) - 1):
             first, second = block[place], block[place + 1]
@@ -243,7 +244,7 @@ def _comprehension(node: FunctionNode, rng: random.Random) -> Iterator[_Site]:
                 site = _finding(block, place, first, second)
             else:
                 site = None
-            if site is not None:
+            if site is not None and not declared & (_stored(first) | _stored(second)):
                 yield site
 
 
@@ -312,20 +313,21 @@ def _guarded(statement: ast.stmt) -> tuple[ast.stmt, list[ast.expr]]:
 
 
 def _loop(node: FunctionNode, rng: random.Random) -> Iterator[_Site]:
-    used = _names(node)
+    declared = _declared(node)
+    used = _names(node) | declared
     for block in _blocks(node):
         for place, each in enumerate(block):
             match each:
                 case ast.Return(value=ast.ListComp() as value):
                     name = next((name for name in _RESULTS if name not in used), None)
-                case ast.Assign(targets=[ast.Name(id=name)], value=ast.ListComp() as value):
+                case ast.Assign(targets=[ast.Name(id=name)], value=ast.ListComp() as value) if name not in declared:
                     pass
                 case _:
                     continue
             if name is None or name in _names(value) or any(part.is_async for part in value.generators):
                 continue
             targets = set().union(*(_names(part.target) for part in value.generators))
-            if targets & _names_outside(node, value) or _has(value, ast.NamedExpr, ast.Lambda):
+            if targets & (declared | _names_outside(node, value)) or _has(value, ast.NamedExpr, ast.Lambda):
                 continue
             yield _unrolled(block, place, each, value, name)
 
@@ -422,7 +424,8 @@ def _augment(node: FunctionNode, rng: random.Random) -> Iterator[_Site]:
 
 
 def _name_result(node: FunctionNode, rng: random.Random) -> Iterator[_Site]:
-    used = _names(node)
+    declared = _declared(node)
+    used = _names(node) | declared
     fresh = [name for name in _RESULTS if name not in used]
     rng.shuffle(fresh)
     for block in _blocks(node):
@@ -432,7 +435,7 @@ def _name_result(node: FunctionNode, rng: random.Random) -> Iterator[_Site]:
             if isinstance(each.value, ast.Name):
                 before = block[place - 1] if place else None
                 match before:
-                    case ast.Assign(targets=[ast.Name(id=name)], value=value) if name == each.value.id:
+                    case ast.Assign(targets=[ast.Name(id=name)], value=value) if name == each.value.id not in declared:
                         yield _put(block, place - 1, [ast.Return(value)], length=2)
             elif not isinstance(each.value, ast.Constant) and fresh:
                 yield _put(
@@ -472,6 +475,16 @@ def _blocks(node: FunctionNode) -> Iterator[list[ast.stmt]]:
 def _names(node: ast.AST) -> set[str]:
     found = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
     return found | {each.arg for each in ast.walk(node) if isinstance(each, ast.arg)}
+
+
+def _stored(node: ast.AST) -> set[str]:
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
+
+
+def _declared(node: FunctionNode) -> set[str]:
+    """Names that something declares global or nonlocal: binding one, or no longer, is seen elsewhere."""
+    found = (each.names for each in ast.walk(node) if isinstance(each, ast.Global | ast.Nonlocal))
+    return {name for names in found for name in names}
 
 
 def _names_outside(function: FunctionNode, part: ast.AST) -> set[str]:

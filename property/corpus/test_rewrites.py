@@ -214,11 +214,26 @@ def test_example_what_each_operator_does(operator: str, source: str, written: st
         ("commute", "    return x + y"),
         # a global name, an import and a private name are somebody else's
         ("rename", "    global x2\n    x2 = x\n    return y"),
+        ("name_result", "    global cache\n    cache = g(x)\n    return cache"),
+        ("name_result", "    r = 0\n    def h():\n        nonlocal r\n    r = g(x, h)\n    return r"),
+        ("comprehension", "    global r\n    r = []\n    for i in x:\n        r.append(g(i))\n    return 1"),
+        ("comprehension", "    global i\n    r = []\n    for i in x:\n        r.append(1)\n    return r"),
+        ("comprehension", "    global i\n    for i in x:\n        if g(i):\n            return True\n    return False"),
+        ("loop", "    global r\n    r = [g(i) for i in x]\n    return 1"),
+        ("loop", "    global i\n    return [g(i) for i in x]"),
     ],
 )  # fmt: skip
 def test_example_where_an_operator_must_not_act(operator: str, body: str) -> None:
     source = f"def f(x, y):\n{body}"
     assert {rewrites.rewrite(source, operator, random.Random(seed)) for seed in range(8)} == {None}
+
+
+@pytest.mark.parametrize("operator", ["loop", "name_result"])
+def test_example_a_result_gets_no_name_that_is_declared_global(operator: str) -> None:
+    source = "def f(x):\n    global result, res, ret, output, answer\n    return [i for i in x]"
+    written = {rewrites.rewrite(source, operator, random.Random(seed)) for seed in range(8)}
+    assert len(written) == 1
+    assert all(each is not None and "    value = [" in each for each in written)
 
 
 @given(st.sampled_from(sorted(TEMPLATES)), st.integers(0, 2**32))
