@@ -386,7 +386,7 @@ class _Finder:
                     self._add("constant", partial(_integer, new), str(value), str(new))
 
     def _arithmetic(self, node: ast.BinOp | ast.AugAssign, operand: ast.expr) -> None:
-        if _is_text(operand):
+        if is_text(operand):
             return
         sign = "=" if isinstance(node, ast.AugAssign) else ""
         for kind in _ARITHMETIC.get(type(node.op), ()):
@@ -436,7 +436,7 @@ def _stands_alone(node: ast.expr) -> bool:
         case ast.Name(id=name):
             return name not in _BUILTIN_CALLS
         case ast.Attribute(value=receiver):
-            return not _is_text(receiver) and not isinstance(receiver, ast.Constant)
+            return not is_text(receiver) and not isinstance(receiver, ast.Constant)
         case _:
             return True
 
@@ -493,10 +493,10 @@ def _is_writable(value: int, around: ast.AST, field: str) -> bool:
             return True
 
 
-def _is_text(node: ast.expr) -> bool:
+def is_text(node: ast.expr) -> bool:
     """Whether an operand of this chain is plainly no number: another operator there is seen at a glance."""
     if isinstance(node, ast.BinOp):
-        return _is_text(node.left) or _is_text(node.right)
+        return is_text(node.left) or is_text(node.right)
     return isinstance(node, _NOT_NUMBERS) or (isinstance(node, ast.Constant) and isinstance(node.value, str | bytes))
 
 
@@ -504,7 +504,7 @@ def _is_fixed(node: ast.expr) -> bool:
     """A constant, signed or not, or a display: on the wrong side of an operator it shows."""
     if isinstance(node, ast.UnaryOp):
         return _is_fixed(node.operand)
-    return isinstance(node, ast.Constant) or _is_text(node)
+    return isinstance(node, ast.Constant) or is_text(node)
 
 
 def same(first: object, second: object) -> bool:

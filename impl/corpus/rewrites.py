@@ -26,7 +26,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from corpus.mutations import same
+from corpus.mutations import is_text, same
 from corpus.parsing import FunctionNode, compiles, function_node, parse, unparse
 from corpus.scopes import Analysis
 
@@ -71,10 +71,6 @@ _OPPOSITE: Final[dict[type[ast.cmpop], type[ast.cmpop]]] = {
 }
 _ACTS: Final = (ast.Call, ast.Await, ast.Yield, ast.YieldFrom, ast.NamedExpr)
 _SCOPES: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-_NOT_NUMBERS: Final = (
-    *(ast.JoinedStr, ast.List, ast.Tuple, ast.Dict, ast.Set),
-    *(ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp),
-)
 
 _Site = Callable[[], None]
 
@@ -356,7 +352,7 @@ def _reassociate(node: FunctionNode, rng: random.Random) -> Iterator[_Site]:
         if not isinstance(each, ast.BinOp) or not isinstance(each.op, ast.Add | ast.Mult):
             continue
         for inner in (each.left, each.right):
-            if isinstance(inner, ast.BinOp) and type(inner.op) is type(each.op) and not _is_text(each):
+            if isinstance(inner, ast.BinOp) and type(inner.op) is type(each.op) and not is_text(each):
                 yield _turn(each, inner)
 
 
@@ -374,7 +370,7 @@ def _commute(node: FunctionNode, rng: random.Random) -> Iterator[_Site]:
     for each in ast.walk(node):
         if not isinstance(each, ast.BinOp) or not (isinstance(each.op, ast.Mult) or _is_sum(each)):
             continue
-        if not (_is_text(each) or _acts(each.left) or _acts(each.right) or same(each.left, each.right)):
+        if not (is_text(each) or _acts(each.left) or _acts(each.right) or same(each.left, each.right)):
             yield _exchange(each)
 
 
@@ -513,13 +509,6 @@ def _has(node: ast.AST, *kinds: type[ast.AST]) -> bool:
 
 def _acts(node: ast.AST) -> bool:
     return _has(node, *_ACTS)
-
-
-def _is_text(node: ast.expr) -> bool:
-    """Whether an operand of this chain is plainly no number."""
-    if isinstance(node, ast.BinOp):
-        return _is_text(node.left) or _is_text(node.right)
-    return isinstance(node, _NOT_NUMBERS) or (isinstance(node, ast.Constant) and isinstance(node.value, str | bytes))
 
 
 _FINDERS: Final[dict[str, Callable[[FunctionNode, random.Random], Iterator[_Site]]]] = {
