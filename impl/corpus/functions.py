@@ -10,7 +10,7 @@ import hashlib
 import inspect
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -37,9 +37,11 @@ class Function:
     `source` is `ast.unparse` of its definition without the docstring, decorators kept; `line` and `end_line`
     are those of the definition in `file` (a POSIX path under the distribution's root). `uses` are the
     top-level modules whose import-bound names the definition reads, sorted, without relative imports and the
-    function's own package; `masked` is `source` without import statements and with every import-bound name as
-    M0, M1, ... in order of appearance. `ast_hash` is `ast_hash(source)`. `record_id` depends on distribution,
-    version, file, qualified name and line, not on the running Python.
+    function's own package. `masked` is `source` without import statements and docstrings of nested definitions,
+    with every import-bound name as M0, M1, ... in order of appearance, in annotations that are texts too, and with
+    every text empty that still holds a module of `uses` as a whole word; what merely shares a module's name (an
+    attribute, as in `M0.time()`, a keyword, a parameter) stays. `ast_hash` is `ast_hash(source)`. `record_id` depends
+    on distribution, version, file, qualified name and line, not on the running Python.
     """
 
     record_id: str
@@ -288,7 +290,7 @@ class _Parts(NamedTuple):
     ast_hash: str
 
 
-def _drop_docstring(node: FunctionNode) -> str:
+def _drop_docstring(node: FunctionNode | ast.ClassDef) -> str:
     docstring = ast.get_docstring(node, clean=False)
     if docstring is None:
         return ""
@@ -325,21 +327,29 @@ def _describe(
     names: dict[tuple[int, str], int] = {}
     originals: list[str] = []
     aliases = (ast.alias,)
+
+    def placeholder(owner: int, name: str) -> str:
+        if (owner, name) not in names:
+            names[owner, name] = len(originals)
+            originals.append(name)
+        return _PLACEHOLDER.format(names[owner, name])
+
+    def placeholder_in_text(name: str) -> str:
+        if name in imports and name not in (class_names or ()):
+            return placeholder(0, name)
+        return placeholder(id(analysis.scope), name) if name in analysis.scope.imports else name
+
     for occurrence, owner, modules in bound:
         if isinstance(occurrence.node, aliases):
             continue
         if occurrence.node is not node:  # a fallback's own name is the import's too, but that is no use of it
             uses |= modules
-        key = (owner, occurrence.name)
-        if key not in names:
-            names[key] = len(originals)
-            originals.append(occurrence.name)
-        occurrence.rename(_PLACEHOLDER.format(names[key]))
+        occurrence.rename(placeholder(owner, occurrence.name))
     uses.discard(package)
     marked = unparse(node)
     source = _PLACEHOLDERS.sub(lambda match: originals[int(match[1])], marked)
-    if analysis.imports_inside:
-        _ImportRemover().visit(node)  # the tree has served: nothing reads it after its last text
+    if analysis.imports_inside or "'" in marked or '"' in marked:  # names have gone; texts may tell of modules
+        _Masker(placeholder_in_text, uses).visit(node)  # the tree has served: nothing reads it after its last text
         marked = unparse(node)
     return _Parts(source, docstring, tuple(sorted(uses)), _numbered(marked), digest)
 
@@ -388,14 +398,51 @@ def _count(node: ast.AST) -> int:
     return sum(not isinstance(each, ast.expr_context) for each in ast.walk(node))
 
 
-class _ImportRemover(ast.NodeTransformer):
+class _Masker(ast.NodeTransformer):
+    """Takes out what else tells of modules: imports, docstrings, texts; `placeholder` masks a name in a text."""
+
+    def __init__(self, placeholder: Callable[[str], str], uses: Iterable[str]) -> None:
+        self._placeholder = placeholder
+        self._telling = re.compile(rf"\b({'|'.join(map(re.escape, uses)) or '(?!)'})\b")
+
     def visit_Import(self, node: ast.Import) -> ast.stmt:
         return ast.Pass()
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.stmt:
         return ast.Pass()
 
+    def visit_Constant(self, node: ast.Constant) -> ast.Constant:
+        if isinstance(node.value, str) and self._telling.search(node.value):
+            node.value = ""
+        elif isinstance(node.value, bytes) and self._telling.search(node.value.decode("latin-1")):
+            node.value = b""
+        return node
+
+    def _annotation(self, node: ast.AST) -> None:
+        """Mask names in the texts of an annotation, and in the texts of those, where they parse."""
+        for each in ast.walk(node):
+            if not isinstance(each, ast.Constant) or not isinstance(each.value, str):
+                continue
+            try:
+                (written,) = parse(each.value.strip()).body
+                before = unparse(written)
+            except UNREADABLE:
+                continue
+            for name in ast.walk(written):
+                if isinstance(name, ast.Name):
+                    name.id = self._placeholder(name.id)
+            self._annotation(written)
+            after = unparse(written)
+            if after != before:
+                each.value = after
+
     def generic_visit(self, node: ast.AST) -> ast.AST:
+        for name in ("annotation", "returns"):
+            annotation = getattr(node, name, None)
+            if annotation is not None:
+                self._annotation(annotation)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            _drop_docstring(node)
         super().generic_visit(node)
         for name in ("body", "orelse", "finalbody"):
             block = getattr(node, name, None)

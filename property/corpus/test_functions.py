@@ -4,6 +4,7 @@ import ast
 import inspect
 import keyword
 import os
+import re
 import string
 import symtable
 import textwrap
@@ -102,13 +103,45 @@ def test_example_masking_follows_scopes() -> None:
     # `read` is a parameter here, `os` inside the list is its own; M2 is taken, so the masks pass over it
     assert found["mask"].masked == (
         "@M0.vectorize\n"
-        "def mask(x: M0.ndarray, read=None) -> 'np.float64':\n"
+        "def mask(x: M0.ndarray, read=None) -> 'M0.float64':\n"
         "    M2 = M0.zeros(3)\n"
         "    read(M1(x), np=1)\n"
         "    return ([os for os in M3.path.split(x)], M4.sub('np', M5.platform, x.np), M6, M7(M2))"
     )
     # `pkg` is the module's own package, `.` is relative, OrderedDict is imported and never read
     assert found["mask"].uses == ("json", "numpy", "os", "re", "sys")
+
+
+def test_example_texts_tell_of_no_module_either() -> None:
+    text = """
+import sys, time, numpy as np
+from typing import Literal, Optional
+class C:
+    Literal = 1
+    def f(self, a: 'Optional["np.ndarray"]', b: 'numpy of', c: Optional['Literal[1]'], time=b'x') -> 'tuple[f, np.x]':
+        def g():
+            ">>> import numpy as np"
+        class D:
+            "Of numpy."
+            z: "np.int8 | int" = sys.argv
+        if 'numpy' in sys.modules or b'sys' in g:
+            raise ImportError(f'numpy{a}needs numpyro, {b:sys}, sys', 'np', 'sysctl')
+        return time.time(), np.time, D(numpy='typing.io')
+"""
+    (row,) = from_text(text)
+    assert row.uses == ("numpy", "sys", "typing")
+    # `time` is a parameter here and `Literal` the class's own; a keyword and an attribute may be called as modules are
+    assert row.masked == (
+        "def f(self, a: \"M0['M1.ndarray']\", b: '', c: M0['Literal[1]'], time=b'x') -> 'tuple[f, M1.x]':\n\n"
+        "    def g():\n"
+        "        pass\n\n"
+        "    class D:\n"
+        "        z: 'M1.int8 | int' = M2.argv\n"
+        "    if '' in M2.modules or b'' in g:\n"
+        "        raise ImportError(f'{a}needs numpyro, {b:}', 'np', 'sysctl')\n"
+        "    return (time.time(), M1.time, D(numpy=''))"
+    )
+    assert ">>> import numpy as np" in row.source
 
 
 def test_example_a_default_is_read_in_the_class_and_a_body_past_it() -> None:
@@ -199,6 +232,17 @@ def test_law_masked_source_reads_no_imported_name_and_uses_are_what_source_reads
         assert set(row.uses) == modules - {row.module.split(".")[0], "__future__"}, row
         checked += bool(row.uses)
     assert checked > 80
+
+
+def test_law_no_text_of_masked_source_names_a_module_that_it_uses(real: list[Function]) -> None:
+    for row in real:
+        tree = ast.parse(row.masked)
+        texts = [
+            each.value for each in ast.walk(tree) if isinstance(each, ast.Constant) and isinstance(each.value, str)
+        ]
+        words = {word for text in texts for word in re.findall(r"\w+", text)}
+        assert not words & set(row.uses), row
+        assert not [each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef) and ast.get_docstring(each)]
 
 
 def test_law_source_is_canonical_and_both_forms_parse(real: list[Function]) -> None:
