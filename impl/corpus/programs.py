@@ -8,7 +8,8 @@ Doctests are compared with it where a public set is asked for beside them, or Hu
 
 Against artefacts: every source goes through `ast.unparse`, docstrings and comments gone; mutants are made of rewrites
 as well as of originals; what passes and what fails is balanced for each way of writing each function; what cannot even
-be defined is no program; equal texts are one program.
+be defined is no program; equal texts of one problem are one program. Two problems differ in structure, but a version of
+one may be written like a version of the other, on another side even: each is judged by the tests of its own problem.
 """
 
 import hashlib
@@ -50,7 +51,7 @@ class Program:
     canonical (the known solution), rewrite, mutant, or submission (somebody else's solution). `operator` is the name
     of the rewrite (`corpus.rewrites`) or of the defect (`corpus.defects`), else empty; `base` is what was mutated:
     empty for the known solution, else the name of the rewrite. `reason` is empty where it passed, else a word of
-    `corpus.execution.sandbox.Outcome`. `group` never stands on two sides; `digest` is unique.
+    `corpus.execution.sandbox.Outcome`. `group` never stands on two sides; `digest` is of problem and source, unique.
     """
 
     digest: str
