@@ -7,8 +7,9 @@ import random
 import pytest
 
 from acceptance.corpus.conftest import DISTRIBUTION, FILE, HEAD, LICENCE, LINE, RELATION, TAIL, VERSION
+from acceptance.corpus.places import Places, named_places
 from acceptance.corpus.planting import plant
-from corpus import ontology
+from corpus import bridge, ontology
 from corpus.validation import OUTSIDE
 
 ACYCLIC = ("inherits_from", "contains", "implements")
@@ -103,12 +104,17 @@ def test_the_relations_are_in_use(judge, edges):
 
 
 @pytest.mark.requirement("corpus/kg.provenance")
-def test_every_triple_says_where_it_is_written(judge, edges):
+def test_every_triple_says_where_it_is_written(judge, edges, chosen, tables):
+    places = Places({each.name: each.root for each in bridge.chosen(**chosen)})
+
     def told(row):
         known = all(row[at] for at in (DISTRIBUTION, VERSION, FILE, LICENCE)) and row[LICENCE] != "unknown"
-        return known and len(row[LINE:]) == 4 and row[LINE] >= 1
+        return known and len(row[LINE:]) == 4 and places.holds(row)
 
-    judge(edges.as_items(lambda rows: {"case": [" ".join(r[:3]) for r in rows], "holds": [told(r) for r in rows]}))
+    judge(
+        edges.as_items(lambda rows: {"case": [" ".join(r[:3]) for r in rows], "holds": [told(r) for r in rows]}),
+        checks=named_places(places, edges.rows, **tables("places")),
+    )
 
 
 @pytest.mark.requirement("corpus/kg.duplicates")
