@@ -84,22 +84,60 @@ def answers(dataset, sampled):
     return dataset("jedi", build_answers, sources=sources, tables=["resolver"], calls=[call for _, call in sampled])
 
 
-@pytest.mark.requirement("corpus/kg.precision")
-def test_an_independent_resolver_agrees(judge, edges, sampled, answers, tables):
+@pytest.fixture(scope="session")
+def answered(sampled, answers):
+    """(row, its tail, what jedi says) of the sampled calls for which it has one answer."""
     said = json.loads(answers.path("answers.json").read_text())
-    one_answer = [(row, names[0]) for (row, _), names in zip(sampled, said, strict=True) if len(names) == 1]
-    compared = one_answer[: tables("resolver")["compared"]]
-    ours = [_comparable(row[TAIL]) for row, _ in compared]
-    gold = [_comparable(name) for _, name in compared]
+    return [
+        (row, _comparable(row[TAIL]), _comparable(names[0]))
+        for (row, _), names in zip(sampled, said, strict=True)
+        if len(names) == 1
+    ]
+
+
+@pytest.fixture(scope="session")
+def compared(answered, tables):
+    return answered[: tables("resolver")["compared"]]
+
+
+@pytest.fixture(scope="session")
+def places(entities, labels, compared):
+    """Where the definition of each compared call lies: inside the caller's distribution, builtin, or elsewhere."""
+    home = {
+        name: label.partition("/")[0]
+        for label, rows in zip([*labels, ""], entities.values, strict=True)
+        for name, _ in rows
+    }
+
+    def place(row):
+        if row[TAIL].startswith("builtins."):
+            return "builtin"
+        return "inside" if home[row[TAIL]] == row[DISTRIBUTION] else "elsewhere"
+
+    return [place(row) for row, _, _ in compared]
+
+
+@pytest.mark.requirement("corpus/kg.precision")
+def test_an_independent_resolver_agrees(judge, edges, sampled, answered, compared, places, answers):
+    details = {"sites for which jedi has no answer, or several": len(sampled) - len(answered)}
+    _agreement(judge, edges, compared, answers, details, definition=places)
+
+
+@pytest.mark.requirement("corpus/kg.precision_inside")
+def test_an_independent_resolver_agrees_on_definitions_inside(judge, edges, compared, places, answers):
+    inside = [one for one, place in zip(compared, places, strict=True) if place == "inside"]
+    _agreement(judge, edges, inside, answers, {})
+
+
+def _agreement(judge, edges, compared, answers, details, **slices):
+    ours, gold = [own for _, own, _ in compared], [other for _, _, other in compared]
+    differ = [f"{own} / {other}" for _, own, other in compared if own != other]
     judge(
         edges.observed.map(lambda found: ours, items=ours),
         gold=gold,
-        slices={"relation": [row[RELATION] for row, _ in compared]},
+        slices={"relation": [row[RELATION] for row, _, _ in compared], **slices},
         datasets=[answers],
-        details={
-            "sites for which jedi has no answer, or several": len(said) - len(one_answer),
-            "differ": [f"{a} / {b}" for a, b in zip(ours, gold, strict=True) if a != b][:20],
-        },
+        details={**details, "differ": differ[:20]},
     )
 
 
