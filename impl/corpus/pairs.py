@@ -17,9 +17,9 @@ from corpus.splits import split
 
 MIN_WORDS: Final = 3  # shorter queries name nothing: "Constructor.", "See above."
 NEAR: Final = 0.8
-"""Jaccard similarity of token 4-grams around which two passages are taken for one. The index has 5 bands of 11 rows, so it
-finds 36 % of pairs at .80, 60 % at .85, 85 % at .90. Of 38,843 passages an exact join finds 136 pairs from .80 on that were
-kept, 42 of them across training, fit and held, none with dev or test."""
+"""Jaccard similarity of token 4-grams around which two passages are taken for one. The index has 5 bands of 11 rows:
+it finds 36 % of pairs at .80, 60 % at .85, 85 % at .90. Of 38,843 passages an exact join finds 136 pairs from .80 on
+that were kept, 42 of them across training, fit and held, none with dev or test."""
 PERMUTATIONS: Final = 64
 
 _WORD: Final = re.compile(r"\w+")
