@@ -1,6 +1,7 @@
-"""Triples that are wrong on purpose, made from real ones; only this side knows which they are.
+"""Triples that are ill-typed or unlawful on purpose, made from real ones; only this side knows which they are.
 
-Every kind is wrong by the definitions of its ends or by a law of its relation, whatever types it claims.
+Every kind is against the definitions of its ends or a law of its relation, whatever types it claims. A triple that is
+lawful and false (a call of another function) is none of them: no validator sees that, an independent resolver may.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ HEAD, RELATION, TAIL, HEAD_TYPE, TAIL_TYPE = range(5)
 def plant(
     rows: Sequence[Row], types: Mapping[str, str], ontology: Ontology, count: int, seed: int
 ) -> list[tuple[str, Row]]:
-    """`count` pairs of kind and wrong triple, the kinds in turn.
+    """`count` pairs of kind and planted triple, the kinds in turn.
 
     Args:
         rows: real triples with both ends defined inside the corpus.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from acceptance.corpus import sites
 from acceptance.corpus.conftest import RELATION, Edges
 from corpus import archives, bridge
 from corpus.errors import CorpusError
@@ -69,12 +70,11 @@ def test_java_triples_keep_to_the_ontology(judge, java, told, places, named):
 
 @pytest.mark.requirement("corpus/java.resolution")
 def test_java_calls_are_resolved_or_counted(judge, java, places, named):
-    labels = sorted(places)
-    counted = java.outputs("corpus.bridge:call_sites", labels, **named)
-    items = [index for index, count in enumerate(counted.values["sites"]) if count]
-
-    def columns(found):
-        return {"part": [found["resolved"][i] for i in items], "whole": [found["sites"][i] for i in items]}
-
-    distributions = [labels[index].partition("/")[0] for index in items]
-    judge(counted.map(columns, items=items), slices={"distribution": distributions})
+    written = sites.of(places)
+    told = java.outputs("corpus.bridge:call_sites", list(written), **named)
+    distributions = [label.partition("/")[0] for label in written]
+    judge(
+        sites.resolved(told, written),
+        slices={"distribution": distributions},
+        details=sites.details(told.values["sites"], written),
+    )

@@ -9,34 +9,36 @@ from typing import Any
 
 import pytest
 
+from acceptance.corpus import sites
 from acceptance.corpus.conftest import DISTRIBUTION, FILE, LINE, RELATION, TAIL
 from corpus import bridge
 
 
 @pytest.mark.requirement("corpus/kg.resolution")
-def test_most_calls_are_resolved(judge, corpus, labels, chosen):
-    counted = corpus.outputs("corpus.bridge:call_sites", labels, **chosen)
-    sites = counted.values["sites"]
-    items = [index for index, count in enumerate(sites) if count]
-
-    def columns(found):
-        return {"part": [found["resolved"][i] for i in items], "whole": [found["sites"][i] for i in items]}
-
-    distributions = [labels[index].partition("/")[0] for index in items]
+def test_most_calls_are_resolved(judge, corpus, chosen):
+    written = sites.of(
+        {
+            f"{each.name}/{each.relative(path)}": path
+            for each in bridge.chosen(**chosen)
+            for path in (*each.files, *each.tests)
+        }
+    )
+    told = corpus.outputs("corpus.bridge:call_sites", list(written), **chosen)
+    distributions = [label.partition("/")[0] for label in written]
     judge(
-        counted.map(columns, items=items),
+        sites.resolved(told, written),
         groups=distributions,
         slices={"distribution": distributions},
-        details={"call expressions": sum(sites)},
+        details=sites.details(told.values["sites"], written),
     )
 
 
-def build_answers(out: Path, sites: list[list[Any]]) -> None:
+def build_answers(out: Path, calls: list[list[Any]]) -> None:
     """What jedi says of each call: the full name of the definition behind the last name of the callee, or None."""
     import jedi
 
     answers = []
-    for path, line, column, name in sites:
+    for path, line, column, name in calls:
         text = Path(path).read_text(encoding="utf-8", errors="replace")
         place = _last_name(text, line, column, name)
         try:
@@ -64,7 +66,8 @@ def _last_name(text: str, line: int, column: int, name: str) -> tuple[int, int] 
 
 @pytest.fixture(scope="session")
 def sampled(edges, tables, chosen):
-    """(row, [path, line, column, name]) of resolved calls, drawn evenly over what calls and what instantiates."""
+    """(row, [path, line, column, name]) of resolved calls, drawn at random from what calls and what instantiates
+    together: as many of each as there are."""
     roots = {each.name: each.root for each in bridge.chosen(**chosen)}
     rows = [row for row in edges.rows if row[RELATION] in ("calls", "instantiates")]
     count = tables("resolver")["sites"]
@@ -77,26 +80,64 @@ def sampled(edges, tables, chosen):
 
 @pytest.fixture(scope="session")
 def answers(dataset, sampled):
-    sources = {site[0]: Path(site[0]) for _, site in sampled}
-    return dataset("jedi", build_answers, sources=sources, tables=["resolver"], sites=[site for _, site in sampled])
+    sources = {call[0]: Path(call[0]) for _, call in sampled}
+    return dataset("jedi", build_answers, sources=sources, tables=["resolver"], calls=[call for _, call in sampled])
+
+
+@pytest.fixture(scope="session")
+def answered(sampled, answers):
+    """(row, its tail, what jedi says) of the sampled calls for which it has one answer."""
+    said = json.loads(answers.path("answers.json").read_text())
+    return [
+        (row, _comparable(row[TAIL]), _comparable(names[0]))
+        for (row, _), names in zip(sampled, said, strict=True)
+        if len(names) == 1
+    ]
+
+
+@pytest.fixture(scope="session")
+def compared(answered, tables):
+    return answered[: tables("resolver")["compared"]]
+
+
+@pytest.fixture(scope="session")
+def places(entities, labels, compared):
+    """Where the definition of each compared call lies: inside the caller's distribution, builtin, or elsewhere."""
+    home = {
+        name: label.partition("/")[0]
+        for label, rows in zip([*labels, ""], entities.values, strict=True)
+        for name, _ in rows
+    }
+
+    def place(row):
+        if row[TAIL].startswith("builtins."):
+            return "builtin"
+        return "inside" if home[row[TAIL]] == row[DISTRIBUTION] else "elsewhere"
+
+    return [place(row) for row, _, _ in compared]
 
 
 @pytest.mark.requirement("corpus/kg.precision")
-def test_an_independent_resolver_agrees(judge, edges, sampled, answers, tables):
-    said = json.loads(answers.path("answers.json").read_text())
-    one_answer = [(row, names[0]) for (row, _), names in zip(sampled, said, strict=True) if len(names) == 1]
-    compared = one_answer[: tables("resolver")["compared"]]
-    ours = [_comparable(row[TAIL]) for row, _ in compared]
-    gold = [_comparable(name) for _, name in compared]
+def test_an_independent_resolver_agrees(judge, edges, sampled, answered, compared, places, answers):
+    details = {"sites for which jedi has no answer, or several": len(sampled) - len(answered)}
+    _agreement(judge, edges, compared, answers, details, definition=places)
+
+
+@pytest.mark.requirement("corpus/kg.precision_inside")
+def test_an_independent_resolver_agrees_on_definitions_inside(judge, edges, compared, places, answers):
+    inside = [one for one, place in zip(compared, places, strict=True) if place == "inside"]
+    _agreement(judge, edges, inside, answers, {})
+
+
+def _agreement(judge, edges, compared, answers, details, **slices):
+    ours, gold = [own for _, own, _ in compared], [other for _, _, other in compared]
+    differ = [f"{own} / {other}" for _, own, other in compared if own != other]
     judge(
         edges.observed.map(lambda found: ours, items=ours),
         gold=gold,
-        slices={"relation": [row[RELATION] for row, _ in compared]},
+        slices={"relation": [row[RELATION] for row, _, _ in compared], **slices},
         datasets=[answers],
-        details={
-            "sites for which jedi has no answer, or several": len(said) - len(one_answer),
-            "differ": [f"{a} / {b}" for a, b in zip(ours, gold, strict=True) if a != b][:20],
-        },
+        details={**details, "differ": differ[:20]},
     )
 
 

@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import sys
+import tempfile
 import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -112,7 +113,7 @@ def _graph(options: argparse.Namespace) -> int:
     output: Path = options.output
     found = [folders.distribution(path) for path in options.paths]
     names = None if options.distributions in (None, "all") else _names(options.distributions)
-    sources = [] if options.archives is None else _names(options.archives)
+    sources = [] if options.archives is None else _names(options.archives, "--archives", "jpype1,jep")
     if options.distributions == "all":
         names = distributions.installed()
     if names is None and not found and not sources:
@@ -183,22 +184,18 @@ def _positive(text: str) -> int:
 
 
 def _programs(options: argparse.Namespace) -> int:
-    origins = [name.strip() for name in options.origins.split(",") if name.strip()]
+    origins = _names(options.origins, "--origins", "doctest,mbpp")
     plan = programs.Plan(options.seed, options.rewrites, options.mutants, memory=options.memory)
     if programs.TEST_ONLY in origins and len(origins) > 1:
         raise CorpusError("HumanEval is for tests only: build it by itself, with --origins humaneval")
-    try:
-        if origins == [programs.TEST_ONLY]:
-            report = programs.build_humaneval(options.output, plan, hub.folder())
-            sides = {"humaneval": report["side"]}
-        else:
-            names = _names(options.distributions)
-            report = programs.build(options.output, origins, plan, names, hub.folder(), options.contests)
-            sides = report["sides"]
-    except OSError as error:
-        raise CorpusError(
-            f"cannot write into {options.output}: {error.strerror}; choose another place with -o"
-        ) from None
+    names = _names(options.distributions)
+    _check_folder(options.output)
+    if origins == [programs.TEST_ONLY]:
+        report = programs.build_humaneval(options.output, plan, hub.folder())
+        sides = {"humaneval": report["side"]}
+    else:
+        report = programs.build(options.output, origins, plan, names, hub.folder(), options.contests)
+        sides = report["sides"]
     for name, text in report["missing_walls"].items():
         print(f"corpus: this system gives no protection of {name}: {text}", file=sys.stderr)
     for side, counts in sides.items():
@@ -206,10 +203,20 @@ def _programs(options: argparse.Namespace) -> int:
     return 0
 
 
-def _names(text: str) -> list[str]:
-    names = [name for name in text.split(",") if name.strip()]
+def _check_folder(output: Path) -> None:
+    """Make the folder and a file in it, before programs run for hours."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output):
+            pass
+    except OSError as error:
+        raise CorpusError(f"cannot write into {output}: {error.strerror}; choose another place with -o") from None
+
+
+def _names(text: str, option: str = "--distributions", like: str = "python,requests") -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
-        raise CorpusError("--distributions names none; give names like python,requests")
+        raise CorpusError(f"{option} names none; give names like {like}")
     return names
 
 

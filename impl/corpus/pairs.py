@@ -1,8 +1,8 @@
 """Docstring -> function pairs on five sides: what a retriever trains on, is tuned on and is judged by.
 
 The first paragraph of the docstring is the query, the function without its docstring the passage. Sides are
-distributions; a near-duplicate of a passage, or an equal query, is never on two of them. It must never keep a
-query that its passage holds verbatim: finding it would prove nothing.
+distributions; an equal query is never on two of them, a near-duplicate of a passage seldom (`NEAR`). It must never
+keep a query that its passage holds verbatim: finding it would prove nothing.
 """
 
 import re
@@ -16,7 +16,10 @@ from corpus.functions import Function
 from corpus.splits import split
 
 MIN_WORDS: Final = 3  # shorter queries name nothing: "Constructor.", "See above."
-NEAR: Final = 0.8  # Jaccard similarity of token 4-grams from which on two passages are one
+NEAR: Final = 0.8
+"""Jaccard similarity of token 4-grams around which two passages are taken for one. The index has 5 bands of 11 rows:
+it finds 36 % of pairs at .80, 60 % at .85, 85 % at .90. Of 38,843 passages an exact join finds 136 pairs from .80 on
+that were kept, 42 of them across training, fit and held, none with dev or test."""
 PERMUTATIONS: Final = 64
 
 _WORD: Final = re.compile(r"\w+")

@@ -111,6 +111,8 @@ def build(
         found += problems.code_contests(data, contests)
     kept = list(_without_copies(found, _test_only_hashes(data, is_public=set(origins) != {"doctest"})))
     rows, report = label(kept, plan)
+    if not rows:
+        raise CorpusError(f"none of {len(kept)} problems gives a program of {', '.join(origins)}; name more sources")
     sides = split(rows, plan.seed)
     for side, programs in sides.items():
         records.write(folder / f"{side}.jsonl", programs)

@@ -1,4 +1,6 @@
-"""Train, dev and test by distribution, with near-duplicates kept on one side only.
+"""Train, dev and test by distribution; functions of one normalised tree (`ast_hash`) are kept once, on one side.
+
+That drops copies with other comments, docstrings or layout; what was changed by a word stays.
 
 The names come from the specification. It must never split by row, and never drop from training what a test
 side holds: the later side gives way, so that a score cannot come from a copy.

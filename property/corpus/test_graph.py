@@ -299,6 +299,9 @@ def test_the_command_writes_a_graph_its_summary_and_a_picture(tmp_path, capsys):
         ["kg", "{}", "-o", "{}/t.csv"],
         ["kg", "--distributions", "no-such-distribution", "-o", "{}/t.jsonl"],
         ["callgraph", "{}/none"],
+        ["kg", "--archives", ",", "-o", "{}/t.jsonl"],
+        ["programs", "--origins", " , ", "-o", "{}/out"],
+        ["programs", "-o", "{}/m.py"],
     ],
 )
 def test_a_users_mistake_is_one_line(tmp_path, capsys, arguments):
@@ -307,6 +310,7 @@ def test_a_users_mistake_is_one_line(tmp_path, capsys, arguments):
     told = capsys.readouterr().err
     assert told.startswith("corpus: ")
     assert told.count("\n") == 1
+    assert all(option in told for option in ("--archives", "--origins") if option in arguments)
 
 
 def test_two_inputs_of_one_name_are_refused(tmp_path, some):

@@ -386,6 +386,27 @@ def test_example_the_command(data: Path, tmp_path: Path, monkeypatch: pytest.Mon
     assert 'unknown origin "nothing"; known: doctest, mbpp, code_contests' in capsys.readouterr().err
 
 
+def test_a_build_that_nothing_passes_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.delenv(hub.VARIABLE, raising=False)
+    out = tmp_path / "out"
+    assert command.main(["programs", "--distributions", "filelock", "-o", str(out)]) == 2
+    assert capsys.readouterr().err == "corpus: none of 0 problems gives a program of doctest; name more sources\n"
+    assert not list(out.iterdir())
+
+
+def test_an_error_of_the_system_is_not_taken_for_one_of_the_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(programs, "build", fails)
+    with pytest.raises(OSError, match="Too many open files"):
+        command.main(["programs", "-o", str(tmp_path)])
+
+
 def test_law_walls_that_are_missing_are_in_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "Sandbox", lambda cells, **how: Sandbox(cells, spaces=(), **how))
     found = [problems._from_assertions(row) for row in mbpp_rows()[:1]]
