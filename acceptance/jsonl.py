@@ -9,8 +9,9 @@ from typing import Any
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The rows of a file."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    """The rows of a file. Only a line feed ends a line."""
+    with path.open(encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
 
 
 def write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:

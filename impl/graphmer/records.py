@@ -46,7 +46,8 @@ class Record:
 def read(path: Path) -> list[dict[str, Any]]:
     """Rows of a JSON Lines file. GraphmerError names file and line."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        with path.open(encoding="utf-8") as file:
+            lines = list(file)  # only a line feed ends a line
     except (OSError, UnicodeDecodeError) as error:
         raise GraphmerError(f"{path}: cannot be read: {error}") from None
     rows = []
