@@ -9,7 +9,7 @@ from acceptance.persona.probes import Probes
 from acceptance.persona.replies import CONTROLS, read, replies, samples, texts
 
 
-@pytest.mark.requirement("persona/consistency.probe")
+@pytest.mark.requirement("persona/consistency.probe", "persona/consistency.gain")
 def test_names_what_the_persona_holds(judge, persona, heldout, probe_data):
     """The base has read what partners tell of themselves, never what a speaker is to say of himself."""
     before = {name: replies(persona, heldout.items, stage=name) for name in ("base", "sft")}
