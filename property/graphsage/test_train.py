@@ -174,6 +174,24 @@ def test_training_lowers_the_dev_loss(started, artifact, tmp_path) -> None:
     assert json.loads((artifact / "config.json").read_text())["training"]["best_loss"] < before
 
 
+def test_no_dev_batch_is_without_a_problem(started, tmp_path, monkeypatch) -> None:
+    """Functions have no labels of confidence, and a batch without any would count as one without loss."""
+    run = started(tmp_path)
+    labelled = (run.dev.passed != data.IGNORED).any(axis=1)
+    size = -(-len(labelled) // int(labelled.sum()))  # as many batches as problems, at most
+    assert 1 < size < len(labelled)
+    asked, collate = [], batches.collate
+    monkeypatch.setattr(train, "_DEV_BATCH", size + 1)
+    monkeypatch.setattr(
+        batches,
+        "collate",
+        lambda samples, chosen, *more, **named: asked.append(chosen) or collate(samples, chosen, *more, **named),
+    )
+    train.dev_losses(run.model, run.dev, run.device)
+    assert sorted(np.concatenate(asked).tolist()) == list(range(len(labelled)))
+    assert all(labelled[chosen].any() for chosen in asked[:-1])
+
+
 def test_stops_after_patience(tiny, sides, tmp_path, monkeypatch) -> None:
     """With a loss that never falls again, training stops after so many evaluations, and the rate falls on the way."""
     losses = iter([1.0, *np.linspace(2, 3, 50)])

@@ -155,6 +155,16 @@ def test_a_frozen_base_does_not_move_and_the_projection_does(files, plain, tmp_p
     assert len(record["lrs"][0]) == 1
 
 
+def test_whitening_is_fitted_before_training_too(files, tmp_path):
+    """Else the first dev loss, which all others are compared with, would be of embeddings that were not whitened."""
+    settings = module.Settings.read(PROFILE)
+    trainer = module.start(settings, {side: module.read(path) for side, path in files.items()}, tmp_path)
+    steps = trainer.model.gaussianise["query"].steps
+    before = steps[0].matrix.clone()
+    trainer.evaluate()
+    assert not torch.equal(steps[0].matrix, before)
+
+
 def test_features_of_a_frozen_base_are_computed_once(files, tmp_path, monkeypatch):
     calls = []
     forward = module.StaticBase.forward
