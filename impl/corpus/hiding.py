@@ -1,7 +1,8 @@
 """Source text whose imports cannot be read: what an examinee sees when the imports are the answer, or give it away.
 
-Statements are blanked in place, a parenthesised one with all its lines, those of doctests and `__all__` with them, so
-that every other line and column stays where it was. It must never leave a part of an import behind.
+Statements are blanked in place, a parenthesised one with all its lines, those that strings and comments quote and
+`__all__` with them, so that every other line and column stays where it was. It must never leave a part of an import
+behind.
 """
 
 import ast
@@ -10,13 +11,22 @@ from typing import Final
 
 from corpus.parsing import parse
 
-_EXAMPLE: Final = re.compile(r"^(?P<prompt>\s*(?:>>>|\.\.\.) ?)(?P<code>.*)$")
-_IMPORT: Final = re.compile(r"\s*(?:from\s+[\w.]+\s+import\b|import\s+[\w.])")
+_NAMES: Final = r"\w+(?:[ \t]+as[ \t]+\w+)?"
+_MODULES: Final = r"[\w.]+(?:[ \t]+as[ \t]+\w+)?"
+_SEPARATOR: Final = r"[ \t]*,[ \t]*(?:\\\n[^\S\n]*(?:\.\.\.|\#)?[ \t]*)?"  # a quoted line may go on after a backslash
+_QUOTED: Final = re.compile(
+    rf"""from[ \t]+[\w.]+[ \t]+import\b
+           (?:[ \t]*(?:\\\n[^\S\n]*(?:\.\.\.|\#)?[ \t]*)?(?:\([^()'"]*\)|\*|{_NAMES}(?:{_SEPARATOR}{_NAMES})*))?
+       | (?:(?<=['"`;])|(?<=\\n)|^[^\S\n]*(?:>>>|\.\.\.|\#)*)[ \t]*
+         import[ \t]+{_MODULES}(?:{_SEPARATOR}{_MODULES})*(?=[ \t]*(?:$|[\#;'"`]|\\n))""",
+    re.MULTILINE | re.VERBOSE,
+)  # the second alone at the start of what is quoted: "import" is a word of prose, too
+_PROMPT: Final = re.compile(r"^[^\S\n]*(?:>>>|\.\.\.|#) ?", re.MULTILINE)
 _STAND_IN: Final = b"pass"  # a block that held an import alone must keep a statement
 
 
 def without_imports(text: str) -> str:
-    """`text` with every import statement, every import in a doctest, and every binding of `__all__` blanked.
+    """`text` with every import statement, those in strings and comments, and every binding of `__all__` blanked.
 
     Lines keep their numbers, and code its columns. Raises SyntaxError, ValueError, RecursionError as `ast.parse`.
     """
@@ -24,7 +34,7 @@ def without_imports(text: str) -> str:
     for node in ast.walk(parse(text)):
         if isinstance(node, ast.Import | ast.ImportFrom) or _binds_all(node):
             _blank(lines, node)
-    return _without_examples(b"\n".join(lines).decode("utf-8", "replace"))
+    return _QUOTED.sub(_blanks, b"\n".join(lines).decode("utf-8", "replace"))  # code has no "import" any more
 
 
 def code_alone(text: str) -> str:
@@ -62,18 +72,12 @@ def _blank(lines: list[bytes], node: ast.AST) -> None:
         lines[number] = line[:start] + stand_in + b" " * (end - start - len(stand_in)) + line[end:]
 
 
-def _without_examples(text: str) -> str:
-    """Imports at the prompts of doctests blanked, up to the closing parenthesis of a longer one."""
-    if ">>>" not in text:
-        return text
-    lines = text.split("\n")
-    open_ = False
-    for number, line in enumerate(lines):
-        example = _EXAMPLE.match(line)
-        code = example["code"] if example else ""
-        if example is not None and (open_ or _IMPORT.match(code)):
-            lines[number] = example["prompt"] + " " * len(code)
-            open_ = code.rstrip().endswith("\\") or ((open_ or "(" in code) and ")" not in code)
-        else:
-            open_ = False
-    return "\n".join(lines)
+def _blanks(quoted: re.Match[str]) -> str:
+    """Spaces as wide as an import that a string or a comment quotes; prompts and ends of lines stay."""
+    at_line = quoted.start() == 0 or quoted.string[quoted.start() - 1] == "\n"
+    blanked = []
+    for number, line in enumerate(quoted[0].split("\n")):
+        prompt = _PROMPT.match(line) if number or at_line else None
+        kept = prompt[0] if prompt else ""
+        blanked.append(kept + " " * len(line[len(kept) :].encode()))
+    return "\n".join(blanked)
