@@ -112,8 +112,9 @@ def functions(dataset: Callable[..., Dataset], tables: sides.Tables) -> Dataset:
     """Docstrings and functions on three sides, and the pools that are searched."""
     corpus = tables("corpus")
     return dataset(
-        "functions", search_data.build_functions, sources=sources(*corpus.values()), tables=["corpus"], **corpus
-    )
+        "functions", search_data.build_functions, sources=sources(*corpus.values()), tables=["corpus", "search"],
+        fit=tables("search")["fit"], **corpus,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -231,7 +232,8 @@ def graphmer(
 ) -> Subject:  # fmt: skip
     files = encoder_files(fact_data, pairs)
     files |= {"link_examples": known.path("examples.jsonl"), "link_triples": known.path("triples.jsonl")}
-    files |= {"search_pairs": search_pool.path("fit.jsonl"), "dependency_files": dependencies.path("train.jsonl")}
+    files |= {"search_pairs": search_pool.path("fit.jsonl"), "search_passages": search_pool.path("fit-pool.jsonl")}
+    files |= {"dependency_files": dependencies.path("train.jsonl")}
     files |= {"name_mentions": names.path("train.jsonl"), "name_files": names.path("train-files.jsonl")}
     files |= {"name_entities": names.path("train-entities.jsonl"), "name_pieces": names.path("train-pieces.jsonl")}
     files |= {"relation_examples": relations.path("examples.jsonl")}

@@ -86,6 +86,7 @@ def examples(files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -
             [{"head": row["head"], "relation": "calls", "holds": i % 2} for i, row in enumerate(triples[:60])],
         ),
         "search_pairs": write("search", pairs),
+        "search_passages": write("passages", [{"id": row["record_id"], "text": row["passage"]} for row in pairs]),
         "dependency_files": write("imports", imports),
         "name_mentions": write("mentions", mentions),
         "name_entities": write("names", entities),
@@ -209,7 +210,7 @@ def test_candidates_without_the_encoder_are_those_that_are_marked(model: Path, e
     graph = Graph.read(*(examples[name] for name in ("link_triples", "train_entities", "train_files")))
     queries, links = read(examples["link_examples"])[:20], Links(encoder, graph)
     pairs = read(examples["search_pairs"])
-    pool = Pool([row["record_id"] for row in pairs], [row["passage"] for row in pairs])
+    pool = Pool.load(examples["search_passages"])
     asked, search = [row["query"] for row in pairs[:20]], Search(encoder)
     # module i of twelve in 5 + i files: the ten most popular are thought of anyway, the least by its own files alone
     files = [{"group": "a", "names": [], "modules": [f"m{i:02}"]} for i in range(12) for _ in range(5 + i)]

@@ -46,8 +46,9 @@ def fit(encoder: Encoder, data: Mapping[str, Path], out: Path, profile: Mapping[
     Args:
         encoder: that of the artifact in `out`.
         data: of "link_triples", "train_entities", "train_files", "link_examples" and "relation_examples";
-            "search_pairs"; "dependency_files"; "name_mentions", "name_entities", "name_files" and "name_pieces";
-            "call_examples" with "call_files": those that exist. Nothing else is read.
+            "search_pairs" with "search_passages", all that is searched; "dependency_files"; "name_mentions",
+            "name_entities", "name_files" and "name_pieces"; "call_examples" with "call_files": those that exist.
+            Nothing else is read.
         profile: `threads`, `seed`, `device`, and how much each ranker learns from: `link_examples`, `search_examples`,
             `name_examples`; all there is, where it does not say.
     """
@@ -94,7 +95,7 @@ def _fit_first(encoder: Encoder, data: Mapping[str, Path], place: Path, asked: M
         names.save(place / "names")
     if "search_pairs" in data:
         pairs = read(Path(data["search_pairs"]))
-        pool = Pool([row["record_id"] for row in pairs], [row["passage"] for row in pairs])
+        pool = Pool.load(Path(data["search_passages"]))
         chosen = pairs[: asked["search_examples"]]
         queries, gold = [row["query"] for row in chosen], [row["record_id"] for row in chosen]
         Search(encoder).fit(queries, gold, pool, threads, seed).save(place / "search")
