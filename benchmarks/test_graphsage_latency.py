@@ -49,6 +49,7 @@ def bridge():
         "modules": [f"module_{i}" for i in range(MODULES)],
         "head": HEAD,
         "thresholds": {"defect": 0.5, "imports": 0.5},
+        "names": {"own": 1.0, "names": 0.0, "offset": 0.0},
         "calibration": {"scale": 1.0},
         "training": {"update": 0},
         "edges": True,

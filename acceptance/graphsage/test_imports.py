@@ -29,6 +29,11 @@ class Side:
         for index, row in enumerate(rows):
             self.gold[index, [column[name] for name in row["uses"]]] = 1
         self.popularity = np.tile(np.linspace(1.0, 0.0, len(universe)), (len(rows), 1))
+        self.truth = {
+            "gold": self.gold,
+            "groups": [row["distribution"] for row in rows],
+            "clusters": [row["module"] for row in rows],
+        }
 
     def align(self, answer) -> np.ndarray:
         """{"modules", "scores"} of the subject -> (N, K) over the universe; a module it does not know scores 0."""
@@ -56,9 +61,7 @@ def test_names_used_modules_among_five(judge, ask, sides, cheap, import_data):
     predictions = ask("import_scores", test.masked).map(test.align)
     judge(
         predictions,
-        gold=test.gold,
-        groups=[row["distribution"] for row in test.rows],
-        clusters=[row["module"] for row in test.rows],
+        **test.truth,
         baselines={"popularity": test.popularity, "attribute-bayes": test.padded(cheap["bayes-test"])},
         datasets=[import_data],
         details={"samples": samples(test, predictions.values)},
@@ -71,9 +74,7 @@ def test_names_used_modules_as_a_set(judge, ask, sides, cheap, import_data):
     dev, test = sides["dev"], sides["test"]
     judge(
         cut(ask("import_scores", test.masked), ask("import_scores", dev.masked), sides),
-        gold=test.gold,
-        groups=[row["distribution"] for row in test.rows],
-        clusters=[row["module"] for row in test.rows],
+        **test.truth,
         baselines={
             "popularity": chosen(test.popularity, best_cut(dev.popularity, dev.gold)),
             "attribute-bayes": looked_up("bayes", cheap, sides),
@@ -88,9 +89,7 @@ def test_names_used_modules_with_their_names_in_sight(judge, ask, sides, cheap, 
     dev, test = sides["dev"], sides["test"]
     judge(
         cut(ask("import_scores", test.sources), ask("import_scores", dev.sources), sides),
-        gold=test.gold,
-        groups=[row["distribution"] for row in test.rows],
-        clusters=[row["module"] for row in test.rows],
+        **test.truth,
         baselines={"identifier-lookup": looked_up("lookup", cheap, sides)},
         datasets=[import_data],
     )

@@ -32,6 +32,7 @@ from graphsage.data import Reading, Store
 from graphsage.device import Device
 from graphsage.graph import KIND, CodeGraphs, UnparseableSource
 from graphsage.model import ANSWERS, Batch, GraphSage, Output
+from graphsage.names import FILE, Names, Weights
 
 __all__ = ["Bridge", "ModelMismatch", "ModelNotTrained", "NotOneFunction", "UnparseableSource", "load"]
 
@@ -58,7 +59,7 @@ def load(artifact: Path, device: str | None = None) -> Bridge:
     Raises ModelNotTrained, ModelMismatch, DeviceUnavailable.
     """
     folder = Path(artifact)
-    weights, about = folder / "model.safetensors", folder / "config.json"
+    weights, about, table = folder / "model.safetensors", folder / "config.json", folder / FILE
     for path in (weights, about):
         if not path.is_file():
             raise ModelNotTrained(f"{path}: not there, so nothing was trained here; run `python -m graphsage train`")
@@ -72,12 +73,20 @@ def load(artifact: Path, device: str | None = None) -> Bridge:
         model = GraphSage(config["hidden"], config["head"], len(config["operators"]), len(config["modules"]))
         content = weights.read_bytes()
         model.load_state_dict(load_tensors(content), strict=True)
-        bridge = Bridge(model, config, hashlib.sha256(content).hexdigest(), device)
+        bridge = Bridge(model, config, hashlib.sha256(content).hexdigest(), names_of(table, config), device)
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
         raise ModelMismatch(f"{about}: not the configuration of a model: {error!r}") from None
     except (RuntimeError, SafetensorError) as error:
         raise ModelMismatch(f"{weights}: does not fit {about.name}: {error}") from None
     return bridge
+
+
+def names_of(table: Path, config: dict[str, Any]) -> Names:
+    """The table of names beside the weights. Raises ModelMismatch."""
+    try:
+        return Names.read(table, len(config["modules"]))
+    except ValueError as error:
+        raise ModelMismatch(str(error)) from None
 
 
 def feature_matrices(sources: Sequence[str]) -> list[NDArray[np.float32]]:
@@ -101,9 +110,13 @@ class Bridge:
     later calls until `close`; they are spawned, so the calling script needs the `if __name__ == "__main__":` guard.
     """
 
-    def __init__(self, model: GraphSage, config: dict[str, Any], weights: str, device: str | None = None) -> None:
+    def __init__(
+        self, model: GraphSage, config: dict[str, Any], weights: str, names: Names, device: str | None = None
+    ) -> None:
         self.config = config
         self.weights = weights  # SHA-256 of the weights file
+        self.names = names  # what imported names in sight say
+        self.names_weights = Weights.read(config["names"])
         self.updates: int = config["training"]["update"]  # optimizer updates behind these weights
         self.operators: list[str] = config["operators"]
         self.modules: list[str] = config["modules"]
@@ -150,10 +163,10 @@ class Bridge:
             rewired.append(_probability(other))
         return {"score": _joined(scores), "place": places, "rewired": _joined(rewired)}
 
-    def import_scores(self, masked_sources: Sequence[str], processes: int = 1) -> dict[str, Any]:
+    def import_scores(self, sources: Sequence[str], processes: int = 1) -> dict[str, Any]:
         """{"modules": K names, "scores": (N, K) independent probabilities} that the function uses the module."""
-        scores = self._collect(masked_sources, lambda output: output.imports.double().sigmoid().numpy(), processes)
-        return {"modules": self.modules, "scores": scores.reshape(len(masked_sources), len(self.modules))}
+        scores = _joined([self._imports(*found) for found in self._outputs(sources, processes)])
+        return {"modules": self.modules, "scores": scores.reshape(len(sources), len(self.modules))}
 
     def confidences(self, sources: Sequence[str], processes: int = 1) -> NDArray[np.float64]:
         """(N,) calibrated probability that the program passes its tests."""
@@ -190,7 +203,7 @@ class Bridge:
     def _answers(self, output: Output, graphs: CodeGraphs) -> Iterator[dict[str, Any]]:
         probability = _probability(output)
         cells = output.cells.numpy()
-        modules = output.imports.double().sigmoid().numpy()
+        modules = self._imports(output, graphs)
         confidence = self._confidence(output)
         for index, node in enumerate(_places(output, graphs)):
             defects = []
@@ -209,6 +222,11 @@ class Bridge:
                 ],
                 "defects": defects,
             }
+
+    def _imports(self, output: Output, graphs: CodeGraphs) -> NDArray[np.float64]:
+        """(G, K) probability that the function uses the module."""
+        logits = self.names.weighed(output.imports.double().numpy(), graphs, self.names_weights)
+        return torch.from_numpy(logits).sigmoid().numpy()
 
     def _confidence(self, output: Output) -> NDArray[np.float64]:
         logits = output.confidence.double() * self.calibration["scale"]

@@ -111,6 +111,34 @@ class Store:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Names that functions read and do not set themselves, each once a function."""
+
+    owner: NDArray[np.int64]  # (S,) number of the function
+    symbol: NDArray[np.uint64]  # (S,) hash of the name
+    imported: NDArray[np.bool_]  # (S,) an import binds it: the masked function does not read it
+
+    def from_(self, first: int) -> Seen:
+        """The same of functions whose numbers begin at `first`."""
+        return replace(self, owner=self.owner + first)
+
+    @classmethod
+    def join(cls, parts: Sequence[Seen]) -> Seen:
+        none = (np.zeros(0, np.int64), np.zeros(0, np.uint64), np.zeros(0, np.bool_))
+        columns = zip(none, *((part.owner, part.symbol, part.imported) for part in parts), strict=True)
+        return cls(*(np.concatenate(column) for column in columns))
+
+
+def free(graphs: graph.CodeGraphs) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    """(S,) graph and (S,) hash of names that are read where nothing but an import has set them; some more than once."""
+    written = graphs.last_write
+    outside = (written < 0) | (graphs.kind[written] == graph.KIND["Import"])
+    read = (graphs.kind == graph.KIND["Name"]) & (graphs.flags & (graph.STORE | graph.DELETE) == 0)
+    node = np.flatnonzero(read & outside)
+    return np.searchsorted(graphs.start, node, side="right") - 1, graphs.symbol[node]
+
+
 @dataclass(slots=True)
 class Samples:
     """Training samples of B functions or problems in V versions; version 0 is the original.
@@ -128,6 +156,7 @@ class Samples:
     passed: NDArray[np.int64]  # (B, V) what the tests said, 0 or 1; IGNORED where it was not run
     masked: NDArray[np.int64]  # (B,)
     modules: NDArray[np.int64]  # (B, K) 0 or 1
+    seen: Seen  # of the originals of functions
 
     def __len__(self) -> int:
         return len(self.record_id)
@@ -147,6 +176,8 @@ class Samples:
             numbers = [getattr(part, name) for part in parts]
             return [np.where(one >= 0, one + low, -1) for one, low in zip(numbers, first, strict=False)]
 
+        rows = np.cumsum([0, *map(len, parts)]).tolist()
+        seen = Seen.join([part.seen.from_(low) for part, low in zip(parts, rows, strict=False)])
         moved = [replace(part, versions=one) for part, one in zip(parts, graphs("versions"), strict=True)]
         parts, masked = moved, graphs("masked")
         return cls(
@@ -159,6 +190,7 @@ class Samples:
             passed=table("passed", IGNORED),
             masked=np.concatenate(masked),
             modules=np.concatenate([part.modules for part in parts]),
+            seen=seen,
         )
 
 
@@ -187,8 +219,8 @@ def node_at(graphs: graph.CodeGraphs, index: int, span: Sequence[int]) -> int:
     return int(hits[0]) if len(hits) else IGNORED
 
 
-def _prepare(job: _Job) -> tuple[Store, list[_Row]]:
-    """Graphs and label rows of a chunk of functions; runs in a process of its own."""
+def _prepare(job: _Job) -> tuple[Store, list[_Row], Seen]:
+    """Graphs, label rows and names of a chunk of functions; runs in a process of its own."""
     sources: list[str] = []
     rows: list[_Row] = []
     spans: list[tuple[int, int, int, Sequence[int]]] = []
@@ -224,7 +256,21 @@ def _prepare(job: _Job) -> tuple[Store, list[_Row]]:
     graphs = graph.build(sources)
     for row, version, index, span in spans:
         rows[row][1][version] = node_at(graphs, index, span)
-    return Store.of(graphs), rows
+    return Store.of(graphs), rows, _seen(graphs, rows)
+
+
+def _seen(graphs: graph.CodeGraphs, rows: Sequence[_Row]) -> Seen:
+    """What the originals of the rows read, and which of it their masked twins do not."""
+    read: list[set[int]] = [set() for _ in range(len(graphs))]
+    for owner, symbol in zip(*(each.tolist() for each in free(graphs)), strict=True):
+        read[owner].add(symbol)
+    owners, symbols, imported = [], [], []
+    for number, (versions, *_, masked) in enumerate(rows):
+        for symbol in sorted(read[versions[0]]):
+            owners.append(number)
+            symbols.append(symbol)
+            imported.append(masked >= 0 and symbol not in read[masked])
+    return Seen(np.array(owners, np.int64), np.array(symbols, np.uint64), np.array(imported, np.bool_))
 
 
 def _rewritten(function: Function, seed: int) -> str | None:
@@ -260,11 +306,13 @@ def prepare(
     ]
     stores: list[Store] = []
     rows: list[_Row] = []
+    names: list[Seen] = []
     graphs = 0
 
-    def take(result: tuple[Store, list[_Row]]) -> None:
+    def take(result: tuple[Store, list[_Row], Seen]) -> None:
         nonlocal graphs
-        store, part = result
+        store, part, seen = result
+        names.append(seen.from_(len(rows)))
         for versions, locations, operators, masked in part:
             shifted = [v + graphs if v >= 0 else -1 for v in versions]
             rows.append((shifted, locations, operators, masked + graphs if masked >= 0 else -1))
@@ -292,6 +340,7 @@ def prepare(
         passed=np.full((len(rows), len(roles)), IGNORED),
         masked=np.array([row[3] for row in rows]),
         modules=labels,
+        seen=Seen.join(names),
     )
 
 
@@ -346,6 +395,7 @@ def prepare_programs(
         location=np.full(shape, IGNORED),
         masked=np.full(len(kept), -1),
         modules=np.zeros((len(kept), modules), dtype=np.int64),
+        seen=Seen.join([]),
         **tables,
     )
 

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from corpus import records
 from corpus.programs import TEST_ONLY, Program
-from graphsage import batches, data, growth
+from graphsage import batches, data, growth, names
 from graphsage.device import Device
 from graphsage.model import ANSWERS, Batch, GraphSage, Output
 from optim.muon import Muon
@@ -377,25 +377,30 @@ def evenly(kind: NDArray[Any]) -> NDArray[np.int64]:
     return np.argsort(place, kind="stable")
 
 
-def thresholds(model: GraphSage, samples: data.Samples, device: Device) -> dict[str, float]:
-    """Chosen on dev: the defect probability that 5 % of the originals exceed, and the one for imports by micro-F1.
+def chosen(model: GraphSage, table: names.Names, samples: data.Samples, device: Device) -> dict[str, dict[str, float]]:
+    """Chosen on dev: "thresholds", the defect probability that 5 % of the originals exceed and the one for imports by
+    micro-F1, and "names", the weights of the table of names beside the model.
 
-    The latter on functions as they are, their imported names in sight.
+    The latter two on functions as they are, their imported names in sight.
     """
     functions = np.flatnonzero((samples.passed == data.IGNORED).all(axis=1))
     used = np.flatnonzero(samples.masked >= 0)
     defects = torch.cat([each.defects for each in _outputs(model, samples, samples.versions[functions, 0], device)])
-    chosen = {"defect": float(np.quantile(defects.double().sigmoid().numpy(), 0.95)), "imports": 0.5}
+    cuts = {"defect": float(np.quantile(defects.double().sigmoid().numpy(), 0.95)), "imports": 0.5}
+    weights = names.Weights()
     if len(used):
         imports = torch.cat([each.imports for each in _outputs(model, samples, samples.versions[used, 0], device)])
-        scores, truth = imports.double().sigmoid().numpy(), samples.modules[used] > 0
+        own, truth = imports.double().numpy(), samples.modules[used]
+        shares = table.shares(samples.seen.owner, samples.seen.symbol, samples.modules.shape)[used]
+        weights = names.fit(own, shares, truth)
+        scores = torch.from_numpy(names.fused(own, shares, weights)).sigmoid().numpy()
         best = -1.0
         for threshold in np.arange(0.05, 0.96, 0.025):
             hit = scores >= threshold
-            f1 = 2 * (hit & truth).sum() / max(hit.sum() + truth.sum(), 1)
+            f1 = 2 * (hit & (truth > 0)).sum() / max(hit.sum() + truth.sum(), 1)
             if f1 > best:
-                best, chosen["imports"] = f1, float(threshold)
-    return chosen
+                best, cuts["imports"] = f1, float(threshold)
+    return {"thresholds": cuts, "names": asdict(weights)}
 
 
 def calibration(model: GraphSage, samples: data.Samples, device: Device) -> dict[str, float]:
@@ -492,6 +497,7 @@ def finish(run: Run) -> None:
     with safe_open(run.checkpoints / "best.safetensors", framework="pt") as file:
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     run.model.load_state_dict(weights)
+    table = names.Names.learn(run.train.seen, run.train.modules)
     about = {
         "answers": ANSWERS,
         "hidden": run.settings.hidden,
@@ -501,11 +507,12 @@ def finish(run: Run) -> None:
         "device": run.settings.device,
         "precision": run.settings.precision,
         "edges": run.settings.edges,
-        "thresholds": thresholds(run.model, run.dev, run.device),
+        **chosen(run.model, table, run.dev, run.device),
         "calibration": calibration(run.model, run.dev, run.device),
         "training": asdict(run.progress),
     }
-    _write(run.out / "config.json", json.dumps(about, indent=1))
+    _write(run.out / "config.json", json.dumps(about, indent=1).encode())
+    _write(run.out / names.FILE, table.content())
     _save(run.out / "model.safetensors", weights, {})
 
 
@@ -517,7 +524,7 @@ def _save(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -
     os.replace(beside, path)
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, content: bytes) -> None:
     beside = path.with_suffix(".partial")
-    beside.write_text(text, encoding="utf-8")
+    beside.write_bytes(content)
     os.replace(beside, path)

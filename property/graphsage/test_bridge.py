@@ -278,6 +278,7 @@ def test_an_untrained_folder_is_refused(tmp_path, artifact) -> None:
 @pytest.mark.parametrize("damage", ["shape", "missing", "additional", "stub"])
 def test_weights_that_do_not_fit_are_refused(artifact, tmp_path, damage) -> None:
     shutil.copy(artifact / "config.json", tmp_path)
+    shutil.copy(artifact / "names.npz", tmp_path)
     weights = load_file(artifact / "model.safetensors")
     if damage == "shape":
         weights["whole.weight"] = weights["whole.weight"][:, 1:].contiguous()
@@ -301,10 +302,11 @@ def test_a_configuration_that_is_none_is_refused(artifact, tmp_path) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    [{"thresholds": {}}, {"thresholds": {"defect": 0.5, "imports": "high"}}, {"calibration": {}}],
+    [{"thresholds": {}}, {"thresholds": {"defect": 0.5, "imports": "high"}}, {"calibration": {}}, {"names": {}}],
 )
 def test_a_configuration_that_lacks_something_is_refused_before_any_answer(artifact, tmp_path, capsys, damage) -> None:
     shutil.copy(artifact / "model.safetensors", tmp_path)
+    shutil.copy(artifact / "names.npz", tmp_path)
     config = json.loads((artifact / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | damage))
     (tmp_path / "module.py").write_text("def f(x):\n    return x\n")
@@ -312,6 +314,27 @@ def test_a_configuration_that_lacks_something_is_refused_before_any_answer(artif
         bridge.load(tmp_path)
     assert main(["predict", str(tmp_path / "module.py"), "--model", str(tmp_path)]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("damage", ["missing", "stub", "modules", "shape"])
+def test_a_table_of_names_that_does_not_fit_is_refused(artifact, tmp_path, damage) -> None:
+    shutil.copytree(artifact, tmp_path / "model")
+    file = tmp_path / "model" / "names.npz"
+    table = {
+        "symbol": np.array([7], np.uint64),
+        "first": np.array([0, 1]),
+        "module": np.array([0]),
+        "share": np.ones(1),
+    }
+    file.unlink()
+    if damage == "stub":
+        file.write_bytes(b"a table")
+    elif damage == "modules":
+        np.savez(file, **{**table, "module": np.array([10_000])})
+    elif damage == "shape":
+        np.savez(file, **{**table, "share": np.ones(2)})
+    with pytest.raises(ModelMismatch, match=r"names\.npz: not a table of names"):
+        bridge.load(tmp_path / "model")
 
 
 @pytest.mark.parametrize("answers", [1, None])
