@@ -9,11 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from graphsage.data import IGNORED, MUTANT, REWRITE, SUBMISSION, Samples, Store
+from graphsage.data import IGNORED, MUTANT, REWRITE, SUBMISSION, WORDS, Samples, Store
 from graphsage.features import WIDTH
 from graphsage.model import Batch
 from graphsage.sparse import Rows, Sparse
 
+_LOUD = 2.0  # length of the vector of a graph's attributes
 _GRAPHS, _NODES = 8, 128  # a filled batch has whole multiples of both
 
 
@@ -90,17 +91,26 @@ def graphs(
     mean = (1.0 / all_sizes).astype(np.float32)
     ones, each = np.ones(n, dtype=np.float32), np.arange(n + 1, dtype=np.int32)
     pool, spread = _rows(start, nodes, mean[graph]), _rows(each, graph, ones)
+    # (G, WORDS) attributes, as large whether there are few or many
+    word = _slices(store.words, store.word_ptr[number], store.word_ptr[number + 1])
+    reached = np.zeros(len(all_sizes), dtype=np.int64)
+    reached[: len(number)] = store.word_ptr[number + 1] - store.word_ptr[number]
+    loud = (_LOUD / np.sqrt(np.maximum(reached, 1))).astype(np.float32)
+    words = _rows(_pointers(reached), word, np.repeat(loud, reached))
     if not gradient:
-        matrices = (Sparse(features), Sparse(neighbours), Sparse(pool), Sparse(spread))
+        matrices = (Sparse(features), Sparse(neighbours), Sparse(pool), Sparse(spread), Sparse(words))
         return Batch(*matrices, torch.from_numpy(start.astype(np.int64)))
     order = np.argsort(columns.astype(np.int16), kind="stable")
     holder = np.repeat(nodes, counts)[order]
     by_column = _rows(_pointers(np.bincount(columns, minlength=WIDTH)), holder, values[order])
+    by_word = np.argsort(word, kind="stable")
+    reader = np.repeat(np.arange(len(reached)), reached)[by_word]
     return Batch(
         Sparse(features, by_column),
         Sparse(neighbours, _rows(around, edges, share[edges])),  # the adjacency is symmetric
         Sparse(pool, _rows(each, graph, mean[graph])),
         Sparse(spread, _rows(start, nodes, ones)),
+        Sparse(words, _rows(_pointers(np.bincount(word, minlength=WORDS)), reader, loud[reader])),
         torch.from_numpy(start.astype(np.int64)),
     )
 

@@ -33,6 +33,7 @@ IGNORED = -100
 OPERATORS: tuple[str, ...] = tuple(defects.OPERATORS)
 ORIGINAL, MUTANT, REWRITE, SUBMISSION = 0, 1, 2, 3  # roles of a version
 _CHUNK = 128  # functions: operators are balanced inside a chunk
+WORDS = 4800  # buckets of attributes: with 32 numbers each they are a sixteenth of the model
 _SHORT = 1500  # characters of a function that is learnt from whole, in three versions
 
 
@@ -46,6 +47,8 @@ class Store:
     values: NDArray[np.float16]  # (nnz,)
     neighbour_ptr: NDArray[np.int64]  # (N + 1,)
     neighbours: NDArray[np.int32]  # (2E,) node inside its graph
+    word_ptr: NDArray[np.int64]  # (G + 1,)
+    words: NDArray[np.int16]  # (W,) buckets of the attributes that a graph reaches for, each once a graph
 
     def __len__(self) -> int:
         return len(self.node_ptr) - 1
@@ -61,6 +64,9 @@ class Store:
         order = np.argsort(target, kind="stable")
         degree = np.bincount(target, minlength=len(graphs.kind))
         first = np.repeat(graphs.start[:-1], np.diff(graphs.start))
+        reached = np.flatnonzero(graphs.kind == graph.KIND["Attribute"])
+        owner = np.searchsorted(graphs.start, reached, side="right") - 1
+        word = np.unique(owner * WORDS + (graphs.symbol[reached] % np.uint64(WORDS)).astype(np.int64))
         return cls(
             node_ptr=graphs.start.astype(np.int64),
             feature_ptr=rows.indptr.astype(np.int64),
@@ -68,6 +74,8 @@ class Store:
             values=rows.values.astype(np.float16),
             neighbour_ptr=np.concatenate([[0], np.cumsum(degree)]),
             neighbours=(source[order] - first[source[order]]).astype(np.int32),
+            word_ptr=np.searchsorted(word, np.arange(len(graphs) + 1) * WORDS),
+            words=(word % WORDS).astype(np.int16),
         )
 
     def alone(self, number: int) -> Store:
@@ -81,6 +89,8 @@ class Store:
             values=self.values[features[0] : features[-1]],
             neighbour_ptr=around - around[0],
             neighbours=self.neighbours[around[0] : around[-1]],
+            word_ptr=self.word_ptr[number : number + 2] - self.word_ptr[number],
+            words=self.words[self.word_ptr[number] : self.word_ptr[number + 1]],
         )
 
     def without_edges(self) -> Store:
@@ -108,6 +118,8 @@ class Store:
             column("values"),
             pointers("neighbour_ptr"),
             column("neighbours"),
+            pointers("word_ptr"),
+            column("words"),
         )
 
 
@@ -435,7 +447,7 @@ def fingerprints(sources: Sequence[str]) -> list[str]:
     stores = Store.of(graph.build(sources))
     prints = []
     for store in map(stores.alone, range(len(stores))):
-        parts = (store.feature_ptr, store.columns, store.values, store.neighbour_ptr, store.neighbours)
+        parts = (store.feature_ptr, store.columns, store.values, store.neighbour_ptr, store.neighbours, store.words)
         prints.append(hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest())
     return prints
 

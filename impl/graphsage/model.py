@@ -17,16 +17,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.nn import SAGEConv
 
+from graphsage.data import WORDS
 from graphsage.device import Device
 from graphsage.frozen import Frozen, product
 from graphsage.sparse import Sparse
 
 IGNORED = -100
 RARE = -6.0  # first logit of a cell
+_WORD = 32  # numbers for an attribute
 TEMPERATURE = 0.1  # of the similarities that the embedding is trained by
 ANSWERS = 5
 """What weights mean: raised when others are needed for the same answers. 1: a defect was a sum over places; 2: the
-confidence read all states; 3: imports were learnt with their names masked alone; 4: names had no table beside them."""
+confidence read all states; 3: imports were learnt with their names masked alone; 4: names had no table beside them, and
+attributes no words."""
 LOSSES = ("bugs", "location", "imports", "confidence", "embedding")
 
 
@@ -38,6 +41,7 @@ class Batch:
     neighbours: Sparse  # (N, N) row-normalised: times states gives the mean over neighbours
     pool: Sparse  # (G, N) row-normalised: times states gives the mean over the nodes of a graph
     spread: Sparse  # (N, G) times graph vectors gives each node its graph's
+    words: Sparse  # (G, WORDS) which attributes a graph reaches for
     start: Tensor  # (G + 1,) first node of each graph
     record_id: list[str] = field(default_factory=list)  # B
     version_graph: Tensor | None = None  # (B, V) graph of the original and its other versions, -1 where there is none
@@ -149,6 +153,9 @@ class GraphSage(nn.Module):
         self.modules_hidden = nn.Linear(2 * width, head)
         self.modules_out = nn.Linear(head, modules)
         nn.init.constant_(self.modules_out.bias, RARE / 2)
+        self.words = nn.Embedding(WORDS, _WORD)
+        nn.init.normal_(self.words.weight, std=0.1)
+        self.words_out = nn.Linear(_WORD, modules, bias=False)
         alarms = operators + 1
         # of what speaks against a program alone: the states of the few that were run would be learnt by heart
         self.confidence_out = nn.Linear(alarms, 1)
@@ -198,9 +205,13 @@ class GraphSage(nn.Module):
         score = segment_logmeanexp(cells.logsumexp(dim=1), batch.start)  # (G,)
         return score + self.whole(mean).float().squeeze(1), cells
 
-    def imports(self, pooled: Tensor) -> Tensor:
-        """Logit per graph and module (G, K)."""
-        return self.modules_out(functional.relu(self.modules_hidden(pooled))).float()
+    def imports(self, pooled: Tensor, batch: Batch) -> Tensor:
+        """Logit per graph and module (G, K): what is done, and the very attributes that are reached for.
+
+        Features know the parts of a name by hashes that many share; what `.reshape` belongs to is known by the whole.
+        """
+        words = self.words_out(batch.words @ self.words.weight)
+        return (self.modules_out(functional.relu(self.modules_hidden(pooled))) + words).float()
 
     def alarms(self, defects: Tensor, cells: Tensor, batch: Batch) -> Tensor:
         """How strongly each operator is suspected, and a defect of any kind (G, O + 1); about as large as states."""
@@ -234,7 +245,7 @@ class GraphSage(nn.Module):
         defects, cells = self.defects(states, pooled, batch)
         alarms = self.alarms(defects, cells, batch)
         embedding = self.embedding(pooled, alarms) if embed else pooled[:, :0]
-        return Output(defects, cells, self.imports(pooled), self.confidence(alarms), embedding)
+        return Output(defects, cells, self.imports(pooled, batch), self.confidence(alarms), embedding)
 
     @torch.inference_mode()
     def answer(self, batch: Batch, embed: bool = False) -> Output:

@@ -22,7 +22,7 @@ SOURCE = b"import os\n\n\ndef join(a, b):\n    if a:\n        return os.path.joi
 @pytest.fixture
 def published(artifact: Path, tmp_path: Path) -> Path:
     """The artifact with a verdict file, as a release would have it."""
-    for name in ("model.safetensors", "config.json"):
+    for name in ("model.safetensors", "config.json", "names.npz"):
         shutil.copy(artifact / name, tmp_path)
     files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in tmp_path.iterdir()}
     verdict = {"version": 1, "system": "graphsage", "target": "cpu", "files": files, "verdict": "DONE", "time": "now"}
