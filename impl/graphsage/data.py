@@ -273,9 +273,11 @@ def _prepare(job: _Job) -> tuple[Store, list[_Row], Seen]:
 
 def _seen(graphs: graph.CodeGraphs, rows: Sequence[_Row]) -> Seen:
     """What the originals of the rows read, and which of it their masked twins do not."""
-    read: list[set[int]] = [set() for _ in range(len(graphs))]
+    asked = {number for versions, *_, masked in rows for number in (versions[0], masked)}
+    read: dict[int, set[int]] = {number: set() for number in asked}
     for owner, symbol in zip(*(each.tolist() for each in free(graphs)), strict=True):
-        read[owner].add(symbol)
+        if owner in read:
+            read[owner].add(symbol)
     owners, symbols, imported = [], [], []
     for number, (versions, *_, masked) in enumerate(rows):
         for symbol in sorted(read[versions[0]]):

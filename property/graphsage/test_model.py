@@ -1,5 +1,6 @@
 """Laws of the model: its sparse layers are PyG's SAGEConv, neighbours matter, losses say what was labelled."""
 
+import copy
 import sys
 
 import numpy as np
@@ -121,6 +122,44 @@ def test_a_graph_is_judged_the_same_alone_and_in_company(real, model: GraphSage)
         alone = model(batch)
         torch.testing.assert_close(alone.defects[0], together.defects[index], rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(alone.imports[0], together.imports[index], rtol=1e-4, atol=1e-5)
+
+
+def test_the_words_of_a_graph_are_the_attributes_that_it_reaches_for() -> None:
+    """Each once, as loud in sum whether they are few or many; names, parameters and keywords are none."""
+    sources = [
+        "def f(x):\n    a = np.reshape(x.shape, order=x)\n    return x.shape",
+        "def g(y):\n    return y",
+        "def h(z):\n    return z.items()",
+    ]
+    store = data.Store.of(graph.build(sources))
+    batch = batches.graphs(store, np.arange(3), gradient=True, filled=True)
+    dense = batch.words @ torch.eye(data.WORDS)
+    expected = torch.zeros(len(dense), data.WORDS)
+    expected[0, [graph.hashed(name, "name") % data.WORDS for name in ("reshape", "shape")]] = 2 / 2**0.5
+    torch.testing.assert_close(dense[:2], expected[:2])
+    assert not dense[3:].any()  # what fills up
+    table = torch.randn(data.WORDS, 3, requires_grad=True)
+    (batch.words @ table).square().sum().backward()
+    again = table.detach().clone().requires_grad_()
+    (dense @ again).square().sum().backward()
+    torch.testing.assert_close(table.grad, again.grad)
+    assert store.alone(0).words.tolist() == store.words[: store.word_ptr[1]].tolist()
+    assert data.Store.join([store, store]).word_ptr.tolist() == [
+        *store.word_ptr,
+        *(store.word_ptr[1:] + len(store.words)),
+    ]
+
+
+def test_what_is_reached_for_tells_modules(model: GraphSage) -> None:
+    sources = [f"def f(x):\n    return x.{name}" for name in ("reshape", "shape")]
+    batch = batches.graphs(data.Store.of(graph.build(sources)), np.arange(2), gradient=False)
+    deaf = copy.deepcopy(model)
+    deaf.words_out.weight.data.zero_()
+    heard, unheard = model.logits(batch), deaf.logits(batch)
+    by_words = model.words.weight[[graph.hashed(name, "name") % data.WORDS for name in ("reshape", "shape")]]
+    expected = 2 * by_words @ model.words_out.weight.T
+    torch.testing.assert_close(heard.imports - unheard.imports, expected, rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(heard.defects, unheard.defects)
 
 
 def test_filling_up_changes_no_answer_and_no_gradient(real, model: GraphSage) -> None:
