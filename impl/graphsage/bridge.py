@@ -28,7 +28,7 @@ from safetensors.torch import load as load_tensors
 from corpus.parsing import parse
 from corpus.processes import pool
 from graphsage import batches, data, features, graph
-from graphsage.data import Reading, Store
+from graphsage.data import Part, Reading, Store
 from graphsage.device import Device
 from graphsage.graph import KIND, CodeGraphs, UnparseableSource
 from graphsage.model import ANSWERS, Batch, GraphSage, Output
@@ -246,13 +246,15 @@ class Bridge:
         One thread reads a chunk ahead; several processes read some, and as many threads have the model answer.
         """
 
-        def prepared(graphs: CodeGraphs, stores: list[Store]) -> tuple[CodeGraphs, list[Batch]]:
-            if (graphs.kind[graphs.start[:-1]] != KIND["FunctionDef"]).any():
-                raise NotOneFunction("a source is not the definition of one function; `answer_file` takes whole files")
+        def prepared(part: Part, graphs: CodeGraphs, stores: list[Store]) -> tuple[CodeGraphs, list[Batch]]:
+            others = np.flatnonzero(graphs.kind[graphs.start[:-1]] != KIND["FunctionDef"])
+            if len(others):
+                which = "the source" if len(sources) == 1 else f"source {part.first + others[0]}"
+                raise NotOneFunction(f"{which} is not the definition of one function; `answer_file` takes whole files")
             return graphs, [self._batch(store) for store in stores]
 
-        def read(chunk: Sequence[str]) -> tuple[CodeGraphs, list[Batch]]:
-            return prepared(*reading(chunk))
+        def read(part: Part) -> tuple[CodeGraphs, list[Batch]]:
+            return prepared(part, *reading(part))
 
         def answered(graphs: CodeGraphs, found: list[Batch]) -> tuple[CodeGraphs, list[Output]]:
             return graphs, [self.model.answer(batch, embed) for batch in found]
@@ -265,7 +267,9 @@ class Bridge:
                 waiting: deque[Future[tuple[CodeGraphs, list[Output]]]] = deque()
                 for chunk in chunks:
                     elsewhere = readers.submit(reading, chunk)
-                    waiting.append(several.submit(lambda there: answered(*prepared(*there.result())), elsewhere))
+                    waiting.append(
+                        several.submit(lambda part, there: answered(*prepared(part, *there.result())), chunk, elsewhere)
+                    )
                     if len(waiting) > _AHEAD * processes:
                         yield waiting.popleft().result()
                 while waiting:
@@ -305,10 +309,10 @@ class Bridge:
         return _joined([read(output) for output, _ in self._outputs(sources, processes)])
 
 
-def _chunks(sources: Sequence[str]) -> list[Sequence[str]]:
+def _chunks(sources: Sequence[str]) -> list[Part]:
     if isinstance(sources, str | bytes):  # a sequence of texts, too: one of each character
         raise TypeError("one text where a sequence of texts is asked for")
-    return [sources[low : low + _CHUNK] for low in range(0, len(sources), _CHUNK)]
+    return [Part(sources[low : low + _CHUNK], low, len(sources)) for low in range(0, len(sources), _CHUNK)]
 
 
 class _CoreLeft:

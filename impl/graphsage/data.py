@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -414,6 +414,14 @@ def prepare_programs(
     )
 
 
+class Part(NamedTuple):
+    """Some of the sources that are asked about together."""
+
+    sources: Sequence[str]
+    first: int = 0  # number of the first of them
+    total: int | None = None  # how many there are; these alone if it is not said
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """Sources to graphs, as a bridge has them read, here or in another process."""
@@ -421,9 +429,9 @@ class Reading:
     edges: bool  # false: every node alone
     seed: int | None = None  # also the same graphs with who is whose neighbour shuffled by this seed
 
-    def __call__(self, sources: Sequence[str]) -> tuple[graph.CodeGraphs, list[Store]]:
+    def __call__(self, part: Part) -> tuple[graph.CodeGraphs, list[Store]]:
         """The graphs and their arrays; raises UnparseableSource."""
-        graphs = graph.build(sources)
+        graphs = graph.build(*part)
         return graphs, self.of(graphs)
 
     def of(self, graphs: graph.CodeGraphs) -> list[Store]:
@@ -444,9 +452,9 @@ def rewired(store: Store, seed: int) -> Store:
     return replace(store, neighbours=neighbours)
 
 
-def fingerprints(sources: Sequence[str]) -> list[str]:
+def fingerprints(part: Part) -> list[str]:
     """SHA-256 of graph and features of each source."""
-    stores = Store.of(graph.build(sources))
+    stores = Store.of(graph.build(*part))
     prints = []
     for store in map(stores.alone, range(len(stores))):
         parts = (store.feature_ptr, store.columns, store.values, store.neighbour_ptr, store.neighbours, store.words)

@@ -543,18 +543,20 @@ def parse(source: str) -> ast.AST:
     return module.body[0] if len(module.body) == 1 else module
 
 
-def build(sources: Sequence[str]) -> CodeGraphs:
+def build(sources: Sequence[str], first: int = 0, total: int | None = None) -> CodeGraphs:
     """The graphs of the sources, in order; one statement becomes the root, several get a module as root.
 
     Scope is kept simple on purpose: a variable is its name (or `name.attribute`) anywhere inside the source.
-    Raises UnparseableSource (with the index of the source when there are several).
+    Raises UnparseableSource, with the index of the source when there are several. They may be a part of `total`, from
+    number `first` on.
     """
+    several = len(sources) if total is None else total
     roots = []
-    for index, source in enumerate(sources):
+    for index, source in enumerate(sources, first):
         try:
             roots.append(parse(source))
         except UnparseableSource as error:
-            raise error if len(sources) == 1 else UnparseableSource(f"source {index}: {error}") from None
+            raise error if several == 1 else UnparseableSource(f"source {index}: {error}") from None
     return build_trees(roots)
 
 

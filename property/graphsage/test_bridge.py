@@ -252,6 +252,19 @@ def test_code_that_is_not_one_function_is_an_error(trained, sources, source) -> 
         trained.defects([source], seed=0)
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_what_is_refused_is_named_by_its_number_among_all(several, sources, processes) -> None:
+    """Sources are read by 64s."""
+    many = (sources * 100)[:150]
+    for wrong, error in (("def f(:", UnparseableSource), ("x = 1", NotOneFunction)):
+        with pytest.raises(error, match=r"source 140\b"):
+            several.defect_scores([*many[:140], wrong, *many[140:]], processes=processes)
+    with pytest.raises(UnparseableSource, match=r"source 140\b"):
+        bridge.fingerprints([*many[:140], "def f(:", *many[140:]], processes=processes)
+    with pytest.raises(NotOneFunction, match="the source is"):
+        several.defect_scores(["x = 1"])
+
+
 @pytest.mark.parametrize("text", ["abc", "def f(x): ...", b"abc"])
 def test_one_text_is_not_taken_for_several(trained, text) -> None:
     for method in ("defect_scores", "confidences", "embeddings", "import_scores", "answer_batch"):
