@@ -32,7 +32,7 @@ from graphsage.data import Part, Reading, Store
 from graphsage.device import Device
 from graphsage.graph import KIND, CodeGraphs, UnparseableSource
 from graphsage.model import ANSWERS, Batch, GraphSage, Output
-from graphsage.names import FILE, Names, Weights
+from graphsage.names import FILE, Names, UnreadableNames, Weights
 
 __all__ = ["Bridge", "ModelMismatch", "ModelNotTrained", "NotOneFunction", "UnparseableSource", "load"]
 
@@ -73,20 +73,15 @@ def load(artifact: Path, device: str | None = None) -> Bridge:
         model = GraphSage(config["hidden"], config["head"], len(config["operators"]), len(config["modules"]))
         content = weights.read_bytes()
         model.load_state_dict(load_tensors(content), strict=True)
-        bridge = Bridge(model, config, hashlib.sha256(content).hexdigest(), names_of(table, config), device)
+        names = Names.read(table, len(config["modules"]))
+        bridge = Bridge(model, config, hashlib.sha256(content).hexdigest(), names, device)
+    except UnreadableNames as error:
+        raise ModelMismatch(str(error)) from None
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
         raise ModelMismatch(f"{about}: not the configuration of a model: {error!r}") from None
     except (RuntimeError, SafetensorError) as error:
         raise ModelMismatch(f"{weights}: does not fit {about.name}: {error}") from None
     return bridge
-
-
-def names_of(table: Path, config: dict[str, Any]) -> Names:
-    """The table of names beside the weights. Raises ModelMismatch."""
-    try:
-        return Names.read(table, len(config["modules"]))
-    except ValueError as error:
-        raise ModelMismatch(str(error)) from None
 
 
 def feature_matrices(sources: Sequence[str]) -> list[NDArray[np.float32]]:
@@ -95,7 +90,10 @@ def feature_matrices(sources: Sequence[str]) -> list[NDArray[np.float32]]:
 
 
 def fingerprints(sources: Sequence[str], processes: int = 1) -> list[str]:
-    """SHA-256 of graph and features of each source: equal where no model could tell two sources apart."""
+    """SHA-256 of graph, features and attributes of each source: equal where no weights could tell two sources apart.
+
+    The table of names, which is none of them, knows imported names that share their parts (`fooBar`, `foo_bar`) apart.
+    """
     chunks = _chunks(sources)
     with data.readers(processes if len(chunks) > 1 else 1) as readers:
         return [each for found in data.each(data.fingerprints, chunks, readers) for each in found]

@@ -7,7 +7,6 @@ itself count, so where imported names are masked there is next to nothing to loo
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -28,6 +27,10 @@ _LEAST, _MOST = 0.01, 0.98  # shares as log-odds
 Floats = NDArray[np.float64]
 
 
+class UnreadableNames(ValueError):  # noqa: N818 (says what is the case)
+    """A file that holds no table of names, or one of other modules."""
+
+
 @dataclass(frozen=True, slots=True)
 class Weights:
     """Log-odds of a module = own x the model's + names x those of the names + offset, where a name is telling."""
@@ -44,7 +47,7 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """For each known name the modules that functions use it for, and how often of the times that it is read."""
+    """For each known name the modules of functions that import it, and how many of those that read it they are."""
 
     symbol: NDArray[np.uint64]  # (H,) hash of the name, ascending
     first: NDArray[np.int64]  # (H + 1,) its modules are [first[h], first[h + 1])
@@ -70,16 +73,31 @@ class Names:
 
     @classmethod
     def read(cls, file: Path, modules: int) -> Names:
-        """What `content` was written to. ValueError for what is no such file, or not one of that many modules."""
+        """What `content` was written to. UnreadableNames for what is no such file, or not one of that many modules."""
         try:
-            with np.load(file) as found:
+            with np.load(file, allow_pickle=False) as found:
                 names = cls(**found)
-        except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{file}: not a table of names: {error}") from None
-        fits = (len(names.first) == len(names.symbol) + 1, len(names.module) == len(names.share) == names.first[-1])
-        if not all(fits) or (names.module >= modules).any():
-            raise ValueError(f"{file}: not a table of names for {modules} modules")
+            whole = names.fits(modules)
+        except Exception as error:  # a damaged archive raises whatever its parts do
+            raise UnreadableNames(f"{file}: not a table of names: {str(error) or type(error).__name__}") from None
+        if not whole:
+            raise UnreadableNames(f"{file}: not a table of names for {modules} modules")
         return names
+
+    def fits(self, modules: int) -> bool:
+        """Whether the columns are what they should be, and of so many modules."""
+        kinds = [each.dtype.str for each in (self.symbol, self.first, self.module, self.share)]
+        entries = int(self.first[-1])
+        return (
+            kinds == ["<u8", "<i8", "<i8", "<f8"]
+            and bool((self.symbol[1:] > self.symbol[:-1]).all())
+            and len(self.first) == len(self.symbol) + 1
+            and self.first[0] == 0
+            and bool((np.diff(self.first) >= 0).all())
+            and len(self.module) == len(self.share) == entries
+            and bool(((self.module >= 0) & (self.module < modules)).all())
+            and bool(((self.share >= 0) & (self.share <= 1)).all())
+        )
 
     def content(self) -> bytes:
         """The bytes of the file."""

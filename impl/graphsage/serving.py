@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from graphsage.bridge import Bridge, UnparseableSource
+from graphsage.names import FILE as NAMES
 
 LARGEST = 2_000_000  # bytes of a request: larger files are tables
 UNPROVEN = "UNPROVEN"
@@ -45,7 +46,7 @@ class Standing:
             standing = cls(verdict, str(found.get("target", "")), str(found.get("time", "")))
         except (ValueError, KeyError, TypeError, OSError) as error:
             raise VerdictMismatch(f"{path}: not a verdict file: {error!r}") from None
-        for name in ("model.safetensors", "config.json"):
+        for name in ("model.safetensors", "config.json", NAMES):
             if files.get(name) != hashlib.sha256((folder / name).read_bytes()).hexdigest():
                 raise VerdictMismatch(f"{path}: the verdict is on another {name} than the one beside it")
         return standing

@@ -446,7 +446,7 @@ def _outputs(model: GraphSage, samples: data.Samples, numbers: NDArray[np.int64]
 
 
 def train(config: Mapping[str, Any], data: Mapping[str, Path], out: Path) -> None:
-    """Train on data["train"], choose on data["dev"], leave `model.safetensors` and `config.json` in `out`.
+    """Train on data["train"], choose on data["dev"], leave `model.safetensors`, `names.npz` and `config.json` in `out`.
 
     Called again with the same arguments after a kill, it goes on from the last checkpoint.
     """

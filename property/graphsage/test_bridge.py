@@ -21,7 +21,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from graphsage import bridge, data
+from graphsage import bridge, data, graph, names
 from graphsage.__main__ import main
 from graphsage.bridge import ModelMismatch, ModelNotTrained, NotOneFunction, UnparseableSource
 from graphsage.device import Device
@@ -199,6 +199,24 @@ def test_locations_are_spans_of_nodes_in_the_source(trained, sources) -> None:
         assert high <= len(lines[end - 1].encode())
 
 
+def test_imported_names_in_sight_change_what_modules_are_named(trained, artifact, real) -> None:
+    """The answer is the model's and the table's by the weights that dev chose: neither is there for nothing."""
+    used = [function.source for function in real if function.uses]
+    graphs = graph.build(used)
+    (store,) = data.Reading(edges=True).of(graphs)
+    own = trained.model.answer(trained._batch(store)).imports.double().numpy()
+    shares = trained.names.shares(*data.free(graphs), own.shape)
+    weights = names.Weights(**json.loads((artifact / "config.json").read_text())["names"])
+    assert weights != names.Weights()
+    expected = 1 / (1 + np.exp(-names.fused(own, shares, weights)))
+    found = trained.import_scores(used)["scores"]
+    np.testing.assert_allclose(found, expected, atol=0.02)  # bf16 rounds products of other shapes differently
+    assert np.abs(found - 1 / (1 + np.exp(-own))).max() > 0.1
+    answers = {each["module"]: each["probability"] for each in trained.answer(used[0])["imports"]}
+    for module, probability in answers.items():
+        assert probability == pytest.approx(expected[0, trained.modules.index(module)], abs=0.02)
+
+
 def test_import_scores_are_probabilities_per_module(trained, real) -> None:
     answer = trained.import_scores([function.masked for function in real[:10]])
     assert answer["scores"].shape == (10, len(answer["modules"]))
@@ -329,7 +347,7 @@ def test_a_configuration_that_lacks_something_is_refused_before_any_answer(artif
     assert capsys.readouterr().err.count("\n") == 1
 
 
-@pytest.mark.parametrize("damage", ["missing", "stub", "modules", "shape"])
+@pytest.mark.parametrize("damage", ["missing", "stub", "modules", "negative", "shape", "order", "kind", "bits"])
 def test_a_table_of_names_that_does_not_fit_is_refused(artifact, tmp_path, damage) -> None:
     shutil.copytree(artifact, tmp_path / "model")
     file = tmp_path / "model" / "names.npz"

@@ -117,12 +117,14 @@ def test_without_a_verdict_the_model_is_unproven(artifact) -> None:
     assert Standing.of(artifact).facts() == {"verdict": "UNPROVEN"}
 
 
-@pytest.mark.parametrize("damage", ["weights", "config", "json", "keys"])
+@pytest.mark.parametrize("damage", ["weights", "config", "names", "json", "keys"])
 def test_a_verdict_on_something_else_is_no_verdict(published, damage) -> None:
     if damage == "weights":
         (published / "model.safetensors").write_bytes(b"others")
     elif damage == "config":
         (published / "config.json").write_text("{}")
+    elif damage == "names":
+        (published / "names.npz").write_bytes(b"others")
     elif damage == "json":
         (published / "verdict.json").write_text("DONE")
     else:
