@@ -86,7 +86,13 @@ def examples(files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -
             [{"head": row["head"], "relation": "calls", "holds": i % 2} for i, row in enumerate(triples[:60])],
         ),
         "search_pairs": write("search", pairs),
-        "search_passages": write("passages", [{"id": row["record_id"], "text": row["passage"]} for row in pairs]),
+        "search_passages": write(
+            "passages",
+            [
+                *({"id": row["record_id"], "text": row["passage"]} for row in pairs),
+                {"id": "undocumented", "text": "def undocumented(x):\n    return x"},
+            ],
+        ),
         "dependency_files": write("imports", imports),
         "name_mentions": write("mentions", mentions),
         "name_entities": write("names", entities),
@@ -200,6 +206,20 @@ def test_rankers_of_another_version_are_refused(model: Path, tmp_path: Path, ver
         told.write_text(str(version))
     with pytest.raises(GraphmerError, match="fitted by another version of graphmer; train anew"):
         tasks.Tasks(Encoder.load(old), old)
+
+
+def test_the_ranker_of_search_is_fitted_among_all_that_is_searched(trained, examples, tmp_path, monkeypatch):
+    pools, fit = [], Search.fit
+
+    def seen(self, queries, gold, pool, *more):
+        pools.append(pool)
+        return fit(self, queries, gold, pool, *more)
+
+    monkeypatch.setattr(Search, "fit", seen)
+    only = {name: examples[name] for name in ("search_pairs", "search_passages")}
+    fitted(trained, only, tmp_path / "model", threads=1)
+    assert "undocumented" in pools[0].ids
+    assert {row["record_id"] for row in read(examples["search_pairs"])} < set(pools[0].ids)
 
 
 def test_candidates_without_the_encoder_are_those_that_are_marked(model: Path, examples: dict[str, Path], monkeypatch):
