@@ -330,18 +330,23 @@ def installed() -> Mapping[str, list[str]]:
 
 
 class Manifest:
-    """The files that a data set was built from: label -> [path, size, mtime_ns, ctime_ns, sha256]."""
+    """The files that a data set was built from: label -> [path, size, mtime_ns, ctime_ns, sha256].
+
+    The project's own are kept by their path in it: another checkout on the same machine has its own files of that name,
+    and who looks there whether something changed must not be told of these.
+    """
 
     def __init__(self, rows: Mapping[str, Sequence[Any]]) -> None:
         self.rows = {label: list(row) for label, row in rows.items()}
 
     @classmethod
-    def of(cls, files: Mapping[str, Path]) -> Manifest:
-        """Read and digest the files."""
+    def of(cls, files: Mapping[str, Path], root: Path) -> Manifest:
+        """Read and digest the files of a project at `root`."""
         rows = {}
         for label, path in files.items():
             stat = path.stat()
-            rows[label] = [str(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, of_file(path)]
+            place = path.relative_to(root) if path.is_relative_to(root) else path.absolute()
+            rows[label] = [str(place), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, of_file(path)]
         return cls(rows)
 
     @property
@@ -349,14 +354,19 @@ class Manifest:
         """Depends on labels and contents, not on where the files lie or when they were written."""
         return of_json(sorted((label, row[4]) for label, row in self.rows.items()))
 
-    def changed(self) -> list[str]:
+    def is_here(self, root: Path) -> bool:
+        """Whether a project at `root` has any of the files, if there are some: of a deleted checkout nothing can be said."""
+        return not self.rows or any((root / row[0]).is_file() for row in self.rows.values())
+
+    def changed(self, root: Path) -> list[str]:
         """Labels whose file is gone or has another content; a file with size and time unchanged is not read."""
         result = []
         for label, (name, size, mtime, ctime, digest) in self.rows.items():
+            path = root / name
             try:
-                stat = os.stat(name)
+                stat = path.stat()
                 same = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) == (size, mtime, ctime)
-                same = same or of_file(Path(name)) == digest
+                same = same or of_file(path) == digest
             except OSError:
                 same = False
             if not same:

@@ -116,7 +116,7 @@ def _compare_subjects(
     if not published:
         unchecked += [f"the weights of artifact {key}, which are not on this machine" for key in absent]
     sources = {digest for row in rows for digest in row.sources}
-    unknown = [digest for digest in sources if project.store.load_manifest(digest) is None]
+    unknown = [digest for digest in sources if not project.has_sources(digest)]
     if unknown:
         unchecked.append(f"{len(unknown)} of {len(sources)} data sources, which are not on this machine")
 

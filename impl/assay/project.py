@@ -347,7 +347,7 @@ class Project:
         target = statement.assay.target
         if evidence is None:
             return self._world(spec, requirement, target, None, known_data)
-        known = [digest for digest in evidence.sources if self.store.load_manifest(digest) is not None]
+        known = [digest for digest in evidence.sources if self.has_sources(digest)]
         here = evidence.model_copy(update={"sources": tuple(known)})
         has_weights = self.store.record("artifact", evidence.artifact) is not None
         code = {name: self.current_code(spec, name, evidence.profile) for name in evidence.code}
@@ -437,12 +437,17 @@ class Project:
             f"{assay.machine}, {assay.time[:10]}{', with ' if other else ''}{', '.join(other)}"
         )
 
+    def has_sources(self, digest: str) -> bool:
+        """Whether the files of a manifest are known here, and any of them is there."""
+        manifest = self.store.load_manifest(digest)
+        return manifest is not None and manifest.is_here(self.root)
+
     def _changed_data(self, evidence: Evidence, known: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
         changed: list[str] = []
         for digest in evidence.sources:
             if digest not in known:
                 manifest = self.store.load_manifest(digest)
-                known[digest] = ("sources unknown here",) if manifest is None else tuple(manifest.changed())
+                known[digest] = ("sources unknown here",) if manifest is None else tuple(manifest.changed(self.root))
             changed.extend(known[digest])
         return tuple(changed)
 

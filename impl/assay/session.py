@@ -274,7 +274,7 @@ class Session:
         wrong = next((label for label, path in sources.items() if not isinstance(path, Path)), None)
         if wrong is not None:
             raise ObservationError(f'data set "{name}": sources maps labels to paths; "{wrong}" is no Path')
-        manifest = digests.Manifest.of(sources)
+        manifest = digests.Manifest.of(sources, self.project.root)
         source_file = inspect.getsourcefile(build)
         if source_file is None or build.__name__ == "<lambda>":
             raise ObservationError(f'data set "{name}": build must be a function defined in a file')

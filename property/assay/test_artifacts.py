@@ -230,12 +230,12 @@ def test_an_unreadable_record_is_no_record(tmp_path: Path, content: str) -> None
 def test_manifests_are_kept_by_digest(tmp_path: Path) -> None:
     store, path = Store(tmp_path / "store"), tmp_path / "source.py"
     path.write_text("x = 1")
-    manifest = Manifest.of({"source.py": path})
+    manifest = Manifest.of({"source.py": path}, tmp_path)
     digest = store.save_manifest(manifest)
     kept = store.load_manifest(digest)
     assert digest == manifest.digest
     assert kept is not None
-    assert (kept.rows, kept.changed()) == (manifest.rows, [])
+    assert (kept.rows, kept.changed(tmp_path)) == (manifest.rows, [])
     assert store.load_manifest("0" * 64) is None
 
 
@@ -243,12 +243,12 @@ def test_a_manifest_follows_its_files_to_another_place(tmp_path: Path) -> None:
     """The same sources in a new environment: same digest, and looked for where they are now."""
     store, old, new = Store(tmp_path / "store"), tmp_path / "old.py", tmp_path / "new.py"
     old.write_text("x = 1")
-    digest = store.save_manifest(Manifest.of({"m.py": old}))
+    digest = store.save_manifest(Manifest.of({"m.py": old}, tmp_path))
     old.rename(new)
-    assert store.save_manifest(Manifest.of({"m.py": new})) == digest
+    assert store.save_manifest(Manifest.of({"m.py": new}, tmp_path)) == digest
     kept = store.load_manifest(digest)
     assert kept is not None
-    assert kept.changed() == []
+    assert kept.changed(tmp_path) == []
 
 
 @pytest.mark.parametrize(
@@ -258,11 +258,11 @@ def test_an_edited_manifest_is_none(tmp_path: Path, content: str) -> None:
     """An emptied manifest must not read as "nothing changed"."""
     store, path = Store(tmp_path / "store"), tmp_path / "m.py"
     path.write_text("x = 1")
-    digest = store.save_manifest(Manifest.of({"m.py": path}))
+    digest = store.save_manifest(Manifest.of({"m.py": path}, tmp_path))
     (kept,) = (tmp_path / "store" / "sources").iterdir()
     kept.write_text(content)
     assert store.load_manifest(digest) is None
-    store.save_manifest(Manifest.of({"m.py": path}))
+    store.save_manifest(Manifest.of({"m.py": path}, tmp_path))
     assert store.load_manifest(digest) is not None
 
 

@@ -530,24 +530,24 @@ def test_a_manifest_sees_content_and_not_place_or_time(tmp_path: Path) -> None:
     files = {label: tmp_path / f"{label}.txt" for label in "abc"}
     for label, path in files.items():
         old(path, f"text of {label}", at=10**9)
-    manifest = Manifest.of(files)
-    assert manifest.changed() == []
+    manifest = Manifest.of(files, tmp_path)
+    assert manifest.changed(tmp_path) == []
     assert Manifest(json.loads(json.dumps(manifest.rows))).digest == manifest.digest
 
     moved = {label: path.rename(tmp_path / f"moved-{label}") for label, path in files.items()}
     os.utime(moved["a"])
-    assert Manifest.of(moved).digest == manifest.digest
-    assert sorted(manifest.changed()) == ["a", "b", "c"]
+    assert Manifest.of(moved, tmp_path).digest == manifest.digest
+    assert sorted(manifest.changed(tmp_path)) == ["a", "b", "c"]
 
-    here = Manifest.of(moved)
+    here = Manifest.of(moved, tmp_path)
     os.utime(moved["a"])
-    assert here.changed() == [], "a newer time with the same content is no change"
+    assert here.changed(tmp_path) == [], "a newer time with the same content is no change"
     moved["a"].write_text("text of A")
     moved["b"].unlink()
-    assert here.changed() == ["a", "b"]
-    assert Manifest.of({"a": moved["a"], "c": moved["c"]}).digest != here.digest
+    assert here.changed(tmp_path) == ["a", "b"]
+    assert Manifest.of({"a": moved["a"], "c": moved["c"]}, tmp_path).digest != here.digest
     renamed = {"a": moved["c"], "c": moved["a"]}
-    assert Manifest.of(renamed).digest != Manifest.of({"a": moved["a"], "c": moved["c"]}).digest
+    assert Manifest.of(renamed, tmp_path).digest != Manifest.of({"a": moved["a"], "c": moved["c"]}, tmp_path).digest
 
 
 @modest
@@ -590,3 +590,23 @@ def test_the_harness_is_in_the_closure_of_no_subject_but_itself(tmp_path: Path) 
     before = code.closure("assay.verdict")
     (tmp_path / "impl" / "assay" / "spec.py").write_text("x = 2")
     assert Code([tmp_path / "impl"]).closure("assay.verdict") != before
+
+
+def test_a_manifest_of_one_checkout_is_looked_up_in_the_files_of_another(tmp_path: Path) -> None:
+    """Both share a store. What lies outside of them is looked up where it lies."""
+    one, other, library = (tmp_path / name for name in ("one", "other", "library"))
+    for folder in (one, other, library):
+        folder.mkdir()
+        (folder / "data.toml").write_text("x = 1")
+    manifest = Manifest.of({"own": one / "data.toml", "library": library / "data.toml"}, one)
+    assert manifest.rows["own"][0] == "data.toml"
+    assert manifest.changed(other) == []
+    (other / "data.toml").write_text("x = 2")
+    assert manifest.changed(other) == ["own"]
+    assert manifest.changed(one) == []
+    (library / "data.toml").write_text("x = 3")
+    assert manifest.changed(one) == ["library"]
+    assert manifest.is_here(tmp_path / "none"), "of the library"
+    (library / "data.toml").unlink()
+    assert not manifest.is_here(tmp_path / "none")
+    assert manifest.is_here(one)

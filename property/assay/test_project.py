@@ -380,7 +380,7 @@ def reasons(here: Project) -> list[str]:
 def test_evidence_decays_with_its_sources(tmp_path: Path) -> None:
     source = tmp_path / "library.py"
     write(source, "x = 1")
-    digest = Project(tmp_path).store.save_manifest(Manifest.of({"library/library.py": source}))
+    digest = Project(tmp_path).store.save_manifest(Manifest.of({"library/library.py": source}, tmp_path))
     here = proven(tmp_path, sources=(digest,))
     assert here.board().done
     write(source, "x = 20")
@@ -391,6 +391,21 @@ def test_evidence_decays_with_its_sources(tmp_path: Path) -> None:
     for kept in (tmp_path / "cache/sources").iterdir():
         kept.unlink()
     assert "sources unknown here" in reasons(Project(tmp_path))[0]
+
+
+def test_sources_are_here_while_any_file_of_them_is(tmp_path: Path) -> None:
+    """Of a checkout that shared the cache and was deleted nothing can be said; one file gone of several is a change."""
+    here, files = Project(tmp_path), {name: tmp_path / "away" / name for name in ("a.py", "b.py")}
+    for path in files.values():
+        write(path, "x = 1")
+    digest = here.store.save_manifest(Manifest.of(files, tmp_path / "another"))
+    assert here.has_sources(digest)
+    files["a.py"].unlink()
+    assert here.has_sources(digest)
+    files["b.py"].unlink()
+    assert not here.has_sources(digest)
+    assert not here.has_sources("0" * 64)
+    assert here.has_sources(here.store.save_manifest(Manifest.of({}, tmp_path)))
 
 
 def test_evidence_decays_with_its_weights(tmp_path: Path) -> None:
