@@ -355,7 +355,7 @@ class Manifest:
         return of_json(sorted((label, row[4]) for label, row in self.rows.items()))
 
     def is_here(self, root: Path) -> bool:
-        """Whether a project at `root` has any of the files, if there are some: of a deleted checkout nothing can be said."""
+        """Whether a project at `root` has any of the files, if any: of a deleted checkout nothing can be said."""
         return not self.rows or any((root / row[0]).is_file() for row in self.rows.values())
 
     def changed(self, root: Path) -> list[str]:
