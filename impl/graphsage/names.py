@@ -126,8 +126,10 @@ class Names:
 
 def fused(own: Floats, shares: Floats, weights: Weights) -> Floats:
     """(G, K) log-odds of the model and shares of names -> log-odds of both; the model's where no name is telling."""
-    both = weights.own * own + weights.names * _odds(shares) + weights.offset
-    return np.where(_telling(shares)[:, None], both, own)
+    telling = _telling(shares)
+    found = own.copy()
+    found[telling] = weights.own * own[telling] + weights.names * _odds(shares[telling]) + weights.offset
+    return found
 
 
 def fit(own: Floats, shares: Floats, used: NDArray[np.int64]) -> Weights:
