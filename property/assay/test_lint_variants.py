@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from assay.lint import engine
 from assay.lint.source import kind_of, read
 
 FOUND = [
+    ("AS105", "a.py", "class Net(nn.Module):\n    def forward(self, x):\n        x = F.softmax(self.fc(x), 1)\n        return x\n\nmodel = Net().to(device)\nloss = F.cross_entropy(model(x), y)\n"),
+    ("AS209", "a.py", "total = 0\nfor b in loader:\n    loss = m(b) / accumulation\n    total += loss.item()\n    loss.backward()\n"),
+    ("AS301", "a.py", "y = torch.randint(0, 2, (8,))\nx = torch.randn(8, 3)\nF.cross_entropy(m(x), y)\nF.cross_entropy(m(batch), y)\n"),
+    ("AS302", "a.py", "ds = A('t.json')\ntrain_loader = DataLoader(ds)\nother = A('u.json')\ntest_loader = DataLoader(ds)\n"),
+    ("AS407", "a.sh", "pip install . && pytest -q || true  # flaky\n"),
+    ("AS407", "a.sh", "python tools/verify_model.py || true\n"),
+    ("AS507", "a.md", "Solved 41/53 problems (95% of all).\n"),
     ("AS101", "a.py", "def accuracy(self, x):\n    return torch.tensor(0.75)\n"),
     ("AS101", "a.py", "async def evaluate(m):\n    await m.run()\n    return {'mrr': 0.52, 'n': 3}\n"),
     ("AS102", "a.py", "from sklearn.metrics import roc_auc_score\nprint(roc_auc_score(labels, np.random.rand(len(labels))))\n"),
@@ -47,6 +56,17 @@ FOUND = [
     ("AS507", "a.md", "We passed 45 of 50 tests (95%).\n"),
 ]  # fmt: skip
 SILENT = [
+    ("AS102", "a.py", "logits = torch.randn(8, 10)\nlabels = torch.randint(0, 10, (8,))\nprint(criterion(logits, labels))\n"),
+    ("AS301", "a.py", "logits = torch.randn(8, 10)\nlabels = torch.randint(0, 10, (8,))\nprint(criterion(logits, labels))\n"),
+    ("AS301", "a.py", "X = 2 * np.random.rand(100, 1)\ny = 4 + 3 * X + np.random.randn(100, 1)\nmodel.fit(X, y)\n"),
+    ("AS301", "a.py", "images = torch.randn(8, 3)\nlabels = torch.randint(0, 10, (8,))\nloss = F.cross_entropy(model(images), labels)\n"),
+    ("AS105", "a.py", "class A:\n    def __init__(self):\n        self.criterion = nn.CrossEntropyLoss()\n\nclass B:\n    def __init__(self):\n        self.criterion = nn.BCELoss()\n    def f(self, z, y):\n        return self.criterion(torch.sigmoid(z), y)\n"),
+    ("AS209", "a.py", "for epoch in range(9):\n    total = 0\n    for micro in range(grad_accum_steps):\n        loss = m(x) / grad_accum_steps\n        total += loss.detach()\n        loss.backward()\n"),
+    ("AS209", "a.py", "for b in loader:\n    loss = m(b) / accum\n    total += loss.item()\n    loss.backward()\nprint(total * accum / len(loader))\n"),
+    ("AS302", "a.py", "ds = A('train.json')\ntrain_loader = DataLoader(ds)\nds = A('test.json')\ntest_loader = DataLoader(ds)\n"),
+    ("AS407", "a.sh", "python3 download_latest.py || true\nmake test-clean || true\n"),
+    ("AS407", "a.yaml", "steps:\n  - run: pytest -q\n  - uses: codecov/codecov-action@v4\n    continue-on-error: true\n"),
+    ("AS507", "a.md", "Solved 41/53 problems (95% CI 64 to 87).\n"),
     ("AS405", "a.sh", 'echo "x" > /proc/file\nif [ $? -ne 0 ]; then exit 1; fi\n'),
     ("AS207", "a.py", "s = torch.optim.lr_scheduler.CosineAnnealingLR(o, T_max=len(rates))\nfor epoch in range(e):\n    s.step()\n"),
     ("AS203", "a.py", "p = argparse.ArgumentParser()\np.add_argument('--x')\nrun(**vars(p.parse_args()))\n"),
@@ -112,6 +132,48 @@ def test_found(code: str, name: str, text: str) -> None:
 @pytest.mark.parametrize(("code", "name", "text"), SILENT)
 def test_silent(code: str, name: str, text: str) -> None:
     assert code not in rules(name, text)
+
+
+YAML = "optim:\n  lr: 0.1\n  momentum: 0.9\nstages:\n  - width: 3\nepochs: 2\n"
+READS = "cfg = yaml.safe_load(open('c.yaml'))\ngo(cfg['epochs'])\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "unread"),
+    [
+        (READS, {"lr", "momentum", "width"}),
+        (
+            READS + "d = Dataset.from_dict({'text': texts})\nfor f in fields(X):\n    go(f)\n",
+            {"lr", "momentum", "width"},
+        ),
+        (READS + "o = dict(cfg['optim'])\nSGD(p, **o)\n", {"width"}),
+        (READS + "SGD(p, **{**cfg['optim'], 'n': 1})\n", {"width"}),
+        (READS + "SGD(p, **(cfg['optim'] | more))\n", {"width"}),
+        (READS + "for stage in cfg['stages']:\n    block(**stage)\n", {"lr", "momentum"}),
+        (READS + "s = Settings.from_dict(cfg)\n", set()),
+        (READS + "s = instantiate(cfg.model)\n", set()),
+    ],
+)
+def test_what_is_handed_over_whole_may_be_read_and_nothing_else(code: str, unread: set[str]) -> None:
+    """One harmless call somewhere in a project must not silence the rule for all of its configuration."""
+    from assay.lint.project import Project
+    from assay.lint.rules import RULES
+
+    files = {"c.yaml": YAML, "train.py": code}
+    facts = [engine.of_source(read(n, kind_of(n) or "", text.encode(), len(text))) for n, text in files.items()]
+    across = RULES["AS202"].across
+    assert across is not None
+    found = [hit.message for hit in across(Project(facts))]
+    assert {key for key in ("lr", "momentum", "width") for message in found if f"`{key}`" in message} == unread
+
+
+def test_names_that_are_made_of_each_other_are_walked_once() -> None:
+    """Eight names over three rounds took nine seconds in one rule: each way between them was gone."""
+    names = [f"part_{number}" for number in range(8)]
+    lines = [f"{one} = np.tanh({names[i - 7]}) + {names[i - 6]}" for i, one in enumerate(names)] * 6
+    began = time.process_time()
+    assert "AS102" in rules("a.py", "\n".join(["import numpy as np", *lines, "accuracy = random.random() * part_3\n"]))
+    assert time.process_time() - began < 2
 
 
 def test_a_computed_option_is_not_called_missing() -> None:

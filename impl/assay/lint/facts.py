@@ -280,13 +280,13 @@ def _splats(module: Module) -> Iterator[str]:
         if _is_message(callee.dotted):
             continue
         last = callee.name.rpartition(".")[2]
-        if last in _TAKE_ALL:
+        if last in _TAKE_ALL and any(_is_settings(call) for call in callee.calls):
             yield "*"
         origin = module.origins.get(callee.name.partition(".")[0])
         for call in callee.calls:
             for word in call.keywords:
                 if word.arg is None:
-                    yield from _whole(word.value)
+                    yield from _whole(module, word.value)
         if origin is not None or not last or last in _VIEWS:  # no other call hands a section over
             for call in callee.calls:
                 yield from _sections(call, origin)
@@ -323,19 +323,46 @@ def _section(node: ast.expr) -> Iterator[str]:
             yield key
 
 
-def _whole(node: ast.expr) -> Iterator[str]:
-    if isinstance(node, ast.Subscript) and (key := string(node.slice)) is not None:
+def _is_settings(call: ast.Call) -> bool:
+    """Is a configuration handed over, or a class or object of one? `Dataset.from_dict({"text": texts})` takes none."""
+    names = [*map(name_of, call.args), *(name_of(word.value) for word in call.keywords)]
+    owner = name_of(call.func).rpartition(".")[0].rpartition(".")[2]
+    named = any(vocabulary.says(name, CONFIG_WORDS) or CONFIG_CLASS.search(name) for name in [*names, owner])
+    return named or any(name in ("self", "cls", "args", "opts") for name in names)
+
+
+def _whole(module: Module, node: ast.expr, depth: int = 0) -> Iterator[str]:
+    """The last key of what is unpacked, through names that hold it, loops over it and dictionaries made of it."""
+    if depth > _STEPS:
+        return
+    if isinstance(node, ast.Name):
+        for value in module.scope_of(node).values.get(node.id, ()):
+            for held in _given(value) if isinstance(value, ast.Call) else [value]:
+                if held is not None and not isinstance(held, ast.Name):
+                    yield from _whole(module, held, depth + 1)
+        for loop in module.nodes(ast.For):
+            if name_of(loop.target) == node.id:
+                yield from _whole(module, loop.iter, depth + 1)
+        if vocabulary.says(node.id, CONFIG_WORDS) or node.id in ("args", "opts"):
+            yield "*"
+    elif isinstance(node, ast.Dict):
+        for name, value in zip(node.keys, node.values, strict=True):
+            if name is None:
+                yield from _whole(module, value, depth + 1)
+    elif isinstance(node, ast.BinOp):
+        yield from _whole(module, node.left, depth + 1)
+        yield from _whole(module, node.right, depth + 1)
+    elif isinstance(node, ast.Subscript) and (key := string(node.slice)) is not None:
         yield key
     elif isinstance(node, ast.Attribute):
         yield node.attr
     elif isinstance(node, ast.Call):
         yield "vars"
-        for inner in node.args:
-            yield from _whole(inner)
-    elif isinstance(node, ast.Name) and (vocabulary.says(node.id, CONFIG_WORDS) or node.id in ("args", "opts")):
-        yield "*"
+        for value in node.args:
+            yield from _whole(module, value, depth + 1)
 
 
+_STEPS = 4  # from what is unpacked to the section that it is
 _TAKE_ALL = listed("instantiate model_validate from_dict fields structured")
 _VIEWS = listed("items values keys")
 _PARSERS = re.compile(r"(^|\.)(ArgumentParser|ArgParser)$|argument_parser$")

@@ -42,12 +42,29 @@ _NUMERIC = re.compile(
     r"^(numpy|np|torch|math|statistics|scipy\.special|jax\.numpy|tensorflow|tf)(\.nn\.functional|\.linalg|\.nn)?$"
 )
 _OPAQUE_TORCH = listed("load save from_numpy compile no_grad tensor as_tensor array asarray fromiter stack")
+_LEARNS = re.compile(r"loss|(^|\.)fit$|entropy$|criterion$")
 _DEPTH = 40
 
 
 def of(module: Module, expression: ast.expr | None, scope: Scope) -> Origins:
     """The origins of an expression evaluated in a scope."""
     return _Reader(module).of(expression, scope, 0)
+
+
+def is_rehearsal(module: Module, name: str) -> bool:
+    """Is all that a loss or a fit takes beside the name random, too? That tries out shapes or speed, or is an exercise.
+
+    `criterion(torch.randn(8, 10), labels)` claims nothing; `criterion(model(batch), labels)` does.
+    """
+    calls = [call for call in module.calls if _LEARNS.search(name_of(call.func).lower())]
+    given = [[*call.args, *(k.value for k in call.keywords)] for call in calls]
+    beside = [[each for each in values if name_of(each) != name] for values in given if name in map(name_of, values)]
+    return bool(beside) and all(values and all(_is_made_up(module, each) for each in values) for values in beside)
+
+
+def _is_made_up(module: Module, value: ast.expr) -> bool:
+    inner = value.args if isinstance(value, ast.Call) and draw(module, value) is None else [value]
+    return bool(inner) and all(only_random(of(module, each, module.scope_of(value))) for each in inner)
 
 
 def draw(module: Module, call: ast.Call, scope: Scope | None = None) -> str | None:
@@ -83,6 +100,7 @@ class _Reader:
     def __init__(self, module: Module) -> None:
         self.module = module
         self.busy: set[tuple[ast.AST, str]] = set()
+        self.known: dict[tuple[ast.AST, str], Origins] = {}
 
     def of(self, node: ast.AST | None, scope: Scope, depth: int) -> Origins:
         if node is None or depth > _DEPTH:
@@ -168,11 +186,14 @@ class _Reader:
         key = (scope.node, name)
         if key in self.busy:
             return _NONE
+        if key in self.known:  # names that are made of each other would be walked once for every way between them
+            return self.known[key]
         self.busy.add(key)
         try:
             filled = self.union(added, scope, depth)
             empty = filled and all(_is_empty(value) for value in values)
-            return filled if empty else self.union(values, scope, depth) | filled
+            self.known[key] = filled if empty else self.union(values, scope, depth) | filled
+            return self.known[key]
         finally:
             self.busy.discard(key)
 

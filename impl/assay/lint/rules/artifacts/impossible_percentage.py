@@ -20,6 +20,7 @@ RULE = Rule(
 )
 _SHARE = re.compile(
     r"(?<![\d/.,])(\d[\d,]*)\s*(?:/|of|out of)\s*(\d[\d,]*)(?![\d/.])[^\d%\n|]{0,30}[(=]\s*(\d+(?:\.(\d+))?)\s*%"
+    r"(?!\s*(?:CI\b|conf|cred|interval))"  # "(95 % CI 64 to 87)"
 )
 _COUNTED = re.compile(r"test|pass|correct|solved|succe|accura|hits?\b|queries|met\b", re.I)
 

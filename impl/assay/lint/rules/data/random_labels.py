@@ -53,7 +53,7 @@ def check(module: Module) -> Iterator[Hit]:
         words = vocabulary.words(name)
         if words.isdisjoint(vocabulary.LABELS) or not words.isdisjoint(_NO_LABELS):
             continue
-        if vocabulary.says(module.context(value), _MADE_UP):
+        if vocabulary.says(module.context(value), _MADE_UP) or origin.is_rehearsal(module, name):
             continue
         scope = module.scope_of(value)
         random = origin.only_random(origin.of(module, value, scope))

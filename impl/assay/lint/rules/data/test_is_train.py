@@ -130,7 +130,7 @@ def _given_twice(module: Module) -> Iterator[Hit]:
 
 def _loaded_twice(module: Module) -> Iterator[Hit]:
     """`train_loader` and `val_loader` over one data set, or one split read twice."""
-    seen: dict[tuple[str, ast.AST, str], str] = {}
+    seen: dict[tuple[str, ast.AST, str], tuple[str, ast.Assign]] = {}
     for assign in module.nodes(ast.Assign):
         call = assign.value
         if not isinstance(call, ast.Call) or not call.args:
@@ -154,11 +154,17 @@ def _loaded_twice(module: Module) -> Iterator[Hit]:
         if not data or (called == "DataLoader" and split in vocabulary.words(data)):
             continue
         if split == "train":
-            seen[called, scope, data] = name
+            seen[called, scope, data] = name, assign
         elif (called, scope, data) in seen:
-            yield Hit(
-                assign.lineno, "likely", f"`{name}` and `{seen[called, scope, data]}` hold the same data: {data[:60]}"
-            )
+            other, first = seen[called, scope, data]
+            if not _is_stored_between(module, data, first, assign):
+                yield Hit(assign.lineno, "likely", f"`{name}` and `{other}` hold the same data: {data[:60]}")
+
+
+def _is_stored_between(module: Module, name: str, first: ast.Assign, second: ast.Assign) -> bool:
+    """Is the name given something else on a line between the two?"""
+    between = (node for node in module.scope_of(first).own if isinstance(node, ast.stmt))
+    return any(first.lineno < node.lineno < second.lineno and name in flow.stores(node) for node in between)
 
 
 def _loaders_of_one_set(module: Module) -> Iterator[Hit]:

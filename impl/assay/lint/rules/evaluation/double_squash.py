@@ -40,6 +40,7 @@ _LOGIT_LOSS = re.compile(r"(^|\.)(cross_entropy|binary_cross_entropy_with_logits
 _LOGIT_LOSSES = re.compile(r"(^|\.)(CrossEntropyLoss|BCEWithLogitsLoss)$")
 _LAYERS = re.compile(r"(^|\.)(Sigmoid|Softmax)$")
 _NAMESPACES = frozenset({"torch", "F", "nn.functional", "torch.special", "torch.nn.functional"})
+_PLACES = frozenset({"to", "cuda", "cpu", "half", "float", "train", "eval"})
 _PASSING = re.compile(r"\.(squeeze|unsqueeze|view|reshape|float|flatten|contiguous|to|cpu|detach|transpose|permute)$")
 
 
@@ -113,14 +114,14 @@ def _input(module: Module, call: ast.Call, outer: str) -> ast.expr | None:
 
 
 def _losses(module: Module) -> set[str]:
-    """Names that hold a loss on logits."""
-    return {
-        name_of(target)
+    """Names that hold a loss on logits, wherever they are set: `self.criterion` may be another one in another class."""
+    return _always(
+        (name_of(target), bool(_LOGIT_LOSSES.search(module.called(assign.value))))
         for assign in module.nodes(ast.Assign)
-        if isinstance(assign.value, ast.Call) and _LOGIT_LOSSES.search(module.called(assign.value))
+        if isinstance(assign.value, ast.Call)
         for target in assign.targets
         if name_of(target)
-    }
+    )
 
 
 def _squashing(module: Module) -> set[str]:
@@ -134,13 +135,20 @@ def _squashing(module: Module) -> set[str]:
     classes = set()
     for node in module.nodes(ast.ClassDef):
         forward = next((f for f in node.body if isinstance(f, ast.FunctionDef) and f.name == "forward"), None)
-        returned = module.scope(forward).returns() if forward else []
+        returned = [flow.value(each) or each for each in module.scope(forward).returns()] if forward else []
         if returned and all(
             isinstance(value, ast.Call) and (squash(module, value) or name_of(value.func) in layers)
             for value in returned
         ):
             classes.add(node.name)
-    return _always((name, ends or module.called(made) in classes) for name, made, ends in built)
+    return _always((name, ends or module.called(_placed(made)) in classes) for name, made, ends in built)
+
+
+def _placed(call: ast.Call) -> ast.Call:
+    """`Net()` of `Net().to(device)`."""
+    while isinstance(call.func, ast.Attribute) and call.func.attr in _PLACES and isinstance(call.func.value, ast.Call):
+        call = call.func.value
+    return call
 
 
 def _always(built: Iterable[tuple[str, bool]]) -> set[str]:

@@ -48,7 +48,7 @@ def check(module: Module) -> Iterator[Hit]:
     for name, value in [*_given(module), *_scored(module), *_returned(module)]:
         if not vocabulary.says(name, _NAMES) or vocabulary.says(name, _NO_CLAIM):
             continue
-        if vocabulary.says(module.context(value), _PRETENDED):
+        if vocabulary.says(module.context(value), _PRETENDED) or origin.is_rehearsal(module, name):
             continue
         if origin.only_random(origin.of(module, value, module.scope_of(value))):
             strong = vocabulary.says(name, vocabulary.CORE_METRICS) and not name.endswith("_score")

@@ -37,6 +37,8 @@ def check(project: Project) -> Iterator[Hit]:
         for entry in config.entries:
             if entry.key in project.reads or entry.key in _DESCRIBES or project.handed_over(entry):
                 continue
+            if config.kind == "dataclass" and entry.key in facts.own:  # by a property or a check of its own
+                continue
             if entry.key in project.logged:
                 how = "is printed or logged, and has no other effect"
             elif entry.key in project.stored:

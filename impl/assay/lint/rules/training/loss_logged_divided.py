@@ -52,7 +52,9 @@ def check(module: Module) -> Iterator[Hit]:
         if "loss" not in name or not any(flow.loops(call)) or _is_multiplied(call):
             continue
         divided = _division(loss, name)
-        if divided is not None and _ACCUMULATION.search(ast.unparse(divided)):
+        if divided is None or not _ACCUMULATION.search(ast.unparse(divided)):
+            continue
+        if not _is_of_one_update(module, call, divided):
             yield Hit(call.lineno, "likely", f"`{name}` is reported after it was divided by `{ast.unparse(divided)}`")
 
 
@@ -69,6 +71,20 @@ def _division(loss: ast.expr, name: str) -> ast.expr | None:
         if name in flow.stores(earlier):
             return None
     return None
+
+
+def _is_of_one_update(module: Module, call: ast.Call, divided: ast.expr) -> bool:
+    """Is it summed over the parts of one update - then it is their mean - or is the sum multiplied again?"""
+    loop = next(flow.loops(call))
+    if isinstance(loop, ast.For) and ast.unparse(divided) in ast.unparse(loop.iter):
+        return True
+    statement = flow.statement_of(call)
+    if not isinstance(statement, ast.AugAssign):
+        return False
+    total = name_of(statement.target)
+    begun = any(isinstance(node, ast.Assign) and total in map(name_of, node.targets) for node in ast.walk(loop))
+    products = (n for n in module.scope_of(call).own if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Mult))
+    return begun or any(name_of(part) == total for product in products for part in ast.walk(product))
 
 
 def _is_multiplied(call: ast.Call) -> bool:
