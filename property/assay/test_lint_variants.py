@@ -10,6 +10,9 @@ from assay.lint import engine
 from assay.lint.source import kind_of, read
 
 FOUND = [
+    ("AS108", "a.py", "for e in r:\n    acc = evaluate(model, test_loader)\n    if acc > best_acc:\n        best_acc = acc\n"),
+    ("AS108", "a.py", "for e in r:\n    if test_acc > best_acc and e > 5:\n        best_acc, best_epoch = test_acc, e\n"),
+    ("AS302", "a.py", "clf.fit(X_train, y_train)\ntest_acc = clf.score(X_train, y_train)\n"),
     ("AS105", "a.py", "class Net(nn.Module):\n    def forward(self, x):\n        x = F.softmax(self.fc(x), 1)\n        return x\n\nmodel = Net().to(device)\nloss = F.cross_entropy(model(x), y)\n"),
     ("AS209", "a.py", "total = 0\nfor b in loader:\n    loss = m(b) / accumulation\n    total += loss.item()\n    loss.backward()\n"),
     ("AS301", "a.py", "y = torch.randint(0, 2, (8,))\nx = torch.randn(8, 3)\nF.cross_entropy(m(x), y)\nF.cross_entropy(m(batch), y)\n"),
@@ -56,6 +59,9 @@ FOUND = [
     ("AS507", "a.md", "We passed 45 of 50 tests (95%).\n"),
 ]  # fmt: skip
 SILENT = [
+    ("AS108", "a.py", "for e in r:\n    acc = evaluate(model, val_loader)\n    if acc > best_acc and e > 5:\n        best_acc, best_epoch = acc, e\n"),
+    ("AS108", "a.py", "for e in r:\n    if val_acc > best_acc:\n        best_acc, best_test_acc = val_acc, test_acc\n"),
+    ("AS302", "a.py", "clf.fit(X_train, y_train)\ntrain_acc = clf.score(X_train, y_train)\ntest_acc = clf.score(X_test, y_test)\n"),
     ("AS102", "a.py", "logits = torch.randn(8, 10)\nlabels = torch.randint(0, 10, (8,))\nprint(criterion(logits, labels))\n"),
     ("AS301", "a.py", "logits = torch.randn(8, 10)\nlabels = torch.randint(0, 10, (8,))\nprint(criterion(logits, labels))\n"),
     ("AS301", "a.py", "X = 2 * np.random.rand(100, 1)\ny = 4 + 3 * X + np.random.randn(100, 1)\nmodel.fit(X, y)\n"),

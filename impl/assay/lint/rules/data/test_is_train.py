@@ -211,8 +211,6 @@ def _scored_on_fitted(module: Module) -> Iterator[Hit]:
         if len(fit.args) < 2 or not name_of(fit.args[0]):
             continue
         model, data = name_of(fit.func).removesuffix(".fit"), name_of(fit.args[0])
-        if vocabulary.says(data, _TRAIN):
-            continue
         for call in module.calls:
             last = name_of(call.func).removeprefix(model)
             if last not in (".predict", ".score", ".predict_proba") or not call.args or name_of(call.args[0]) != data:
@@ -220,8 +218,8 @@ def _scored_on_fitted(module: Module) -> Iterator[Hit]:
             assign = next((p for p in parents(call) if isinstance(p, ast.Assign)), None)
             target = name_of(assign.targets[0]) if assign else ""
             told = label.of(call).strip(" :=\n")
-            measured = vocabulary.is_metric(told) and not vocabulary.says(told, _TRAIN)
-            name = next((n for n in (target, told if measured else "") if vocabulary.says(n, _HELD_OUT)), "")
+            said = [target, told if vocabulary.is_metric(told) else ""]
+            name = next((n for n in said if vocabulary.says(n, _HELD_OUT) and not vocabulary.says(n, _TRAIN)), "")
             if name and module.scope_of(call) is module.scope_of(fit) and not _is_other(module, data, fit, call):
                 yield Hit(call.lineno, "likely", f"`{name}` is measured on `{data}`, which the model was fitted on")
 
