@@ -9,7 +9,7 @@ import ast
 import dataclasses
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from assay.lint import vocabulary
@@ -276,6 +276,9 @@ def _imported(module: Module) -> Iterator[str]:
 
 def _splats(module: Module) -> Iterator[str]:
     """The last key of what is unpacked into a call; `*` for a configuration or a namespace as a whole."""
+    loops: dict[str, list[ast.expr]] = {}
+    for loop in module.nodes(ast.For):
+        loops.setdefault(name_of(loop.target), []).append(loop.iter)
     for callee in module.callees:
         if _is_message(callee.dotted):
             continue
@@ -286,7 +289,7 @@ def _splats(module: Module) -> Iterator[str]:
         for call in callee.calls:
             for word in call.keywords:
                 if word.arg is None:
-                    yield from _whole(module, word.value)
+                    yield from _whole(module, word.value, loops)
         if origin is not None or not last or last in _VIEWS:  # no other call hands a section over
             for call in callee.calls:
                 yield from _sections(call, origin)
@@ -331,7 +334,7 @@ def _is_settings(call: ast.Call) -> bool:
     return named or any(name in ("self", "cls", "args", "opts") for name in names)
 
 
-def _whole(module: Module, node: ast.expr, depth: int = 0) -> Iterator[str]:
+def _whole(module: Module, node: ast.expr, loops: Mapping[str, list[ast.expr]], depth: int = 0) -> Iterator[str]:
     """The last key of what is unpacked, through names that hold it, loops over it and dictionaries made of it."""
     if depth > _STEPS:
         return
@@ -339,19 +342,18 @@ def _whole(module: Module, node: ast.expr, depth: int = 0) -> Iterator[str]:
         for value in module.scope_of(node).values.get(node.id, ()):
             for held in _given(value) if isinstance(value, ast.Call) else [value]:
                 if held is not None and not isinstance(held, ast.Name):
-                    yield from _whole(module, held, depth + 1)
-        for loop in module.nodes(ast.For):
-            if name_of(loop.target) == node.id:
-                yield from _whole(module, loop.iter, depth + 1)
+                    yield from _whole(module, held, loops, depth + 1)
+        for each in loops.get(node.id, ()):
+            yield from _whole(module, each, loops, depth + 1)
         if vocabulary.says(node.id, CONFIG_WORDS) or node.id in ("args", "opts"):
             yield "*"
     elif isinstance(node, ast.Dict):
         for name, value in zip(node.keys, node.values, strict=True):
             if name is None:
-                yield from _whole(module, value, depth + 1)
+                yield from _whole(module, value, loops, depth + 1)
     elif isinstance(node, ast.BinOp):
-        yield from _whole(module, node.left, depth + 1)
-        yield from _whole(module, node.right, depth + 1)
+        yield from _whole(module, node.left, loops, depth + 1)
+        yield from _whole(module, node.right, loops, depth + 1)
     elif isinstance(node, ast.Subscript) and (key := string(node.slice)) is not None:
         yield key
     elif isinstance(node, ast.Attribute):
@@ -359,7 +361,7 @@ def _whole(module: Module, node: ast.expr, depth: int = 0) -> Iterator[str]:
     elif isinstance(node, ast.Call):
         yield "vars"
         for value in node.args:
-            yield from _whole(module, value, depth + 1)
+            yield from _whole(module, value, loops, depth + 1)
 
 
 _STEPS = 4  # from what is unpacked to the section that it is

@@ -53,7 +53,7 @@ def check(module: Module) -> Iterator[Hit]:
         words = vocabulary.words(name)
         if words.isdisjoint(vocabulary.LABELS) or not words.isdisjoint(_NO_LABELS):
             continue
-        if vocabulary.says(module.context(value), _MADE_UP) or origin.is_rehearsal(module, name):
+        if vocabulary.says(module.context(value), _MADE_UP):
             continue
         scope = module.scope_of(value)
         random = origin.only_random(origin.of(module, value, scope))
@@ -61,6 +61,8 @@ def check(module: Module) -> Iterator[Hit]:
         if not random and not (
             picked and isinstance(value, ast.Call) and origin.draw(module, value, scope) == "select"
         ):
+            continue
+        if origin.is_rehearsal(module, name):
             continue
         used = _is_learned(module, name) or _is_served(module, name, value, scope)
         if words & _VAGUE and not (used or words - _VAGUE):

@@ -48,9 +48,10 @@ def check(module: Module) -> Iterator[Hit]:
     for name, value in [*_given(module), *_scored(module), *_returned(module)]:
         if not vocabulary.says(name, _NAMES) or vocabulary.says(name, _NO_CLAIM):
             continue
-        if vocabulary.says(module.context(value), _PRETENDED) or origin.is_rehearsal(module, name):
+        if vocabulary.says(module.context(value), _PRETENDED):
             continue
-        if origin.only_random(origin.of(module, value, module.scope_of(value))):
+        random = origin.only_random(origin.of(module, value, module.scope_of(value)))
+        if random and not origin.is_rehearsal(module, name):
             strong = vocabulary.says(name, vocabulary.CORE_METRICS) and not name.endswith("_score")
             vague = vocabulary.says(name, _VAGUE)
             yield Hit(
