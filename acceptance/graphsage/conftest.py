@@ -147,10 +147,8 @@ class DataSets:
     def _programs(self, name: str, written: Sequence[str]) -> Dataset:
         table, mbpp, contests = self._tables("programs"), programs.mbpp_file(), programs.contests_files()
         files = {f"code_contests/{path.name}": path for path in contests}
-        beside = {
-            "mbpp": mbpp,
-            "humaneval": programs.humaneval_file(),
-        }  # what equals a problem of HumanEval is left out
+        # what equals a problem of HumanEval is left out, so its file decides, too
+        beside = {"mbpp": mbpp, "humaneval": programs.humaneval_file()}
         files |= {name: file for name, file in beside.items() if file is not None}
         absent = [name for name, there in (("mbpp", mbpp), ("contests", contests)) if not there]
         table = table | {name: dict.fromkeys(table[name], 0) for name in absent}

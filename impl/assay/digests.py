@@ -345,7 +345,8 @@ class Manifest:
         rows = {}
         for label, path in files.items():
             stat = path.stat()
-            place = path.relative_to(root) if path.is_relative_to(root) else path.absolute()
+            own = path.is_relative_to(root) and not path.is_relative_to(sys.prefix)  # an environment may lie inside
+            place = path.relative_to(root) if own else path.absolute()
             rows[label] = [str(place), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, of_file(path)]
         return cls(rows)
 
@@ -354,9 +355,14 @@ class Manifest:
         """Depends on labels and contents, not on where the files lie or when they were written."""
         return of_json(sorted((label, row[4]) for label, row in self.rows.items()))
 
-    def is_here(self, root: Path) -> bool:
-        """Whether a project at `root` has any of the files, if any: of a deleted checkout nothing can be said."""
-        return not self.rows or any((root / row[0]).is_file() for row in self.rows.values())
+    @property
+    def is_here(self) -> bool:
+        """Whether anything can be said of the files: not where all lay elsewhere and are gone, with a checkout, say.
+
+        The project's own are always its own: that they are gone is a change.
+        """
+        places = [Path(row[0]) for row in self.rows.values()]
+        return not places or any(not place.is_absolute() or place.is_file() for place in places)
 
     def changed(self, root: Path) -> list[str]:
         """Labels whose file is gone or has another content; a file with size and time unchanged is not read."""

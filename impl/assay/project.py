@@ -438,9 +438,9 @@ class Project:
         )
 
     def has_sources(self, digest: str) -> bool:
-        """Whether the files of a manifest are known here, and any of them is there."""
+        """Whether anything can be said here of the files of a manifest."""
         manifest = self.store.load_manifest(digest)
-        return manifest is not None and manifest.is_here(self.root)
+        return manifest is not None and manifest.is_here
 
     def _changed_data(self, evidence: Evidence, known: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
         changed: list[str] = []

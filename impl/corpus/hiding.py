@@ -1,8 +1,8 @@
 """Source text whose imports cannot be read: what an examinee sees when the imports are the answer, or give it away.
 
 Statements are blanked in place, a parenthesised one with all its lines, those that strings and comments quote and
-`__all__` with them, so that every other line and column stays where it was. It must never leave a part of an import
-behind.
+`__all__` with them, so that every other line and column stays where it was. It must never leave a statement behind; of
+quoted ones it knows the usual forms, in texts without carriage returns.
 """
 
 import ast

@@ -606,7 +606,27 @@ def test_a_manifest_of_one_checkout_is_looked_up_in_the_files_of_another(tmp_pat
     assert manifest.changed(one) == []
     (library / "data.toml").write_text("x = 3")
     assert manifest.changed(one) == ["library"]
-    assert manifest.is_here(tmp_path / "none"), "of the library"
-    (library / "data.toml").unlink()
-    assert not manifest.is_here(tmp_path / "none")
-    assert manifest.is_here(one)
+    (other / "data.toml").unlink()
+    assert manifest.changed(other) == ["own", "library"], "what is gone is a change"
+
+
+def test_of_files_elsewhere_that_are_all_gone_nothing_can_be_said(tmp_path: Path, monkeypatch) -> None:
+    """The project's own are its own, there or not; an environment in its folder is not its own."""
+    root = tmp_path / "project"
+    files = [root / "own.toml", root / "venv" / "lib.py", tmp_path / "lib.py"]
+    for path in files:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x = 1")
+    monkeypatch.setattr(sys, "prefix", str(root / "venv"))
+    own, foreign = (
+        Manifest.of({"own": files[0], "lib": files[1]}, root),
+        Manifest.of({"a": files[1], "b": files[2]}, root),
+    )
+    assert [Path(row[0]).is_absolute() for row in (*own.rows.values(), *foreign.rows.values())] == [False, *[True] * 3]
+    files[1].unlink()
+    assert foreign.is_here
+    files[2].unlink()
+    assert not foreign.is_here
+    files[0].unlink()
+    assert own.is_here
+    assert own.changed(root) == ["own", "lib"]

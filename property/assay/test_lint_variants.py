@@ -10,6 +10,7 @@ from assay.lint import engine
 from assay.lint.source import kind_of, read
 
 FOUND = [
+    ("AS301", "a.py", "X = np.random.rand(100, 5)\ny = np.random.randint(0, 2, 100)\nclf.fit(X, y)\n"),
     ("AS108", "a.py", "for e in r:\n    acc = evaluate(model, test_loader)\n    if acc > best_acc:\n        best_acc = acc\n"),
     ("AS108", "a.py", "for e in r:\n    if test_acc > best_acc and e > 5:\n        best_acc, best_epoch = test_acc, e\n"),
     ("AS302", "a.py", "clf.fit(X_train, y_train)\ntest_acc = clf.score(X_train, y_train)\n"),

@@ -51,15 +51,22 @@ def of(module: Module, expression: ast.expr | None, scope: Scope) -> Origins:
     return _Reader(module).of(expression, scope, 0)
 
 
-def is_rehearsal(module: Module, name: str) -> bool:
+def is_rehearsal(module: Module, name: str, value: ast.expr) -> bool:
     """Is all that a loss or a fit takes beside the name random, too? That tries out shapes or speed, or is an exercise.
 
-    `criterion(torch.randn(8, 10), labels)` claims nothing; `criterion(model(batch), labels)` does.
+    `criterion(torch.randn(8, 10), labels)` claims nothing; `criterion(model(batch), labels)` does. What is fitted is an
+    exercise where the `value` of the name is made of the other: `y = 3 * x + noise`, not labels that know nothing of x.
     """
-    calls = [call for call in module.calls if _LEARNS.search(name_of(call.func).lower())]
-    given = [[*call.args, *(k.value for k in call.keywords)] for call in calls]
-    beside = [[each for each in values if name_of(each) != name] for values in given if name in map(name_of, values)]
-    return bool(beside) and all(values and all(_is_made_up(module, each) for each in values) for values in beside)
+    beside: list[list[ast.expr]] = []
+    for call in module.calls:
+        called, given = name_of(call.func).lower(), [*call.args, *(k.value for k in call.keywords)]
+        if not _LEARNS.search(called) or name not in map(name_of, given):
+            continue
+        others = [each for each in given if name_of(each) != name]
+        if called.endswith("fit") and not {name_of(n) for n in ast.walk(value)} & {*map(name_of, others)} - {""}:
+            return False
+        beside.append(others)
+    return bool(beside) and all(others and all(_is_made_up(module, each) for each in others) for others in beside)
 
 
 def _is_made_up(module: Module, value: ast.expr) -> bool:

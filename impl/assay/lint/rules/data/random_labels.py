@@ -62,7 +62,7 @@ def check(module: Module) -> Iterator[Hit]:
             picked and isinstance(value, ast.Call) and origin.draw(module, value, scope) == "select"
         ):
             continue
-        if origin.is_rehearsal(module, name):
+        if origin.is_rehearsal(module, name, value):
             continue
         used = _is_learned(module, name) or _is_served(module, name, value, scope)
         if words & _VAGUE and not (used or words - _VAGUE):

@@ -51,7 +51,7 @@ def check(module: Module) -> Iterator[Hit]:
         if vocabulary.says(module.context(value), _PRETENDED):
             continue
         random = origin.only_random(origin.of(module, value, module.scope_of(value)))
-        if random and not origin.is_rehearsal(module, name):
+        if random and not origin.is_rehearsal(module, name, value):
             strong = vocabulary.says(name, vocabulary.CORE_METRICS) and not name.endswith("_score")
             vague = vocabulary.says(name, _VAGUE)
             yield Hit(
